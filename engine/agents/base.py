@@ -1,0 +1,109 @@
+"""The small face that every agent shows to the engine.
+
+An adapter is pure: it builds a command line from an assignment, and turns bytes into events. It starts nothing,
+reads no file and knows no clock.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from engine.agents.events import AnyAgentEvent
+from engine.config import AgentSettings
+from engine.model import Failure, Usage
+
+RESULT_LIMIT = 4_000  #: characters of an agent's last word that are kept in the database
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What an adapter is told of one attempt."""
+
+    prompt: str
+    model: str | None
+    workspace: Path
+    run_dir: Path
+    settings: AgentSettings
+    session: str | None = None
+    """The session id that Headway chose for a new conversation (a UUID), where the agent lets us choose."""
+    resumes: str | None = None
+    """The session to go on with, instead of a new one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """How to start an attempt. `env` comes on top of the allow-listed environment."""
+
+    argv: Sequence[str]
+    env: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    """Files to write into the run directory before the start, by name."""
+    stdin: str | None = None
+    """The file of the run directory to give as standard input; /dev/null otherwise."""
+    stderr: str = "stderr"
+    """The file of the run directory for standard error; `stdout` lets both stand in the order they were written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a process ended: the code that a shell would show, 128 + N for signal N."""
+
+    code: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an attempt came to, judged from the agent's own events and its exit together."""
+
+    succeeded: bool
+    failure: Failure | None = None
+    reason: str | None = None
+    result: str | None = None
+    usage: tuple[Usage, ...] = ()
+    session: str | None = None
+    retry_at: int | None = None
+    """Milliseconds UTC: when the provider says that the limit ends."""
+    denied: tuple[str, ...] = ()
+    unknown_lines: int = 0
+
+
+class Parser(ABC):
+    """Reads one attempt's standard output from its first line to its last. Holds the state of that one reading."""
+
+    @abstractmethod
+    def line(self, line: bytes) -> list[AnyAgentEvent]:
+        """The events in one line, given without its newline. Never raises: what it cannot read is `Unknown`."""
+
+    @abstractmethod
+    def outcome(self, end: Exit, stderr_tail: str) -> Outcome:
+        """The verdict, once the process has ended and every line was read.
+
+        `stderr_tail` (the last lines of standard error) may only be quoted in a reason, never decide a class.
+        """
+
+    @property
+    def said_done(self) -> bool:
+        """The agent has printed its last event: a process that lives on after it is only lingering."""
+        return False
+
+
+class Agent(ABC):
+    """A program that does attempts."""
+
+    name: str
+    chooses_session: bool = False
+    """Headway picks the session id before the start."""
+    resumable: bool = False
+    pass_env: tuple[str, ...] = ()
+    """Names of the engine's own environment that this agent needs, beyond the allow-list."""
+
+    @abstractmethod
+    def launch(self, assignment: Assignment) -> Launch:
+        """The command line, raising `UsageError` where the assignment cannot be put to this agent."""
+
+    @abstractmethod
+    def parser(self) -> Parser:
+        """A fresh reader for one attempt."""

@@ -1,0 +1,60 @@
+"""What can go wrong, in words a person can act on. Each error knows its exit code and its HTTP status."""
+
+from __future__ import annotations
+
+
+class HeadwayError(Exception):
+    """Base of every error that a user may meet. The message says what was wrong, where, and what to do."""
+
+    exit_code = 1
+    status = 500
+    kind = "failed"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class UsageError(HeadwayError):
+    """The request itself is wrong: a bad option, a bad job file, a bad setting."""
+
+    exit_code, status, kind = 2, 400, "usage"
+
+
+class EntryError(UsageError):
+    """One entry of several is wrong, and all were refused. `entry` counts from 0, `key` is its wrong field."""
+
+    kind = "entry"
+
+    def __init__(self, message: str, entry: int = 0, key: str = "") -> None:
+        super().__init__(message)
+        self.entry = entry
+        self.key = key
+
+
+class NoEngineError(HeadwayError):
+    """No engine serves this home."""
+
+    exit_code, status, kind = 3, 503, "no_engine"
+
+
+class NotFoundError(HeadwayError):
+    """A job, attempt or file that was named does not exist."""
+
+    exit_code, status, kind = 4, 404, "not_found"
+
+
+class NotStartedError(NotFoundError):
+    """The job exists and has had no attempt yet."""
+
+
+class RefusedError(HeadwayError):
+    """The request is understood and not allowed now: a wrong state, a home that is taken, a newer database."""
+
+    exit_code, status, kind = 5, 409, "refused"
+
+
+class StorageError(HeadwayError):
+    """The home cannot be written or read: a full disk, a read-only file system, a damaged database."""
+
+    exit_code, status, kind = 1, 507, "storage"

@@ -1,0 +1,121 @@
+"""What an event does to a job's row. Pure: the writer and the rebuild from the log both go through here."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import msgspec
+from msgspec.structs import replace
+
+from engine import events as log
+from engine.model import Grade, Usage
+from engine.store.rows import JobRow, save_job
+from engine.store.writer import Transaction
+from engine.transitions import next_state
+
+
+def apply(row: JobRow | None, event: log.Event) -> JobRow:
+    """The row after the event, raising `IllegalTransitionError` where it cannot happen."""
+    body = event.body
+    state = next_state(row.state if row else None, body)
+    if isinstance(body, log.Submitted):
+        return JobRow(
+            id=event.job or 0,
+            state=state,
+            title=body.title,
+            agent=body.agent,
+            model=body.model,
+            project=body.project,
+            priority=body.spec.priority,
+            created_at=event.at,
+            not_before=body.not_before,
+            spec_seq=event.seq,
+        )
+    assert row is not None, "only a submission begins a job"
+    match body:
+        case log.Claimed():
+            return replace(
+                row,
+                state=state,
+                attempts=body.number,
+                attempt=event.attempt,
+                started_at=event.at,
+                ended_at=None,
+                failure=None,
+                reason=None,
+                fresh=False,
+            )
+        case log.Requeued():
+            return replace(
+                _paid(row, body.usage),
+                state=state,
+                not_before=body.not_before,
+                failure=body.failure,
+                reason=body.reason,
+                stopping=None,
+            )
+        case log.Succeeded():
+            return replace(_paid(row, body.usage), state=state, ended_at=event.at, reason=body.reason, stopping=None)
+        case log.Failed():
+            return replace(
+                _paid(row, body.usage),
+                state=state,
+                ended_at=event.at,
+                failure=body.failure,
+                reason=body.reason,
+                stopping=None,
+            )
+        case log.Cancelled():
+            return replace(_paid(row, body.usage), state=state, ended_at=event.at, not_before=None, stopping=None)
+        case log.Retried():
+            return replace(
+                row, state=state, ended_at=None, not_before=None, failure=None, reason=None, fresh=body.fresh
+            )
+        case log.Stopping():
+            return replace(row, stopping=body.by)
+        case log.Held():
+            return replace(row, held_by=body.by)
+        case log.Released():
+            return replace(row, held_by=None)
+        case log.Due():
+            return replace(row, not_before=None)
+        case _:
+            return row
+
+
+def _paid(row: JobRow, usage: tuple[Usage, ...]) -> JobRow:
+    if not usage:
+        return row
+    cost, grade = log.total_cost(usage)
+    if row.cost_micros is not None or row.input_tokens or row.output_tokens:
+        order = list(Grade)
+        grade = max(grade, row.cost_grade, key=order.index)
+        cost = None if cost is None and row.cost_micros is None else (cost or 0) + (row.cost_micros or 0)
+    told = sum(u.input_tokens + u.cache_read_tokens + u.cache_write_tokens for u in usage)
+    return replace(
+        row,
+        input_tokens=row.input_tokens + told,
+        output_tokens=row.output_tokens + sum(u.output_tokens for u in usage),
+        cost_micros=cost,
+        cost_grade=grade,
+    )
+
+
+def record(tx: Transaction, row: JobRow, body: log.AnyBody, attempt: int | None = None) -> JobRow:
+    """Log an event of a job and bring its row up to it."""
+    event = tx.log(body, job=row.id, attempt=attempt)
+    after = apply(row, event)
+    save_job(tx.connection, row, after)
+    return after
+
+
+def rebuild(connection: sqlite3.Connection) -> dict[int, JobRow]:
+    """The table of jobs as the log tells it."""
+    rows: dict[int, JobRow] = {}
+    decode = msgspec.json.Decoder(log.AnyBody).decode
+    for seq, at, job, attempt, body in connection.execute(
+        "SELECT seq, at, job, attempt, body FROM events WHERE job IS NOT NULL ORDER BY seq"
+    ):
+        event = log.Event(seq=seq, at=at, job=job, attempt=attempt, body=decode(body))
+        rows[job] = apply(rows.get(job), event)
+    return rows

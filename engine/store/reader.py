@@ -1,0 +1,167 @@
+"""Reading: a few read-only connections, so that no reader waits for the writer and no long read for a short one."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from array import array
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiosqlite
+import msgspec
+
+from engine import events as log
+from engine.model import Counts, Grade, JobSpec, LimitReading, State, Usage
+from engine.store.filter import Filter
+from engine.store.rows import (
+    SELECT_ATTEMPT,
+    SELECT_JOB,
+    SELECT_USAGE,
+    AttemptRow,
+    JobRow,
+    attempt_rows,
+    job_row,
+    usage_row,
+)
+from engine.store.schema import BUSY_MS, storage_error
+
+CONNECTIONS = 3  #: a list of a million ids takes one of them for a moment; the others stay free
+
+#: The console's order, each part along an index of its own.
+ORDER = (
+    (
+        frozenset({State.RUNNING, State.GATING}),
+        "SELECT id FROM jobs WHERE state IN ('running', 'gating') AND {where} ORDER BY priority, id LIMIT ?",
+    ),
+    (
+        frozenset({State.READY, State.BLOCKED}),
+        "SELECT id FROM jobs WHERE state IN ('ready', 'blocked') AND {where} ORDER BY priority, id LIMIT ?",
+    ),
+    (
+        frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED}),
+        "SELECT id FROM jobs WHERE state IN ('succeeded', 'failed', 'cancelled') AND {where} "
+        "ORDER BY ended_at DESC, id DESC LIMIT ?",
+    ),
+)
+FAILED_FIRST = "SELECT id FROM jobs WHERE state = 'failed' AND {where} ORDER BY ended_at DESC, id DESC LIMIT ?"
+
+_EVENTS = "SELECT seq, at, job, attempt, body FROM events WHERE seq > ? ORDER BY seq LIMIT ?"
+_EVENTS_OF_JOB = "SELECT seq, at, job, attempt, body FROM events WHERE job = ? AND seq > ? ORDER BY seq LIMIT ?"
+_EVENTS_NEWEST = "SELECT * FROM (SELECT seq, at, job, attempt, body FROM events ORDER BY seq DESC LIMIT ?) ORDER BY seq"
+
+
+class Reader:
+    """A small pool of read-only connections."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._free: asyncio.Queue[aiosqlite.Connection] = asyncio.Queue()
+        self._all: list[aiosqlite.Connection] = []
+
+    async def open(self) -> None:
+        for _ in range(CONNECTIONS):
+            connection = await aiosqlite.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True)
+            self._all.append(connection)
+            await connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+            self._free.put_nowait(connection)
+
+    async def close(self) -> None:
+        for connection in self._all:
+            await connection.close()
+        self._all.clear()
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[aiosqlite.Connection]:
+        connection = await self._free.get()
+        try:
+            yield connection
+        except sqlite3.Error as error:
+            raise storage_error(error, self._path) from error
+        finally:
+            self._free.put_nowait(connection)
+
+    async def _all_rows(self, sql: str, values: Iterable[Any] = ()) -> list[Any]:
+        async with self._connection() as connection:
+            return list(await connection.execute_fetchall(sql, tuple(values)))
+
+    async def order(self, chosen: Filter, limit: int = -1) -> array[int]:
+        """Ids that match, in the console's order; at most `limit` of them where that is not negative."""
+        ids: array[int] = array("q")
+        for states, sql in ORDER:
+            if not states & chosen.states or len(ids) == limit:
+                continue
+            if states & chosen.states == {State.FAILED}:
+                sql = FAILED_FIRST
+            left = -1 if limit < 0 else limit - len(ids)
+            found = await self._all_rows(sql.format(where=chosen.where), (*chosen.values, left))
+            ids.extend(row[0] for row in found)
+        return ids
+
+    async def rows(self, ids: Sequence[int]) -> list[JobRow]:
+        """The named jobs in the order asked; what does not exist is left out."""
+        sql = f"{SELECT_JOB} WHERE id IN (SELECT value FROM json_each(?))"
+        found = {row[0]: row for row in await self._all_rows(sql, (msgspec.json.encode(list(ids)).decode(),))}
+        return [job_row(found[job]) for job in ids if job in found]
+
+    async def spec(self, row: JobRow) -> JobSpec:
+        found = await self._all_rows("SELECT body FROM events WHERE seq = ?", (row.spec_seq,))
+        return msgspec.json.decode(found[0][0], type=log.Submitted).spec
+
+    async def attempts(self, job: int) -> list[AttemptRow]:
+        """All attempts of a job, oldest first."""
+        return attempt_rows(await self._all_rows(f"{SELECT_ATTEMPT} WHERE job = ? ORDER BY number", (job,)))
+
+    async def usage(self, attempt: int) -> list[Usage]:
+        return [usage_row(row) for row in await self._all_rows(SELECT_USAGE, (attempt,))]
+
+    async def events(self, after: int, limit: int = 500, job: int | None = None) -> list[log.Event]:
+        """The log after a sequence number, oldest first; of one job where it is named."""
+        if job is None:
+            return _events(await self._all_rows(_EVENTS, (after, limit)))
+        return _events(await self._all_rows(_EVENTS_OF_JOB, (job, after, limit)))
+
+    async def newest_events(self, limit: int) -> list[log.Event]:
+        return _events(await self._all_rows(_EVENTS_NEWEST, (limit,)))
+
+    async def newest_seq(self) -> int:
+        return int((await self._all_rows("SELECT ifnull(max(seq), 0) FROM events"))[0][0])
+
+    async def counts(self) -> Counts:
+        return Counts(**{str(name): int(n) for name, n in await self._all_rows("SELECT name, n FROM counts")})
+
+    async def held_all(self) -> str | None:
+        found = await self._all_rows("SELECT by FROM holds WHERE scope = 'all'")
+        return str(found[0][0]) if found else None
+
+    async def running_by_agent(self) -> dict[str, int]:
+        found = await self._all_rows("SELECT agent, count(*) FROM attempts WHERE ended_at IS NULL GROUP BY agent")
+        return {str(agent): int(n) for agent, n in found}
+
+    async def limits(self) -> list[LimitReading]:
+        found = await self._all_rows(
+            "SELECT agent, window, status, used, resets_at, source, observed_at FROM limits ORDER BY agent, window"
+        )
+        return [LimitReading(**dict(zip(LimitReading.__struct_fields__, row, strict=True))) for row in found]
+
+    async def spend_since(self, since: int) -> tuple[int, Grade]:
+        """Micro-dollars from a time on, under the worst grade of the parts."""
+        found = await self._all_rows(
+            "SELECT grade, ifnull(sum(cost_micros), 0), sum(cost_micros IS NULL) FROM usage "
+            "WHERE at >= ? GROUP BY grade",
+            (since,),
+        )
+        if not found:
+            return 0, Grade.REPORTED
+        order = list(Grade)
+        grades = [Grade.UNKNOWN if unpriced else Grade(grade) for grade, _, unpriced in found]
+        return sum(int(cost) for _, cost, _ in found), max(grades, key=order.index)
+
+
+def _events(rows: Iterable[Any]) -> list[log.Event]:
+    decode = msgspec.json.Decoder(log.AnyBody).decode
+    return [
+        log.Event(seq=seq, at=at, job=job, attempt=attempt, body=decode(body)) for seq, at, job, attempt, body in rows
+    ]

@@ -1,0 +1,181 @@
+"""Rows of the database as types, and the statements that read and write them."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from engine.model import Attempt, DiffStat, Failure, Grade, Job, State, Usage
+
+
+class JobRow(Struct, frozen=True, kw_only=True):
+    """A row of `jobs`, column by column."""
+
+    id: int
+    state: State
+    title: str
+    agent: str
+    model: str | None
+    project: str | None
+    priority: int
+    created_at: int
+    started_at: int | None = None
+    ended_at: int | None = None
+    not_before: int | None = None
+    held_by: str | None = None
+    attempts: int = 0
+    attempt: int | None = None
+    stopping: str | None = None
+    fresh: bool = False
+    failure: Failure | None = None
+    reason: str | None = None
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_micros: int | None = None
+    cost_grade: Grade = Grade.UNKNOWN
+    spec_seq: int = 0
+
+    def as_job(self) -> Job:
+        return Job(
+            id=self.id,
+            state=self.state,
+            title=self.title,
+            agent=self.agent,
+            model=self.model,
+            project=self.project,
+            priority=self.priority,
+            created_at=self.created_at,
+            started_at=self.started_at,
+            ended_at=self.ended_at,
+            not_before=self.not_before,
+            held_by=self.held_by,
+            attempts=self.attempts,
+            stopping=self.stopping is not None,
+            failure=self.failure,
+            reason=self.reason,
+            input_tokens=self.input_tokens,
+            output_tokens=self.output_tokens,
+            cost_micros=self.cost_micros,
+            cost_grade=self.cost_grade,
+        )
+
+
+JOB_COLUMNS = JobRow.__struct_fields__
+SELECT_JOB = f"SELECT {', '.join(JOB_COLUMNS)} FROM jobs"
+_INSERT_JOB = f"INSERT INTO jobs ({', '.join(JOB_COLUMNS)}) VALUES ({', '.join('?' * len(JOB_COLUMNS))})"
+_UPDATES: dict[tuple[str, ...], str] = {}
+
+
+def job_row(values: Sequence[Any]) -> JobRow:
+    """A row as selected by `SELECT_JOB`."""
+    named = dict(zip(JOB_COLUMNS, values, strict=True))
+    return msgspec.convert(named, JobRow, strict=False)
+
+
+def read_job(connection: sqlite3.Connection, job: int) -> JobRow | None:
+    if job >= 1 << 63:
+        return None  # past SQLite's integers, which are the only ids there are
+    values = connection.execute(f"{SELECT_JOB} WHERE id = ?", (job,)).fetchone()
+    return job_row(values) if values else None
+
+
+def save_job(connection: sqlite3.Connection, before: JobRow | None, after: JobRow) -> None:
+    """Write what changed, and only that: an index whose columns stay the same is then not touched."""
+    if before is None:
+        connection.execute(_INSERT_JOB, tuple(getattr(after, name) for name in JOB_COLUMNS))
+        return
+    changed = tuple(name for name in JOB_COLUMNS if getattr(before, name) != getattr(after, name))
+    if not changed:
+        return
+    statement = _UPDATES.get(changed)
+    if statement is None:
+        statement = f"UPDATE jobs SET {', '.join(f'{name} = ?' for name in changed)} WHERE id = ?"
+        _UPDATES[changed] = statement
+    connection.execute(statement, (*(getattr(after, name) for name in changed), after.id))
+
+
+class AttemptRow(Struct, frozen=True, kw_only=True):
+    """A row of `attempts`."""
+
+    id: int
+    job: int
+    number: int
+    agent: str
+    model: str | None
+    marker: str
+    engine: str
+    created_at: int
+    started_at: int | None = None
+    ended_at: int | None = None
+    pid: int | None = None
+    exit_code: int | None = None
+    session: str | None = None
+    resumes: str | None = None
+    workspace: str | None = None
+    branch: str | None = None
+    base: str | None = None
+    succeeded: bool | None = None
+    failure: Failure | None = None
+    reason: str | None = None
+    result: str | None = None
+    diff_files: int | None = None
+    diff_added: int | None = None
+    diff_removed: int | None = None
+    unknown_lines: int = 0
+
+    def as_attempt(self, usage: list[Usage], run_dir: str) -> Attempt:
+        stat = None
+        if self.diff_files is not None:
+            stat = DiffStat(files=self.diff_files, added=self.diff_added or 0, removed=self.diff_removed or 0)
+        return Attempt(
+            id=self.id,
+            job=self.job,
+            number=self.number,
+            agent=self.agent,
+            model=self.model,
+            created_at=self.created_at,
+            started_at=self.started_at,
+            ended_at=self.ended_at,
+            pid=self.pid,
+            exit_code=self.exit_code,
+            session=self.session,
+            resumes=self.resumes,
+            workspace=self.workspace,
+            branch=self.branch,
+            run_dir=run_dir,
+            succeeded=self.succeeded,
+            failure=self.failure,
+            reason=self.reason,
+            result=self.result,
+            diff=stat,
+            unknown_lines=self.unknown_lines,
+            usage=usage,
+        )
+
+
+ATTEMPT_COLUMNS = AttemptRow.__struct_fields__
+SELECT_ATTEMPT = f"SELECT {', '.join(ATTEMPT_COLUMNS)} FROM attempts"
+
+
+def attempt_row(values: Sequence[Any]) -> AttemptRow:
+    """A row as selected by `SELECT_ATTEMPT`."""
+    return msgspec.convert(dict(zip(ATTEMPT_COLUMNS, values, strict=True)), AttemptRow, strict=False)
+
+
+def attempt_rows(found: Iterable[Sequence[Any]]) -> list[AttemptRow]:
+    return [attempt_row(values) for values in found]
+
+
+SELECT_USAGE = (
+    "SELECT model, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, cost_micros, grade "
+    "FROM usage WHERE attempt = ? ORDER BY model"
+)
+
+
+def usage_row(values: Sequence[Any]) -> Usage:
+    """A row as selected by `SELECT_USAGE`."""
+    return msgspec.convert(dict(zip(Usage.__struct_fields__, values, strict=True)), Usage, strict=False)

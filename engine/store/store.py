@@ -1,0 +1,51 @@
+"""The store: the one door to the database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from engine import events as log
+from engine.clock import now_ms
+from engine.store.reader import Reader
+from engine.store.schema import open_writer
+from engine.store.writer import Transaction, Writer
+
+T = TypeVar("T")
+
+FILE = "headway.db"
+
+
+class Store:
+    """One writer, many readers, over `headway.db` in a home. `publish` hears of every committed event, in order."""
+
+    def __init__(self, reader: Reader, writer: Writer) -> None:
+        self.read = reader
+        self._writer = writer
+
+    @classmethod
+    async def open(
+        cls,
+        home: Path,
+        publish: Callable[[list[log.Event]], None] = lambda events: None,
+        clock: Callable[[], int] = now_ms,
+    ) -> Store:
+        """Open or create, raising `RefusedError` or `StorageError` with what to do."""
+        path = home / FILE
+        writer = Writer(open_writer(path), path, publish, clock)
+        reader = Reader(path)
+        try:
+            await reader.open()
+        except BaseException:
+            await writer.close()
+            raise
+        return cls(reader, writer)
+
+    async def write(self, operation: Callable[[Transaction], T]) -> T:
+        """Run an operation of `engine.store.jobs` or `engine.store.verbs`; its result once it is durable."""
+        return await self._writer.write(operation)
+
+    async def close(self) -> None:
+        await self.read.close()
+        await self._writer.close()

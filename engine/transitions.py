@@ -1,0 +1,56 @@
+"""The state machine of a job: one table, and the only code that changes a state.
+
+The key is the state a job is in and the event that happens to it. What is not in the table raises. The states
+`blocked` and `gating` have no rows yet: nothing leads there until dependencies and gates exist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from engine import events as log
+from engine.errors import RefusedError
+from engine.model import State
+
+TRANSITIONS: Mapping[tuple[State | None, type[log.Body]], State] = {
+    (None, log.Submitted): State.READY,
+    (State.READY, log.Claimed): State.RUNNING,
+    (State.READY, log.Cancelled): State.CANCELLED,
+    (State.RUNNING, log.Succeeded): State.SUCCEEDED,
+    (State.RUNNING, log.Failed): State.FAILED,
+    (State.RUNNING, log.Cancelled): State.CANCELLED,
+    (State.RUNNING, log.Requeued): State.READY,
+    (State.SUCCEEDED, log.Retried): State.READY,
+    (State.FAILED, log.Retried): State.READY,
+    (State.CANCELLED, log.Retried): State.READY,
+}
+
+#: Events that tell more of a job without moving it, and the states in which they may happen.
+REMARKS: Mapping[type[log.Body], frozenset[State]] = {
+    log.Launched: frozenset({State.RUNNING}),
+    log.Adopted: frozenset({State.RUNNING}),
+    log.Stopping: frozenset({State.RUNNING}),
+    log.Due: frozenset({State.READY, State.BLOCKED}),
+    log.Held: frozenset({State.BLOCKED, State.READY, State.RUNNING, State.GATING}),
+    log.Released: frozenset(State),
+}
+
+
+class IllegalTransitionError(RefusedError):
+    """An event that cannot happen to a job in its present state."""
+
+
+def next_state(state: State | None, body: log.Body) -> State:
+    """The state after an event, raising `IllegalTransitionError` where the table has no such row."""
+    kind = type(body)
+    if (moved := TRANSITIONS.get((state, kind))) is not None:
+        return moved
+    if state is not None and state in REMARKS.get(kind, frozenset()):
+        return state
+    word = kind.__struct_config__.tag
+    raise IllegalTransitionError(f"a {state or 'new'} job cannot be {word}")
+
+
+def allows(state: State, kind: type[log.Body]) -> bool:
+    """Whether such an event can happen to a job in this state."""
+    return (state, kind) in TRANSITIONS or state in REMARKS.get(kind, frozenset())
