@@ -1,0 +1,99 @@
+"""Claude Code 2.1: its command line. What it prints is read by `claude_parser`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from engine.agents.base import Agent, Assignment, Launch, Parser
+from engine.agents.claude_parser import ClaudeParser
+from engine.errors import UsageError
+
+#: What Headway sets for claude; `env` in the settings overrides it.
+ENVIRONMENT = {
+    "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS": "1",  # else a background shell keeps the process for 600 s after its result
+    "CLAUDE_CODE_STARTUP_FAILURE_RESULTS": "1",  # a start that fails says why in JSON, not only on stderr
+    "CLAUDE_CODE_MAX_RETRIES": "2",  # the default, 10, is three minutes in which only claude knows what it waits for
+    "API_TIMEOUT_MS": "180000",  # to the first byte of an answer, instead of 360 s; a slow stream is not cut
+    "DISABLE_AUTOUPDATER": "1",
+}
+
+#: Options that are Headway's to give, and what to say to who puts them into `args`.
+RESERVED = {
+    "--": "the prompt goes to standard input",
+    **dict.fromkeys(
+        ("--permission-mode", "--allowedTools", "--allowed-tools", "--model"), "it has a setting of its own"
+    ),
+    **dict.fromkeys(("--output-format", "--input-format"), "Headway reads stream-json"),
+    **dict.fromkeys(
+        ("--session-id", "--resume", "-r", "--continue", "-c", "--fork-session", "--no-session-persistence"),
+        "Headway keeps the sessions",
+    ),
+    **dict.fromkeys(("--bg", "--background", "--cloud", "--teleport"), "the run would leave Headway's hands"),
+}
+
+
+class Claude(Agent):
+    name = "claude"
+    chooses_session = True
+    resumable = True
+    pass_env = (
+        "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL", "ANTHROPIC_CUSTOM_HEADERS",
+        "ANTHROPIC_MODEL", "ANTHROPIC_SMALL_FAST_MODEL", "ANTHROPIC_DEFAULT_OPUS_MODEL",
+        "ANTHROPIC_DEFAULT_SONNET_MODEL", "ANTHROPIC_DEFAULT_HAIKU_MODEL", "ANTHROPIC_PROFILE",
+        "ANTHROPIC_BEDROCK_BASE_URL", "ANTHROPIC_VERTEX_BASE_URL", "ANTHROPIC_VERTEX_PROJECT_ID",
+        "ANTHROPIC_FOUNDRY_API_KEY", "ANTHROPIC_FOUNDRY_BASE_URL", "ANTHROPIC_FOUNDRY_RESOURCE",
+        "CLAUDE_CODE_OAUTH_TOKEN", "CLAUDE_CONFIG_DIR", "CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX",
+        "CLAUDE_CODE_USE_FOUNDRY", "CLAUDE_CODE_SKIP_BEDROCK_AUTH", "CLAUDE_CODE_SKIP_VERTEX_AUTH",
+        "CLAUDE_CODE_MAX_OUTPUT_TOKENS", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "DISABLE_TELEMETRY",
+        "DISABLE_ERROR_REPORTING", "DO_NOT_TRACK",
+        "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_REGION",
+        "AWS_DEFAULT_REGION", "AWS_BEARER_TOKEN_BEDROCK",
+        "CLOUD_ML_REGION", "GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_CLOUD_PROJECT",
+    )  # fmt: skip
+
+    def launch(self, assignment: Assignment) -> Launch:
+        """The prompt goes to standard input: one argument may not pass 128 KiB, and `ps` shows arguments to all."""
+        settings = assignment.settings
+        command = list(settings.command or ["claude"])
+        _refuse(command, settings.args, settings.permission_mode)
+        argv = [*command, *settings.args, "-p", "--output-format", "stream-json", "--verbose"]
+        if assignment.resumes is not None:
+            argv += ["--resume", _session(assignment.resumes)]
+        elif assignment.session is not None:
+            argv += ["--session-id", _session(assignment.session)]
+        if assignment.model:
+            argv += ["--model", _word(assignment.model, "model")]
+        argv += ["--permission-mode", _word(settings.permission_mode or "acceptEdits", "permission_mode")]
+        if settings.allowed_tools:
+            argv += ["--allowedTools", *(_word(tool, "allowed_tools") for tool in settings.allowed_tools)]
+        prompt = assignment.prompt.encode(errors="replace")
+        return Launch(argv=argv, env=ENVIRONMENT, files={"prompt": prompt}, stdin="prompt")
+
+    def parser(self) -> Parser:
+        return ClaudeParser()
+
+
+def _refuse(command: Sequence[str], args: Sequence[str], permission_mode: str | None) -> None:
+    for word in (*command, *args, permission_mode or ""):
+        if "dangerously-skip-permissions" in word or "bypassPermissions" in word:
+            raise UsageError(
+                f"agents.claude: {word!r} lets the agent do anything on this machine; "
+                "that needs a sandbox around it first: remove it"
+            )
+    for arg in args:
+        if why := RESERVED.get(arg.partition("=")[0]):
+            raise UsageError(f"agents.claude.args: remove {arg!r}: {why}")
+
+
+def _session(name: str) -> str:
+    try:
+        return str(UUID(name))
+    except ValueError:
+        raise UsageError(f"claude: the session {name!r} is not a UUID") from None
+
+
+def _word(value: str, what: str) -> str:
+    if value.startswith("-"):
+        raise UsageError(f"agents.claude: {what} {value!r} would be read as an option")
+    return value

@@ -1,0 +1,354 @@
+"""Claude Code's stream of JSON lines, read into events and, at the end, an outcome."""
+
+from __future__ import annotations
+
+from signal import Signals
+
+from msgspec import Raw
+
+from engine.agents.base import RESULT_LIMIT, Exit, Outcome, Parser
+from engine.agents.claude_failures import WORDS, class_of
+from engine.agents.claude_lines import (
+    QUIET_SUBTYPES,
+    QUIET_TYPES,
+    SYNTHETIC,
+    Block,
+    CompactLine,
+    CompactMetadata,
+    Denial,
+    DeniedLine,
+    FileChange,
+    Head,
+    Init,
+    QuietLine,
+    RateLimitLine,
+    RateLimits,
+    ResultLine,
+    RetryLine,
+    Turn,
+    Window,
+    blocks,
+    decode,
+)
+from engine.agents.claude_usage import Account
+from engine.agents.events import (
+    AnyAgentEvent,
+    Compacted,
+    Context,
+    FileEdit,
+    Limit,
+    Notice,
+    Permission,
+    Result,
+    Retrying,
+    Started,
+    Text,
+    Thinking,
+    ToolCall,
+    ToolResult,
+    Unknown,
+)
+from engine.model import Failure
+
+OUTPUT_LIMIT = 2_000  #: characters of a tool's output in an event
+REASON_LIMIT = 300  #: characters of the agent's own words in a reason
+SUMMARY_LIMIT = 200  #: characters of a tool call's summary, of a notice, of an unknown line
+
+_LIMIT_STATUS = {"allowed": "allowed", "allowed_warning": "warning", "rejected": "rejected"}
+_SUMMARY_KEYS = ("file_path", "notebook_path", "command", "pattern", "url", "query", "description", "path", "skill")
+
+
+class ClaudeParser(Parser):
+    """Reads the stream of one claude process, which may hold several turns, each from `init` to `result`."""
+
+    def __init__(self, name: str = "claude") -> None:
+        self._name = name
+        self._account = Account()
+        self._cwd = ""
+        self._session: str | None = None
+        self._started = False
+        self._understood = False
+        self._unknown = 0
+        self._result: ResultLine | None = None
+        self._results: set[str] = set()
+        self._done = False
+        self._error: str | None = None
+        self._said = ""
+        self._message: str | None = None
+        self._context = 0
+        self._closed = False
+        self._closed_until: int | None = None
+
+    @property
+    def said_done(self) -> bool:
+        return self._done
+
+    def line(self, line: bytes) -> list[AnyAgentEvent]:
+        if not line.strip():
+            return []
+        events = self._read(line)
+        if events is None:
+            self._unknown += 1
+            return [Unknown(line[: 4 * SUMMARY_LIMIT].decode(errors="replace")[:SUMMARY_LIMIT])]
+        self._understood = True
+        return events
+
+    def _read(self, line: bytes) -> list[AnyAgentEvent] | None:
+        head = decode(line, Head)
+        match head.type if head else None:
+            case "assistant":
+                return self._assistant(line)
+            case "user":
+                return self._user(line)
+            case "result":
+                return self._end(line)
+            case "rate_limit_event":
+                limits = decode(line, RateLimitLine)
+                return self._limits(limits.rate_limit_info if limits else None)
+            case "system":
+                return self._system(line, head.subtype if head else None)
+            case kind:
+                return [] if kind in QUIET_TYPES else None
+
+    def _system(self, line: bytes, subtype: str | None) -> list[AnyAgentEvent] | None:
+        if subtype == "init":
+            return self._init(line)
+        if subtype == "api_retry" and (retry := decode(line, RetryLine)):
+            delay = round(retry.retry_delay_ms or 0)
+            return [Retrying(retry.attempt or 0, delay, retry.error_status, retry.error or "unknown")]
+        if subtype == "permission_denied" and (denied := decode(line, DeniedLine)):
+            return [Permission(denied.tool_name or "?", denied.message or "")]
+        if subtype == "compact_boundary" and (boundary := decode(line, CompactLine)):
+            facts = boundary.compact_metadata or CompactMetadata()
+            self._context = facts.post_tokens or self._context
+            return [Compacted(facts.pre_tokens, facts.post_tokens, facts.trigger or "unknown")]
+        if subtype in QUIET_SUBTYPES:
+            return _notice(line, subtype)
+        return None
+
+    def _init(self, line: bytes) -> list[AnyAgentEvent] | None:
+        init = decode(line, Init)
+        if init is None:
+            return None
+        self._started, self._done = True, False
+        self._error = None
+        self._cwd = init.cwd or ""
+        self._session = init.session_id or self._session
+        return [Started(init.session_id, init.model, init.cwd, init.claude_code_version)]
+
+    def _assistant(self, line: bytes) -> list[AnyAgentEvent] | None:
+        turn = decode(line, Turn)
+        parts = _blocks(turn)
+        if turn is None or turn.message is None or parts is None:
+            return None
+        if turn.message.model == SYNTHETIC or turn.is_api_error_message:
+            return self._synthetic(turn, parts)
+        events: list[AnyAgentEvent] = []
+        usage = self._account.message(turn.message)
+        main = turn.parent_tool_use_id is None
+        if main:
+            self._error = None
+            if usage and (turn.message.id is None or turn.message.id != self._message):
+                self._message = turn.message.id
+                self._context = usage.context
+                events.append(Context(usage.context, usage.output_tokens or 0))
+        for block in parts:
+            event = self._spoken(block)
+            if main and isinstance(event, Text):
+                self._said = event.text
+            if event is not None:
+                events.append(event)
+        return events
+
+    def _spoken(self, block: Block) -> AnyAgentEvent | None:
+        match block.type:
+            case "text":
+                return Text(block.text) if block.text else None
+            case "thinking":
+                return Thinking(block.thinking) if block.thinking else None
+            case "tool_use" | "server_tool_use" | "mcp_tool_use":
+                return ToolCall(block.id or "", block.name or "?", self._summary(block.input), self._context)
+            case _:
+                return Notice(f"{block.type or 'untyped'} block")
+
+    def _synthetic(self, turn: Turn, parts: list[Block]) -> list[AnyAgentEvent]:
+        """What claude itself puts in the model's place: almost always an error of the API."""
+        if turn.is_api_error_message and turn.parent_tool_use_id is None:
+            self._error = turn.error or "unknown"
+            if params := decode(turn.api_error_params, RateLimitLine):
+                self._limits(params.rate_limit_info)
+        return [Notice(block.text) for block in parts if block.text]
+
+    def _user(self, line: bytes) -> list[AnyAgentEvent] | None:
+        turn = decode(line, Turn)
+        parts = _blocks(turn)
+        if turn is None or parts is None:
+            return None
+        events: list[AnyAgentEvent] = []
+        for block in parts:
+            if block.type == "tool_result":
+                ok = not block.is_error
+                events.append(ToolResult(block.tool_use_id or "", ok, _output(block)[:OUTPUT_LIMIT]))
+                if ok and (edit := self._edit(turn)):
+                    events.append(edit)
+            elif block.text:
+                events.append(Notice(_one_line(block.text, SUMMARY_LIMIT)))
+        return events
+
+    def _edit(self, turn: Turn) -> FileEdit | None:
+        change = decode(turn.tool_use_result, FileChange)
+        if change is None or change.file_path is None or change.structured_patch is None:
+            return None
+        if change.type == "create":
+            return FileEdit(self._shown(change.file_path), len((change.content or "").splitlines()), 0)
+        signs = [line[:1] for hunk in change.structured_patch for line in hunk.lines]
+        return FileEdit(self._shown(change.file_path), signs.count("+"), signs.count("-"))
+
+    def _limits(self, info: RateLimits | None) -> list[AnyAgentEvent] | None:
+        if info is None or info.status not in _LIMIT_STATUS:
+            return None
+        windows = dict(info.unified_windows or {})
+        if info.rate_limit_type and info.rate_limit_type not in windows:
+            windows[info.rate_limit_type] = Window(info.utilization, info.resets_at, info.status)
+        if info.status != "rejected":
+            self._closed, self._closed_until = False, None
+        else:
+            ends = [info.resets_at, *(w.resets_at for w in windows.values() if w.status == "rejected")]
+            self._closed = True
+            self._closed_until = max((t for end in ends if (t := _millis(end))), default=self._closed_until)
+        return [
+            Limit(
+                name,
+                _LIMIT_STATUS.get(window.status or "allowed", "allowed"),
+                None if window.utilization is None else min(1.0, max(0.0, window.utilization)),
+                _millis(window.resets_at),
+            )
+            for name, window in windows.items()
+        ]
+
+    def _end(self, line: bytes) -> list[AnyAgentEvent] | None:
+        result = decode(line, ResultLine)
+        if result is None:
+            return None
+        if result.uuid is not None:
+            if result.uuid in self._results:
+                return []
+            self._results.add(result.uuid)
+        self._result, self._done = result, True
+        return [Result(_succeeded(result), _words(result), self._account.result(result), _denied(result))]
+
+    def outcome(self, end: Exit, stderr_tail: str) -> Outcome:
+        result = self._result if self._done else None
+        failure, reason = self._verdict(result, end, stderr_tail)
+        word = (result.result if result and failure is None else None) or self._said
+        return Outcome(
+            succeeded=failure is None,
+            failure=failure,
+            reason=reason,
+            result=word.strip()[:RESULT_LIMIT] or None,
+            usage=self._account.spent(),
+            session=self._session,
+            retry_at=self._closed_until if failure is Failure.RATE_LIMITED else None,
+            denied=_denied(result) if result else (),
+            unknown_lines=self._unknown,
+        )
+
+    def _verdict(self, result: ResultLine | None, end: Exit, stderr_tail: str) -> tuple[Failure | None, str | None]:
+        if result is None:
+            return self._cut_short(end, stderr_tail)
+        if not _succeeded(result):
+            failure = class_of(result, self._error, self._started)
+            return failure, _reason(f"{self._name} {WORDS.get(failure, 'failed')}", _words(result))
+        if end.code != 0 and end.code <= 128:
+            return Failure.UNKNOWN, _reason(f"{self._name} reported success and then exited {end.code}", stderr_tail)
+        if denied := _denied(result):
+            return (
+                None,
+                f"tool uses refused for want of permission: {', '.join(denied[:5])}{' …' if denied[5:] else ''}",
+            )
+        return None, f"stopped by {_signal(end.code)} after its result" if end.code else None
+
+    def _cut_short(self, end: Exit, stderr_tail: str) -> tuple[Failure, str]:
+        """The class of a process that ended without the result of its last turn."""
+        if self._closed:
+            return Failure.RATE_LIMITED, f"{self._name} has reached its rate limit, and ended before it said so"
+        if end.code > 128:
+            return Failure.CRASHED, f"{self._name} was ended by {_signal(end.code)} before its result"
+        if end.code != 0 and not self._understood:
+            return Failure.SPAWN_FAILED, _reason(
+                f"{self._name} refused to start (exit {end.code})", stderr_tail, last=True
+            )
+        if end.code != 0:
+            return Failure.CRASHED, _reason(f"{self._name} exited {end.code} before its result", stderr_tail, last=True)
+        return (
+            Failure.BAD_OUTPUT,
+            f"{self._name} exited 0 without a result: it was interrupted, or prints another format",
+        )
+
+    def _summary(self, given: Raw) -> str:
+        values = decode(given, dict[str, object]) or {}
+        texts = {key: value for key, value in values.items() if isinstance(value, str) and value.strip()}
+        key = next((key for key in _SUMMARY_KEYS if key in texts), None)
+        if key is None:
+            return _one_line(bytes(given).decode(errors="replace"), SUMMARY_LIMIT) if values else ""
+        words = self._shown(texts[key])
+        if key == "pattern" and "path" in texts:
+            words += f" in {self._shown(texts['path'])}"
+        return _one_line(words, SUMMARY_LIMIT)
+
+    def _shown(self, path: str) -> str:
+        """A path as the reader knows it: relative to where the agent works."""
+        return path.removeprefix(self._cwd + "/") if self._cwd else path
+
+
+def _blocks(turn: Turn | None) -> list[Block] | None:
+    return None if turn is None or turn.message is None else blocks(turn.message.content)
+
+
+def _output(block: Block) -> str:
+    parts = blocks(block.content) or []
+    return "\n".join(part.text if part.text is not None else f"[{part.type}]" for part in parts)
+
+
+def _notice(line: bytes, subtype: str | None) -> list[AnyAgentEvent]:
+    said = decode(line, QuietLine) or QuietLine()
+    words = said.content or said.summary or said.description or said.status
+    return [Notice(_one_line(f"{subtype}: {words}", SUMMARY_LIMIT))] if words else []
+
+
+def _succeeded(result: ResultLine) -> bool:
+    return result.subtype == "success" and result.is_error is False
+
+
+def _words(result: ResultLine) -> str:
+    return result.result or "; ".join(decode(result.errors, list[str]) or [])
+
+
+def _denied(result: ResultLine) -> tuple[str, ...]:
+    denials = decode(result.permission_denials, list[Denial]) or []
+    return tuple(denial.tool_name or "?" for denial in denials)
+
+
+def _reason(what: str, words: str, *, last: bool = False) -> str:
+    """One line. `last` keeps the end of a long quotation instead of its beginning."""
+    line = " ".join(words.split())
+    if len(line) > REASON_LIMIT:
+        line = "…" + line[-REASON_LIMIT:] if last else line[:REASON_LIMIT] + "…"
+    return f"{what}: {line}" if line else what
+
+
+def _one_line(text: str, limit: int) -> str:
+    line = " ".join(text[: 4 * limit].split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def _signal(code: int) -> str:
+    try:
+        return Signals(code - 128).name
+    except ValueError:
+        return f"signal {code - 128}"
+
+
+def _millis(seconds: float | None) -> int | None:
+    """Epoch seconds as milliseconds; None for what no clock shows."""
+    return round(seconds * 1000) if seconds is not None and 0 < seconds < 1e11 else None

@@ -1,0 +1,227 @@
+"""What a rehearsal agent plays: a scenario, read from YAML, as the script that `agent.py` takes."""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+import yaml
+from msgspec import Meta, Struct, field
+
+from engine.errors import UsageError
+
+HERE = Path(__file__).parent
+
+Milliseconds = Annotated[float, Meta(ge=0, le=86_400_000)]
+Tokens = Annotated[int, Meta(ge=0, le=10_000_000)]
+Words = Annotated[str, Meta(min_length=1)]
+Window = Literal["five_hour", "seven_day"]
+
+
+class Step(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="do"):
+    """Base of the steps; `do` says which."""
+
+    pause: Milliseconds = 0
+    """Before the step: the model's own time."""
+    tokens: Tokens | None = None
+    """What the model's words cost; the agent's own guess otherwise."""
+
+
+class Say(Step, frozen=True, tag="say"):
+    text: Words
+
+
+class Think(Step, frozen=True, tag="think"):
+    text: Words
+
+
+class Read(Step, frozen=True, tag="read"):
+    path: Words
+
+
+class Edit(Step, frozen=True, tag="edit"):
+    """Replaces the first `find` of a file. Where there is none the tool reports an error, and the scenario goes on."""
+
+    path: Words
+    find: Words
+    replace: str
+
+
+class Write(Step, frozen=True, tag="write"):
+    path: Words
+    text: str
+
+
+class Run(Step, frozen=True, tag="run"):
+    """Runs a shell command in the working directory."""
+
+    command: Words
+    about: str = ""
+    timeout: Milliseconds = 120_000
+
+
+class Deny(Step, frozen=True, tag="deny"):
+    """Asks for a tool, which the permission mode refuses."""
+
+    tool: Words
+    input: dict[str, str] = field(default_factory=dict)
+    text: Words = "This tool needs a permission that was not given."
+
+
+class Retry(Step, frozen=True, tag="retry"):
+    """Tries a call of the model again, each time after twice the delay."""
+
+    times: Annotated[int, Meta(ge=1, le=300)] = 1
+    delay: Milliseconds = 600
+    status: Annotated[int, Meta(ge=400, le=599)] | None = 529
+    """The HTTP status; null for a connection that broke."""
+    error: Words = "overloaded"
+
+
+class Limit(Step, frozen=True, tag="limit"):
+    """Tells how much of a rate-limit window is used."""
+
+    used: Annotated[float, Meta(ge=0, le=1)]
+    window: Window = "five_hour"
+    resets_in: Annotated[float, Meta(ge=0)] = 9_000
+    """Seconds."""
+
+
+class Compact(Step, frozen=True, tag="compact"):
+    after: Tokens = 6_000
+    takes: Milliseconds = 1_200
+
+
+class Fail(Step, frozen=True, tag="fail"):
+    """Ends the run. `refused` and `lost` come before its first line."""
+
+    kind: Literal[
+        "usage_limit", "rate_limit", "overloaded", "server", "connection", "auth", "billing", "context", "model",
+        "max_turns", "max_budget", "crash", "exit", "hang", "refused", "lost",
+    ]  # fmt: skip
+    text: str = ""
+    """Instead of the kind's own words."""
+    window: Window = "five_hour"
+    resets_in: Annotated[float, Meta(ge=0)] = 30
+    """Seconds until a usage limit ends."""
+    code: Annotated[int, Meta(ge=0, le=125)] = 1
+    """The code of an `exit`."""
+    signal: Annotated[int, Meta(ge=1, le=31)] = 9
+    """The signal of a `crash`."""
+
+
+AnyStep = Say | Think | Read | Edit | Write | Run | Deny | Retry | Limit | Compact | Fail
+
+
+class Price(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Dollars for a million tokens."""
+
+    input: float = 3.0
+    output: float = 15.0
+    cache_read: float = 0.3
+    cache_write: float = 3.75
+
+
+class Scenario(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    about: Words
+    """One line: what is to be seen."""
+    steps: Annotated[list[AnyStep], Meta(min_length=1)]
+    resumed: list[AnyStep] = field(default_factory=list)
+    """What is played instead where a conversation is resumed."""
+    project: bool = False
+    """Lay the sample project into the working directory first, if that is empty."""
+    model: Words = "rehearsal-1"
+    context: Tokens = 14_000
+    """Tokens of the first call of the model."""
+    price: Price = field(default_factory=Price)
+
+    def __post_init__(self) -> None:
+        for name, steps in (("steps", self.steps), ("resumed", self.resumed)):
+            if steps and not isinstance(steps[-1], Say | Fail):
+                raise ValueError(f"`{name}` must end with `say` or `fail`")
+            if any(isinstance(step, Fail) and step.kind in ("refused", "lost") for step in steps[1:]):
+                raise ValueError(f"`refused` and `lost` can only be the first of `{name}`")
+
+    @property
+    def seconds(self) -> float:
+        """How long the steps pause at speed 1, without what their commands take."""
+        waits = [step.pause for step in self.steps]
+        waits += [step.delay * (2**step.times - 1) for step in self.steps if isinstance(step, Retry)]
+        waits += [step.takes for step in self.steps if isinstance(step, Compact)]
+        return sum(waits) / 1000
+
+
+def names() -> list[str]:
+    """The scenarios that come with Headway."""
+    return sorted(path.stem for path in (HERE / "scenarios").glob("*.yaml"))
+
+
+def find(name: str, base: Path) -> Scenario:
+    """A scenario by its name, or by the path of a YAML file (a relative one starts at `base`).
+
+    Raises `UsageError` where there is none or it cannot be read.
+    """
+    if "/" in name or name.endswith((".yaml", ".yml")):
+        return read(base / Path(name).expanduser())
+    known = names()
+    if name in known:
+        return _packaged(name)
+    near = get_close_matches(name, known)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}"
+    raise UsageError(f"no rehearsal scenario {name!r}: {hint}")
+
+
+def read(path: Path) -> Scenario:
+    """Raises `UsageError`, naming the file and the place in it."""
+    try:
+        return msgspec.convert(_load(path), Scenario)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"{path}: {_place(str(error))}") from None
+
+
+def script(scenario: Scenario) -> bytes:
+    """The scenario as the JSON that the agent reads, with everything filled in."""
+    files = project_files() if scenario.project else {}
+    return msgspec.json.encode({**msgspec.to_builtins(scenario), "files": files, "stream": _stream()})
+
+
+@cache
+def project_files() -> dict[str, str]:
+    """The sample project: path -> text."""
+    return msgspec.convert(_load(HERE / "project.yaml"), dict[str, str])
+
+
+@cache
+def _packaged(name: str) -> Scenario:
+    return read(HERE / "scenarios" / f"{name}.yaml")
+
+
+@cache
+def _stream() -> object:
+    return _load(HERE / "stream.yaml")
+
+
+def _load(path: Path) -> object:
+    try:
+        return yaml.load(path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise UsageError(f"cannot read the scenario {path}: {why}") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        raise UsageError(f"{path}{line}: {getattr(error, 'problem', None) or 'not YAML'}") from None
+
+
+def _place(message: str) -> str:
+    """msgspec's words with a place that a person counts: `$.steps[2].text` is the text of the third step."""
+
+    def told(match: re.Match[str]) -> str:
+        number = f"step {int(match[2]) + 1} of `{match[1]}`"
+        return f"{number}, `{match[3]}`" if match[3] else number
+
+    return re.sub(r"`\$\.(\w+)\[(\d+)\](?:\.(\w+))?`", told, message).replace("`$.", "`").replace(" - at `$`", "")

@@ -1,0 +1,108 @@
+"""How claude is started."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine.agents.base import Assignment
+from engine.agents.claude import ENVIRONMENT, Claude
+from engine.config import AgentSettings
+from engine.errors import UsageError
+
+SESSION = "2b6adb00-2d66-458e-8daf-51ff9089bee7"
+START = ["claude", "-p", "--output-format", "stream-json", "--verbose"]
+
+
+def assignment(
+    prompt: str = "go",
+    model: str | None = None,
+    session: str | None = None,
+    resumes: str | None = None,
+    settings: AgentSettings | None = None,
+) -> Assignment:
+    return Assignment(
+        prompt=prompt,
+        model=model,
+        workspace=Path("/workspace"),
+        run_dir=Path("/run"),
+        settings=settings or AgentSettings(),
+        session=session,
+        resumes=resumes,
+    )
+
+
+def argv(**given: object) -> list[str]:
+    return list(Claude().launch(assignment(**given)).argv)  # type: ignore[arg-type]
+
+
+def test_a_new_conversation_gets_our_session_id() -> None:
+    assert argv(session=SESSION) == [*START, "--session-id", SESSION, "--permission-mode", "acceptEdits"]
+
+
+def test_a_resume_passes_the_permissions_again() -> None:
+    settings = AgentSettings(permission_mode="plan", allowed_tools=["Bash(git *)", "Edit"], args=["--effort", "high"])
+    assert argv(resumes=SESSION, session=SESSION, model="opus", settings=settings) == [
+        "claude", "--effort", "high", *START[1:], "--resume", SESSION, "--model", "opus",
+        "--permission-mode", "plan", "--allowedTools", "Bash(git *)", "Edit",
+    ]  # fmt: skip
+
+
+def test_another_command_may_stand_for_claude() -> None:
+    assert argv(settings=AgentSettings(command=["nice", "-n", "5", "/opt/claude"]))[:5] == [
+        "nice", "-n", "5", "/opt/claude", "-p",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("prompt", ["--dangerously-skip-permissions", "-- x", "ü" * 100_000, "a\nb"])
+def test_the_prompt_is_a_file_on_standard_input(prompt: str) -> None:
+    launch = Claude().launch(assignment(prompt=prompt))
+    assert launch.stdin == "prompt"
+    assert launch.files == {"prompt": prompt.encode()}
+    assert prompt not in launch.argv
+    assert sum(len(word) for word in launch.argv) < 1_000
+
+
+def test_background_work_and_endless_retries_are_off() -> None:
+    launch = Claude().launch(assignment())
+    assert launch.env == ENVIRONMENT
+    assert launch.env["CLAUDE_CODE_DISABLE_BACKGROUND_TASKS"] == "1"
+    assert launch.env["CLAUDE_CODE_MAX_RETRIES"] == "2"
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        AgentSettings(permission_mode="bypassPermissions"),
+        AgentSettings(args=["--dangerously-skip-permissions"]),
+        AgentSettings(args=["--allow-dangerously-skip-permissions"]),
+        AgentSettings(args=["--permission-mode", "bypassPermissions"]),
+        AgentSettings(args=["--permission-mode=bypassPermissions"]),
+        AgentSettings(args=["--settings", '{"permissions":{"defaultMode":"bypassPermissions"}}']),
+        AgentSettings(command=["claude", "--dangerously-skip-permissions"]),
+    ],
+)
+def test_skipping_permissions_asks_for_a_sandbox_first(settings: AgentSettings) -> None:
+    with pytest.raises(UsageError, match="needs a sandbox around it first: remove it"):
+        argv(settings=settings)
+
+
+@pytest.mark.parametrize("arg", ["--", "--resume", "-c", "--output-format=json", "--permission-mode", "--bg"])
+def test_options_that_are_ours_are_refused(arg: str) -> None:
+    with pytest.raises(UsageError, match=r"agents\.claude\.args: remove"):
+        argv(settings=AgentSettings(args=[arg]))
+
+
+def test_words_that_would_be_options_are_refused() -> None:
+    with pytest.raises(UsageError, match="model '-x' would be read as an option"):
+        argv(model="-x")
+    with pytest.raises(UsageError, match="allowed_tools"):
+        argv(settings=AgentSettings(allowed_tools=["--settings"]))
+    with pytest.raises(UsageError, match="is not a UUID"):
+        argv(resumes="--fork-session")
+
+
+def test_keys_are_passed_by_name_only() -> None:
+    assert {"ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN", "CLAUDE_CONFIG_DIR"} <= set(Claude.pass_env)
+    assert not set(Claude.pass_env) & set(Claude().launch(assignment()).env)

@@ -1,0 +1,82 @@
+"""How the rehearsal agent is started."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from engine.agents.base import Assignment, Exit
+from engine.agents.rehearsal import Rehearsal
+from engine.config import AgentSettings
+from engine.errors import UsageError
+
+SESSION = "2b6adb00-2d66-458e-8daf-51ff9089bee7"
+
+
+def assignment(
+    directory: Path,
+    model: str | None = None,
+    session: str | None = SESSION,
+    resumes: str | None = None,
+    settings: AgentSettings | None = None,
+) -> Assignment:
+    return Assignment(
+        prompt="go",
+        model=model,
+        workspace=directory,
+        run_dir=directory,
+        settings=settings or AgentSettings(),
+        session=session,
+        resumes=resumes,
+    )
+
+
+def test_it_is_python_with_a_script_and_a_session(tmp_path: Path) -> None:
+    launch = Rehearsal().launch(assignment(tmp_path))
+    assert list(launch.argv[:3]) == [sys.executable, "-I", "-S"]
+    assert list(launch.argv[4:]) == ["--scenario", str(tmp_path / "scenario.json"), "--session-id", SESSION]
+    assert launch.files["prompt"] == b"go"
+    assert launch.stdin == "prompt"
+    assert "off-by-one" in msgspec.json.decode(launch.files["scenario.json"])["about"]
+
+
+def test_a_session_is_resumed(tmp_path: Path) -> None:
+    assert list(Rehearsal().launch(assignment(tmp_path, "limit", resumes=SESSION)).argv[-2:]) == ["--resume", SESSION]
+    with pytest.raises(UsageError, match="needs a session"):
+        Rehearsal().launch(assignment(tmp_path, session=None))
+
+
+def test_another_command_may_stand_for_it(tmp_path: Path) -> None:
+    launch = Rehearsal().launch(assignment(tmp_path, settings=AgentSettings(command=["nice", "stand-in"], args=["-v"])))
+    assert list(launch.argv[:4]) == ["nice", "stand-in", "-v", "--scenario"]
+
+
+def test_an_unknown_scenario_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="did you mean fix-bug"):
+        Rehearsal().launch(assignment(tmp_path, "fixbug"))
+
+
+def test_it_plays_at_the_speed_that_is_passed_on(tmp_path: Path) -> None:
+    """A pause of a minute, at a thousand times the speed."""
+    (tmp_path / "slow.yaml").write_text("about: Waits.\nsteps:\n- {do: say, pause: 60000, text: Here.}\n")
+    launch = Rehearsal().launch(assignment(tmp_path, "slow.yaml"))
+    for name, data in launch.files.items():
+        (tmp_path / name).write_bytes(data)
+    (speed,) = Rehearsal.pass_env
+    environment = {"PATH": os.environ["PATH"], **launch.env, speed: "1000"}
+    began = time.monotonic()
+    ended = subprocess.run(launch.argv, env=environment, stdout=subprocess.PIPE, cwd=tmp_path, timeout=30)
+    assert 0.06 <= time.monotonic() - began < 20
+
+    parser = Rehearsal().parser()
+    for line in ended.stdout.splitlines():
+        parser.line(line)
+    outcome = parser.outcome(Exit(ended.returncode), "")
+    assert (outcome.succeeded, outcome.result, outcome.session) == (True, "Here.", SESSION)
+    assert parser.said_done
