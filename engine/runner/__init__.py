@@ -1,0 +1,1 @@
+"""The life of one attempt: workspace, process, follow, settle, adopt."""

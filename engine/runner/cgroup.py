@@ -1,0 +1,107 @@
+"""A cgroup for each attempt, where the machine lets us have one: the surest way to find all of its processes.
+
+Needs cgroup v2 with `cgroup.kill` (Linux 5.14) and a group that is ours to divide. Under systemd that is one with
+delegation; without systemd, any that we may write to. Where there is none, the environment marker does the work.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from pathlib import Path
+
+
+class Cgroups:
+    """The parent of the attempts' groups, or nothing: then `create` returns None."""
+
+    def __init__(self, parent: Path | None) -> None:
+        self.parent = parent
+
+    @classmethod
+    def detect(cls, home: Path) -> Cgroups:
+        """Try, and say nothing where it cannot be had. `HEADWAY_CGROUPS=off` says not to try."""
+        own = _own_group()
+        if own is None or not _is_ours_to_divide(own) or os.environ.get("HEADWAY_CGROUPS") == "off":
+            return cls(None)
+        parent = own / f"headway-{hashlib.sha256(str(home).encode()).hexdigest()[:12]}"
+        try:
+            parent.mkdir(exist_ok=True)
+        except OSError:
+            return cls(None)
+        if not (parent / "cgroup.kill").exists():
+            with contextlib.suppress(OSError):
+                parent.rmdir()
+            return cls(None)
+        return cls(parent)
+
+    def of(self, marker: str) -> Path | None:
+        """The group of an attempt, if it exists."""
+        if self.parent is None:
+            return None
+        group = self.parent / marker
+        return group if group.exists() else None
+
+    def create(self, marker: str) -> Path | None:
+        if self.parent is None:
+            return None
+        group = self.parent / marker
+        try:
+            group.mkdir(exist_ok=True)
+        except OSError:
+            return None
+        return group
+
+    def remove(self, group: Path | None) -> None:
+        """Give an empty group back. One that is not empty yet is tried again at the next start."""
+        if group is not None:
+            with contextlib.suppress(OSError):
+                group.rmdir()
+
+    def close(self) -> None:
+        """Remove what is empty: groups of attempts that have ended, and the parent after the last of them."""
+        if self.parent is None:
+            return
+        for entry in list(self.parent.iterdir()) if self.parent.exists() else []:
+            if entry.is_dir():
+                self.remove(entry)
+        self.remove(self.parent)
+
+
+def members(group: Path) -> set[int]:
+    """Pids in a group; none where it is gone."""
+    try:
+        return {int(line) for line in (group / "cgroup.procs").read_text().split()}
+    except OSError:
+        return set()
+
+
+def kill(group: Path) -> None:
+    """SIGKILL to everything in a group at once, whatever it forks meanwhile."""
+    with contextlib.suppress(OSError):
+        (group / "cgroup.kill").write_text("1")
+
+
+def _own_group() -> Path | None:
+    try:
+        lines = Path("/proc/self/cgroup").read_text().splitlines()
+        mounts = Path("/proc/self/mountinfo").read_text().splitlines()
+    except OSError:
+        return None
+    path = next((line[3:] for line in lines if line.startswith("0::")), None)
+    mount = next((line.split()[4] for line in mounts if " - cgroup2 " in line), None)
+    if path is None or mount is None:
+        return None
+    return Path(mount) / path.lstrip("/")
+
+
+def _is_ours_to_divide(group: Path) -> bool:
+    if not os.access(group, os.W_OK):
+        return False
+    if not Path("/run/systemd/system").exists():
+        return True
+    for name in ("trusted.delegate", "user.delegate"):
+        with contextlib.suppress(OSError):
+            if os.getxattr(group, name) == b"1":
+                return True
+    return False

@@ -1,0 +1,26 @@
+"""What an agent sees of the engine's environment: nothing but an allow-list, and what its settings add."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from engine.config import BASE_ENVIRONMENT, AgentSettings
+from engine.runner.tree import MARKER
+
+
+def environment(
+    own: Mapping[str, str],
+    passed: Iterable[str],
+    launch: Mapping[str, str],
+    settings: AgentSettings,
+    job: int,
+    marker: str,
+) -> dict[str, str]:
+    """The environment of an attempt.
+
+    `own` is the engine's, `passed` names what this agent needs of it, `launch` is what its adapter sets; the
+    settings have the last word, except over the marker by which all processes of an attempt are found.
+    """
+    names = (*BASE_ENVIRONMENT, *passed, *settings.pass_env)
+    chosen = {name: own[name] for name in names if name in own}
+    return {**chosen, **launch, **settings.env, "HEADWAY_JOB": str(job), MARKER: marker}

@@ -1,0 +1,36 @@
+"""Calling git for workspaces: with no hooks, no prompts, no pager, and no environment of ours."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from engine.errors import HeadwayError
+from engine.runner import spawn
+
+TIMEOUT_SECONDS = 300.0  #: a worktree of a very large repository on a slow disk takes minutes, never more
+
+#: A hook of the project is the project's code: it must not run outside the agent's own limits.
+_QUIET = ("-c", "core.hooksPath=/dev/null", "-c", "core.quotePath=false", "-c", "advice.detachedHead=false")
+
+
+class GitError(HeadwayError):
+    """Git said no. The message quotes its last line."""
+
+
+async def git(directory: Path, *arguments: str, env: Mapping[str, str] | None = None, stdout: int | None = None) -> str:
+    """Run git in a directory and return what it printed, raising `GitError` where it fails."""
+    environment = {name: os.environ[name] for name in ("HOME", "PATH", "XDG_CONFIG_HOME") if name in os.environ}
+    environment |= {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C", **(env or {})}
+    command = ["git", "-C", str(directory), *_QUIET, *arguments]
+    try:
+        done = await spawn.run(command, environment, within=TIMEOUT_SECONDS, stdout=stdout)
+    except FileNotFoundError:
+        raise GitError("git is not installed, and the project is a git repository") from None
+    except TimeoutError:
+        raise GitError(f"git {arguments[0]} in {directory} took more than {TIMEOUT_SECONDS:.0f} s") from None
+    if done.code != 0:
+        said = done.stderr.decode(errors="replace").strip().splitlines()
+        raise GitError(f"git {arguments[0]} in {directory}: {said[-1] if said else f'exit {done.code}'}")
+    return done.stdout.decode(errors="surrogateescape").strip()

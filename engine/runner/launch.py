@@ -1,0 +1,141 @@
+"""From a claim to a running process: workspace, command line, environment, shim."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from engine.agents.base import Agent, Assignment, Launch
+from engine.config import Settings
+from engine.errors import RefusedError
+from engine.model import Workspace
+from engine.runner import procfs, spawn
+from engine.runner.cgroup import Cgroups
+from engine.runner.environment import environment
+from engine.runner.run_dir import Facts, RunDir
+from engine.runner.tree import Tree
+from engine.runner.workspace import Placed, Workspaces
+from engine.store.jobs import Claim
+
+RESUME_PROMPT = (
+    "You were working on this task and were interrupted: {reason}. Look at what is already done in the working "
+    "directory, then finish the task.\n\nThe task was:\n\n{prompt}"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An attempt that only has to be started."""
+
+    agent: Agent
+    placed: Placed
+    launch: Launch
+    session: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Launcher:
+    """Starts attempts. Raises `HeadwayError`s for what cannot be started, with the reason that the job will show."""
+
+    settings: Settings
+    agents: Mapping[str, Agent]
+    workspaces: Workspaces
+    cgroups: Cgroups
+
+    def agent(self, name: str) -> Agent:
+        agent = self.agents.get(name)
+        if agent is None:
+            raise RefusedError(f"there is no agent {name!r}; there are {', '.join(sorted(self.agents))}")
+        return agent
+
+    async def prepare(self, claim: Claim, run: RunDir) -> Prepared:
+        """Make the workspace and the command line."""
+        agent = self.agent(claim.attempt.agent)
+        previous = claim.previous
+        run.make()
+        placed = await self.workspaces.prepare(
+            claim.job.id,
+            claim.job.title,
+            claim.job.project,
+            claim.spec.workspace or Workspace.WORKTREE,
+            run,
+            previous.base if previous else None,
+        )
+        session = claim.attempt.resumes or (str(uuid.uuid4()) if agent.chooses_session else None)
+        assignment = Assignment(
+            prompt=_prompt(claim),
+            model=claim.attempt.model,
+            workspace=placed.directory,
+            run_dir=run.path,
+            settings=self.settings.agent(agent.name),
+            session=session,
+            resumes=claim.attempt.resumes,
+        )
+        return Prepared(agent, placed, agent.launch(assignment), session)
+
+    def start(self, claim: Claim, run: RunDir, prepared: Prepared) -> Tree:
+        """Note where it runs, and start it."""
+        placed = prepared.placed
+        for name, content in prepared.launch.files.items():
+            (run.path / name).write_bytes(content)
+        run.note(facts(prepared))
+        group = self.cgroups.create(claim.attempt.marker)
+        pid = self._spawn(claim, run, prepared, str(group or ""), str(placed.directory))
+        return Tree(procfs.identity(pid), claim.attempt.marker, group)
+
+    def _spawn(self, claim: Claim, run: RunDir, prepared: Prepared, group: str, directory: str) -> int:
+        agent, launch = prepared.agent, prepared.launch
+        shim = str(files("engine.runner") / "shim.sh")
+        stdin = str(run.path / launch.stdin) if launch.stdin else os.devnull
+        limit = str(spawn.open_files_limit())
+        settings = self.settings.agent(agent.name)
+        env = environment(os.environ, agent.pass_env, launch.env, settings, claim.job.id, claim.attempt.marker)
+        nothing = os.open(os.devnull, os.O_RDWR)
+        errors = os.open(run.stderr, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            return spawn.spawn(
+                ["/bin/sh", shim, str(run.path), directory, stdin, launch.stderr, limit, group, *launch.argv],
+                env,
+                spawn.Streams(nothing, nothing, errors),
+            )
+        except OSError as error:
+            raise RefusedError(f"the attempt could not be started: {error.strerror}") from error
+        finally:
+            os.close(nothing)
+            os.close(errors)
+
+
+def facts(prepared: Prepared) -> Facts:
+    placed = prepared.placed
+    return Facts(
+        workspace=str(placed.directory),
+        session=prepared.session,
+        branch=placed.branch,
+        base=placed.base,
+        repository=str(placed.repository) if placed.repository else None,
+        root=str(placed.root) if placed.root else None,
+    )
+
+
+def placed_at(noted: Facts | None) -> Placed | None:
+    """The workspace that was noted before an attempt was started."""
+    if noted is None:
+        return None
+    return Placed(
+        directory=Path(noted.workspace),
+        root=Path(noted.root) if noted.root else None,
+        repository=Path(noted.repository) if noted.repository else None,
+        branch=noted.branch,
+        base=noted.base,
+    )
+
+
+def _prompt(claim: Claim) -> str:
+    if claim.attempt.resumes is None:
+        return claim.spec.prompt
+    reason = (claim.previous.reason if claim.previous else None) or "the attempt ended early"
+    return RESUME_PROMPT.format(reason=reason, prompt=claim.spec.prompt)

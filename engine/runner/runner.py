@@ -1,0 +1,273 @@
+"""Runs attempts: each from its claim to its settlement, or from its adoption.
+
+One coroutine an attempt and no thread. When the engine stops, the coroutines are cancelled and the agents run on; the
+next engine adopts them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from engine import events as log
+from engine.agents.base import Agent, Exit, Outcome
+from engine.dispatch import retry
+from engine.errors import HeadwayError, StorageError
+from engine.hub import Hub
+from engine.model import DiffStat, Failure
+from engine.runner import procfs, spawn, tree
+from engine.runner.adopt import Finding, finding
+from engine.runner.follow import Follower
+from engine.runner.launch import Launcher, facts, placed_at
+from engine.runner.run_dir import Claimed, Facts, RunDir, run_dir
+from engine.runner.tree import Tree
+from engine.runner.watch import Watch
+from engine.runner.workspace import Placed
+from engine.store import Store, Transaction, jobs
+from engine.store.jobs import Claim, Launched, Settlement
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+STORAGE_RETRY_SECONDS = 5.0  #: between tries to write down what has happened already, while the disk is full
+
+
+@dataclass(slots=True)
+class Live:
+    """An attempt that this engine looks after."""
+
+    claim: Claim
+    run: RunDir
+    stop_asked: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the runner works with; one set for an engine."""
+
+    home: Path
+    store: Store
+    hub: Hub
+    follower: Follower
+    launcher: Launcher
+    boot: str
+    """Names this engine process in the attempts that it claims."""
+    grace: float
+    """Seconds between asking a tree to end and killing it."""
+    subreaper: bool = False
+
+
+class Runner:
+    """Owns all attempts of an engine. `settled` is called after each settlement: a slot is free."""
+
+    def __init__(self, around: Surroundings, group: asyncio.TaskGroup, settled: Callable[[], None]) -> None:
+        self._around = around
+        self._group = group
+        self._settled = settled
+        self._tasks: set[asyncio.Task[object]] = set()
+        self.live: dict[int, Live] = {}
+        """By job."""
+
+    def start(self, claim: Claim) -> None:
+        """Begin a claimed attempt."""
+        self._own(claim, self._begin)
+
+    def stop(self, job: int) -> None:
+        """Ask for a job's running attempt to be ended. Its settlement tells when nothing of it is left."""
+        if (live := self.live.get(job)) is not None:
+            live.stop_asked.set()
+
+    def let_go(self) -> None:
+        """Look after nothing any more. The agents run on, for the next engine to adopt."""
+        for task in tuple(self._tasks):
+            task.cancel()
+
+    async def take_over(self, claims: list[Claim]) -> None:
+        """Adopt, settle or give back what an earlier engine left. Returns when each has been judged."""
+        for claim in claims:
+            run = run_dir(self._around.home, claim.job.id, claim.attempt.number)
+            claimed, who = run.claim()
+            if claimed is Claimed.NEVER and not run.void():
+                claimed, who = run.claim()  # its shim was quicker
+            alive = who is not None and procfs.is_alive(who)
+            found = finding(claimed, run.exit_code(), alive)
+            logger.info("attempt %d of job %d: %s", claim.attempt.number, claim.job.id, found)
+            if found is Finding.NEVER_STARTED:
+                await self._give_back(claim)
+                continue
+            noted = run.facts()
+            if claim.attempt.started_at is None and noted is not None:
+                await self._note_launch(claim, who.pid if who else 0, noted)
+            if found is Finding.ADOPT and who is not None:
+                await self._note_adoption(claim, who.pid)
+            group = self._around.launcher.cgroups.of(claim.attempt.marker)
+            self._go_on(claim, Tree(who, claim.attempt.marker, group, adopted=True), placed_at(noted))
+
+    def _go_on(self, claim: Claim, whole: Tree, placed: Placed | None) -> None:
+        agent = self._around.launcher.agent(claim.attempt.agent)
+        there = placed or Placed(Path(claim.attempt.workspace or "/"))
+        self._own(claim, lambda live: self._watch(live, agent, whole, there))
+
+    def _own(self, claim: Claim, life: Callable[[Live], Awaitable[None]]) -> None:
+        live = Live(claim, run_dir(self._around.home, claim.job.id, claim.attempt.number))
+        if claim.job.stopping is not None:
+            live.stop_asked.set()
+        self.live[claim.job.id] = live
+        self._keep(self._group.create_task(self._guard(live, life), name=f"job-{claim.job.id}"))
+
+    async def _guard(self, live: Live, life: Callable[[Live], Awaitable[None]]) -> None:
+        """The edge of an attempt's task: what goes wrong in it is written to the job, and ends only the job."""
+        claim = live.claim
+        try:
+            await life(live)
+        except HeadwayError as error:
+            logger.warning("job %d: %s", claim.job.id, error)
+            await self._abandon(live, Failure.SPAWN_FAILED, str(error))
+        except Exception as error:
+            logger.exception("job %d: the engine failed", claim.job.id)
+            await self._abandon(live, Failure.UNKNOWN, f"the engine failed: {type(error).__name__}: {error}")
+        finally:
+            self._forget(live)
+            self._around.hub.forget(claim.attempt.id)
+
+    async def _begin(self, live: Live) -> None:
+        claim, launcher = live.claim, self._around.launcher
+        prepared = await launcher.prepare(claim, live.run)
+        if live.stop_asked.is_set():
+            outcome = Outcome(succeeded=False, failure=Failure.CRASHED, reason="cancelled before it started")
+            await self._settle(live, Settlement(outcome, None))
+            return
+        whole = launcher.start(claim, live.run, prepared)
+        await self._note_launch(claim, whole.root.pid if whole.root else 0, facts(prepared))
+        await self._watch(live, prepared.agent, whole, prepared.placed)
+
+    async def _watch(self, live: Live, agent: Agent, whole: Tree, placed: Placed) -> None:
+        """Follow a running attempt to its end, clear up after it, and settle it."""
+        around, claim = self._around, live.claim
+        watch = Watch(claim.job.id, claim.attempt.id, agent.name, agent.parser(), around.hub, self._see_limit)
+        around.follower.add(claim.attempt.id, live.run.stdout, watch.sink)
+        try:
+            await self._until_end(live, whole, watch, around.launcher.settings.agent(agent.name).linger)
+        finally:
+            await around.follower.finish(claim.attempt.id)
+            watch.close()
+        if await asyncio.to_thread(whole.strays, around.subreaper):
+            await tree.stop(whole, around.grace)
+        around.launcher.cgroups.remove(whole.group)
+        outcome, code = _outcome(live.run, watch)
+        diff = await self._measure(live, placed)
+        outcome = watch.judged(outcome, diff)
+        if outcome.succeeded and diff is not None and diff.files == 0:
+            await self._tidy(live, placed)
+        requeue_at = 0 if self._goes_back(claim, agent, outcome) else None
+        await self._settle(live, Settlement(outcome, code, diff, watch.agent_version, requeue_at))
+
+    async def _until_end(self, live: Live, whole: Tree, watch: Watch, linger: float) -> None:
+        """Until the process has ended, by itself or because it was asked to."""
+        if whole.root is None:
+            return
+        if not procfs.is_alive(whole.root) and not spawn.is_ours(whole.root.pid):
+            return
+        over = asyncio.ensure_future(spawn.ended(whole.root.pid))
+        asked = asyncio.ensure_future(live.stop_asked.wait())
+        overdue = asyncio.ensure_future(watch.overdue(linger))
+        try:
+            await asyncio.wait({over, asked, overdue}, return_when=asyncio.FIRST_COMPLETED)
+            if not over.done():
+                await tree.stop(whole, self._around.grace)
+                await over
+        finally:
+            for waiting in (over, asked, overdue):
+                waiting.cancel()
+
+    async def _measure(self, live: Live, placed: Placed) -> DiffStat | None:
+        """The diff. That it cannot be taken is no verdict on the agent's work."""
+        try:
+            return await self._around.launcher.workspaces.measure(placed, live.run)
+        except (HeadwayError, OSError) as error:
+            logger.warning("job %d: no diff: %s", live.claim.job.id, error)
+            return None
+
+    async def _tidy(self, live: Live, placed: Placed) -> None:
+        try:
+            await self._around.launcher.workspaces.tidy(placed)
+        except HeadwayError as error:
+            logger.warning("job %d: its workspace stays: %s", live.claim.job.id, error)
+
+    def _goes_back(self, claim: Claim, agent: Agent, outcome: Outcome) -> bool:
+        if outcome.succeeded or outcome.failure is None:
+            return False
+        resumable = agent.resumable and (outcome.session or claim.attempt.session) is not None
+        action = retry.after(outcome.failure, attempts=claim.attempt.number, resumable=resumable)
+        return action is retry.Action.REQUEUE
+
+    async def _settle(self, live: Live, settlement: Settlement) -> None:
+        await self._persist(lambda tx: jobs.settle(tx, live.claim.attempt.id, settlement))
+        # Not before the settlement is durable: the next claim may come at once and must find the slot free.
+        self._forget(live)
+        self._settled()
+
+    async def _abandon(self, live: Live, failure: Failure, reason: str) -> None:
+        marker = live.claim.attempt.marker
+        group = self._around.launcher.cgroups.of(marker)
+        _, who = live.run.claim()
+        await tree.stop(Tree(who, marker, group, adopted=True), self._around.grace)
+        self._around.launcher.cgroups.remove(group)
+        outcome = Outcome(succeeded=False, failure=failure, reason=reason)
+        await self._settle(live, Settlement(outcome, None))
+
+    async def _give_back(self, claim: Claim) -> None:
+        outcome = Outcome(succeeded=False, failure=Failure.ENGINE_LOST, reason="the engine ended before it could start")
+        await self._persist(lambda tx: jobs.settle(tx, claim.attempt.id, Settlement(outcome, None, requeue_at=0)))
+        self._settled()
+
+    async def _note_launch(self, claim: Claim, pid: int, noted: Facts) -> None:
+        launched = Launched(pid, noted.session, noted.workspace, noted.branch, noted.base)
+        await self._persist(lambda tx: jobs.launched(tx, claim.attempt.id, launched))
+
+    async def _note_adoption(self, claim: Claim, pid: int) -> None:
+        await self._persist(lambda tx: jobs.adopted(tx, claim.attempt.id, pid, self._around.boot))
+
+    async def _persist(self, operation: Callable[[Transaction], T]) -> T:
+        """Write what has happened already: while the disk is full, wait and try again instead of forgetting it."""
+        while True:
+            try:
+                return await self._around.store.write(operation)
+            except StorageError as error:
+                logger.error("%s; trying again in %.0f s", error, STORAGE_RETRY_SECONDS)
+                await asyncio.sleep(STORAGE_RETRY_SECONDS)
+
+    def _see_limit(self, reading: log.LimitSeen) -> None:
+        self._keep(self._group.create_task(self._persist(lambda tx: jobs.see_limit(tx, reading, "events"))))
+
+    def _keep(self, task: asyncio.Task[object]) -> None:
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _forget(self, live: Live) -> None:
+        if self.live.get(live.claim.job.id) is live:
+            del self.live[live.claim.job.id]
+
+
+def _outcome(run: RunDir, watch: Watch) -> tuple[Outcome, int | None]:
+    """The adapter's verdict; or, where the shim could not write the end, what is known without it."""
+    code = run.exit_code()
+    if code is not None:
+        return watch.parser.outcome(Exit(code), run.stderr_tail()), code
+    _, who = run.claim()
+    rebooted = who is not None and who.boot != procfs.boot_id()
+    partial = watch.parser.outcome(Exit(137), run.stderr_tail())
+    outcome = Outcome(
+        succeeded=False,
+        failure=Failure.ENGINE_LOST if rebooted else Failure.CRASHED,
+        reason="the machine went down while it ran" if rebooted else "its processes were killed from outside",
+        usage=partial.usage,
+        session=partial.session,
+        unknown_lines=partial.unknown_lines,
+    )
+    return outcome, None

@@ -1,0 +1,149 @@
+"""Starting programs with posix_spawn and waiting for them by pidfd.
+
+No thread, no fork of a large parent, one mechanism for children and for adopted processes alike: a pidfd becomes
+readable when its process ends, whoever its parent is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import signal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+#: Python ignores these for itself; a program expects the default.
+_DEFAULT_SIGNALS = (signal.SIGPIPE, signal.SIGXFSZ)
+
+_spawned: set[int] = set()
+
+
+def is_ours(pid: int) -> bool:
+    """Whether this process started that child and will reap it."""
+    return pid in _spawned
+
+
+def open_files_limit() -> int:
+    """The soft limit of open files that programs were started with before the engine raised its own."""
+    return _soft_files
+
+
+_soft_files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def raise_open_files_limit() -> None:
+    """500 attempts hold more than the usual 1,024 descriptors. The shim gives programs the old limit back."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+@dataclass(frozen=True, slots=True)
+class Streams:
+    """Descriptors that the program gets as 0, 1 and 2."""
+
+    stdin: int
+    stdout: int
+    stderr: int
+
+
+def spawn(argv: Sequence[str], environment: Mapping[str, str], streams: Streams, *, session: bool = True) -> int:
+    """Start a program, in a session of its own, and return its pid.
+
+    Raises `OSError` where it cannot be started. Every other descriptor of ours is closed on exec.
+    """
+    actions = [(os.POSIX_SPAWN_DUP2, fd, n) for n, fd in enumerate((streams.stdin, streams.stdout, streams.stderr))]
+    pid = os.posix_spawnp(
+        argv[0],
+        list(argv),
+        dict(environment),
+        file_actions=actions,
+        setsid=session,
+        setsigmask=(),
+        setsigdef=_DEFAULT_SIGNALS,
+    )
+    _spawned.add(pid)
+    return pid
+
+
+async def ended(pid: int) -> int | None:
+    """Wait until a process has ended. Returns its exit code as a shell shows it, or None if it is not our child."""
+    try:
+        pidfd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return _reap(pid)
+    loop = asyncio.get_running_loop()
+    gone = loop.create_future()
+    loop.add_reader(pidfd, lambda: None if gone.done() else gone.set_result(None))
+    try:
+        await gone
+    finally:
+        loop.remove_reader(pidfd)
+        os.close(pidfd)
+    return _reap(pid)
+
+
+async def all_ended(pids: Sequence[int], within: float) -> bool:
+    """Wait until all of them have ended; False where some still run after that many seconds."""
+    try:
+        async with asyncio.timeout(within), asyncio.TaskGroup() as group:
+            for pid in pids:
+                group.create_task(ended(pid))
+    except TimeoutError:
+        return False
+    return True
+
+
+def _reap(pid: int) -> int | None:
+    if pid not in _spawned:
+        return None
+    try:
+        found, status = os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        _spawned.discard(pid)
+        return None
+    if found == 0:
+        return None
+    _spawned.discard(pid)
+    code = os.waitstatus_to_exitcode(status)
+    return 128 - code if code < 0 else code
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    code: int
+    stdout: bytes
+    stderr: bytes
+
+
+async def run(
+    argv: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    within: float,
+    stdout: int | None = None,
+) -> Completed:
+    """Run a program to its end, its output in memory or, for `stdout`, in the given descriptor.
+
+    Raises `OSError` where it cannot be started and `TimeoutError`, having killed it, after `within` seconds.
+    """
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    out = os.memfd_create("stdout") if stdout is None else stdout
+    err = os.memfd_create("stderr")
+    try:
+        pid = spawn(argv, environment, Streams(nothing, out, err))
+        try:
+            async with asyncio.timeout(within):
+                code = await ended(pid)
+        except BaseException:
+            os.killpg(pid, signal.SIGKILL)
+            await ended(pid)
+            raise
+        return Completed(code if code is not None else 1, b"" if stdout is not None else _all(out), _all(err))
+    finally:
+        for fd in {nothing, err} | ({out} if stdout is None else set()):
+            os.close(fd)
+
+
+def _all(fd: int) -> bytes:
+    return os.pread(fd, os.fstat(fd).st_size, 0)

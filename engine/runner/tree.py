@@ -1,0 +1,102 @@
+"""All processes of one attempt, and how they are ended: asked first, then killed, until none is left.
+
+Agents run their tools in sessions of their own, so the process group is not enough. An attempt's processes are found
+by its cgroup where it has one; else by descent from its shim, by the shim's session, and by the marker that every
+process of the attempt inherits in its environment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.runner import cgroup, procfs, spawn
+from engine.runner.procfs import Identity, Process
+
+MARKER = "HEADWAY_ATTEMPT"  #: the environment variable that every process of an attempt carries
+KILL_ROUNDS = 50  #: rounds of SIGKILL before giving up on a tree that forks faster than it can be read
+ROUND_SECONDS = 1.0  #: how long one round waits for what it killed
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """What is known of an attempt's processes. `root` is its shim; None where that died before it could say."""
+
+    root: Identity | None
+    marker: str
+    group: Path | None
+    adopted: bool = False
+    """Its orphans do not come to us: they went to init when the engine before us died."""
+
+    def members(self) -> set[int]:
+        """Pids that are alive now. Reads all of /proc: call it in a thread."""
+        table = procfs.processes()
+        mark = f"{MARKER}={self.marker}".encode()
+        found = self._of_shim(table)
+        found |= {pid for pid in table if procfs.carries(pid, mark)}
+        found |= procfs.descendants(found, table)
+        if self.group is not None:
+            found |= cgroup.members(self.group)
+        found.discard(os.getpid())
+        return {pid for pid in found if pid in table and not table[pid].is_gone}
+
+    def _of_shim(self, table: dict[int, Process]) -> set[int]:
+        """What is below the shim or in its session; nothing where its pid belongs to another process by now."""
+        if self.root is None or self.root.boot != procfs.boot_id():
+            return set()
+        root = self.root.pid
+        if root in table and table[root].started != self.root.started:
+            return set()
+        return procfs.descendants([root], table) | {pid for pid, one in table.items() if one.session == root}
+
+    def strays(self, subreaper: bool) -> set[int]:
+        """What outlived a shim that has ended. Cheap where a cgroup or being the subreaper makes it so."""
+        if self.group is not None:
+            return cgroup.members(self.group)
+        if subreaper and not self.adopted:
+            mark = f"{MARKER}={self.marker}".encode()
+            orphans = [pid for pid in procfs.children() if not spawn.is_ours(pid)]
+            if not any(procfs.carries(pid, mark) for pid in orphans):
+                return set()
+        return self.members()
+
+
+async def stop(tree: Tree, grace: float) -> None:
+    """Ask everything to end, wait up to `grace` seconds, kill what is left, and return when nothing is."""
+    found = await asyncio.to_thread(tree.members)
+    _signal(found, signal.SIGTERM)
+    if await _gone(tree, found, grace):
+        return
+    for _ in range(KILL_ROUNDS):
+        if tree.group is not None:
+            cgroup.kill(tree.group)
+        found = await asyncio.to_thread(tree.members)
+        if not found:
+            return
+        _signal(found, signal.SIGKILL)
+        await spawn.all_ended(sorted(found), ROUND_SECONDS)
+
+
+async def _gone(tree: Tree, found: set[int], grace: float) -> bool:
+    """Whether the tree is empty before the grace is over; what it starts meanwhile is asked to end as well."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + grace
+    asked = set(found)
+    while found:
+        left = until - loop.time()
+        if left <= 0 or not await spawn.all_ended(sorted(found), left):
+            return False
+        found = await asyncio.to_thread(tree.members)
+        _signal(found - asked, signal.SIGTERM)
+        asked |= found
+    return True
+
+
+def _signal(pids: set[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, number)

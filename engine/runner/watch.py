@@ -1,0 +1,130 @@
+"""Reads one attempt's output as it comes: events into progress, limits into the store, and the verdict at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from engine import events as log
+from engine.agents import events as said
+from engine.agents.base import Outcome, Parser
+from engine.clock import now_ms
+from engine.hub import Hub
+from engine.model import DiffStat, Failure, Progress
+
+REPORT_SECONDS = 0.25  #: progress of one attempt is told at most four times a second
+LINE_LENGTH = 200  #: characters of the line that shows what the agent does
+
+
+class Watch:
+    """The state of following one attempt."""
+
+    def __init__(
+        self,
+        job: int,
+        attempt: int,
+        agent: str,
+        parser: Parser,
+        hub: Hub,
+        see_limit: Callable[[log.LimitSeen], None],
+    ) -> None:
+        self.parser = parser
+        self.agent_version: str | None = None
+        self._job = job
+        self._attempt = attempt
+        self._agent = agent
+        self._hub = hub
+        self._see_limit = see_limit
+        self._line = ""
+        self._context = self._output = self._calls = 0
+        self._reported = 0.0
+        self._late: asyncio.TimerHandle | None = None
+        self._said_done = asyncio.Event()
+
+    def sink(self, lines: list[bytes]) -> None:
+        """Take whole lines of standard output."""
+        for line in lines:
+            for event in self.parser.line(line):
+                self._take(event)
+        if self.parser.said_done:
+            self._said_done.set()
+        else:
+            self._said_done.clear()
+        self._report()
+
+    def _take(self, event: said.AnyAgentEvent) -> None:
+        match event:
+            case said.Started(agent_version=version) if version:
+                self.agent_version = version
+            case said.Text(text=text) | said.Output(text=text):
+                self._line = _one_line(text) or self._line
+            case said.ToolCall(name=name, summary=summary, context_tokens=context):
+                self._line = f"{name} {_one_line(summary)}"
+                self._calls += 1
+                self._context = context or self._context
+            case said.Context(context_tokens=context, output_tokens=output):
+                self._context = context or self._context
+                self._output = max(self._output, output)
+            case said.Retrying(error=error, attempt=attempt, delay_ms=delay):
+                self._line = f"{error}: try {attempt + 1} in {delay / 1000:.0f} s"
+            case said.Compacted():
+                self._line = "compacted its conversation"
+            case said.Limit(window=window, status=status, used=used, resets_at=resets_at):
+                self._see_limit(log.LimitSeen(self._agent, window, status, used, resets_at))
+            case _:
+                pass
+
+    def _report(self) -> None:
+        """Tell the hub now, or once its pause is over."""
+        wait = self._reported + REPORT_SECONDS - time.monotonic()
+        if self._late is not None:
+            return
+        if wait > 0:
+            self._late = asyncio.get_running_loop().call_later(wait, self._tell)
+        else:
+            self._tell()
+
+    def _tell(self) -> None:
+        self._late = None
+        self._reported = time.monotonic()
+        self._hub.report(
+            Progress(
+                job=self._job,
+                attempt=self._attempt,
+                line=self._line,
+                context_tokens=self._context,
+                output_tokens=self._output,
+                tool_calls=self._calls,
+                at=now_ms(),
+            )
+        )
+
+    async def overdue(self, linger: float) -> None:
+        """Return when the agent has said that it is done and has lived on for so many seconds."""
+        while True:
+            await self._said_done.wait()
+            await asyncio.sleep(linger)
+            if self._said_done.is_set():
+                return
+
+    def close(self) -> None:
+        """No report after this."""
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+    def judged(self, outcome: Outcome, diff: DiffStat | None) -> Outcome:
+        """The adapter's verdict against what is there: a run that was denied its tools and changed nothing failed."""
+        if not outcome.succeeded or not outcome.denied:
+            return outcome
+        tools = ", ".join(f"{name} x{outcome.denied.count(name)}" for name in dict.fromkeys(outcome.denied))
+        if diff is not None and diff.files == 0:
+            reason = f"the agent was denied {tools} and changed nothing; allow them in headway.yaml (allowed_tools)"
+            return replace(outcome, succeeded=False, failure=Failure.BAD_OUTPUT, reason=reason)
+        return replace(outcome, reason=f"done, but it was denied {tools}")
+
+
+def _one_line(text: str) -> str:
+    return text.strip().split("\n", 1)[0][:LINE_LENGTH]

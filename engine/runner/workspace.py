@@ -1,0 +1,177 @@
+"""Where an attempt works, and what it changed there.
+
+A git project gets a worktree for each job, on a branch `headway/<id>-<slug>`; a plain directory, or a git project
+that asks for it, is used as it is; a job without a project gets a directory of its own. The diff is taken between two
+trees, so that untracked files count and nobody's index is touched. A workspace with uncommitted work is never removed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.errors import RefusedError
+from engine.model import DiffStat, Workspace
+from engine.runner.git import GitError, git
+from engine.runner.run_dir import RunDir
+
+SLUG_LENGTH = 32  #: characters of a title in a branch's name
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A workspace, ready to work in."""
+
+    directory: Path
+    """The agent's working directory: in a worktree, the same place below its root as the project is in its own."""
+    root: Path | None = None
+    """The top of the git working tree; None outside git."""
+    repository: Path | None = None
+    """The project's own checkout, where `root` is a worktree made from it."""
+    branch: str | None = None
+    base: str | None = None
+    """The commit or tree that the diff is taken against."""
+
+
+def slug(title: str) -> str:
+    """A title as part of a branch's and a directory's name."""
+    words = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
+    return words[:SLUG_LENGTH].rstrip("-") or "job"
+
+
+class Workspaces:
+    """Makes, measures and tidies the workspaces of one home."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        # Git locks a repository for a moment at each change of its worktrees, and fails instead of waiting.
+        self._locks: defaultdict[Path, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def prepare(
+        self, job: int, title: str, project: str | None, wanted: Workspace, run: RunDir, base: str | None
+    ) -> Placed:
+        """The job's workspace, made if it is not there yet. `base` is an earlier attempt's, kept for its retries.
+
+        Raises `RefusedError` or `GitError` with what to do.
+        """
+        if project is None:
+            directory = self._home / "work" / str(job)
+            directory.mkdir(parents=True, exist_ok=True)
+            return Placed(directory)
+        directory = Path(project)
+        if not directory.is_dir():
+            raise RefusedError(f"the project {directory} is not a directory any more")
+        top = await _top(directory)
+        if top is None:
+            return Placed(directory)
+        if wanted is Workspace.PROJECT:
+            return Placed(directory, root=top, base=await _tree(top, run))
+        return await self._worktree(job, title, top, directory.resolve().relative_to(top), base)
+
+    async def _worktree(self, job: int, title: str, top: Path, below: Path, base: str | None) -> Placed:
+        name = f"{job}-{slug(title)}"
+        branch, root = f"headway/{name}", self._home / "worktrees" / name
+        async with self._locks[top]:
+            if not await _is_worktree(root, branch):
+                _move_aside(root)
+                await self._add_worktree(top, root, branch)
+        if base is None:
+            base = await git(root, "rev-parse", "HEAD")
+        directory = root / below
+        directory.mkdir(parents=True, exist_ok=True)
+        return Placed(directory, root=root, repository=top, branch=branch, base=base)
+
+    async def _add_worktree(self, top: Path, root: Path, branch: str) -> None:
+        try:
+            head = await git(top, "rev-parse", "--verify", "HEAD^{commit}")
+        except GitError:
+            raise RefusedError(
+                f"{top} has no commit yet: commit once, or submit with --in-place to work in it directly"
+            ) from None
+        await git(top, "worktree", "prune")
+        try:
+            await git(top, "rev-parse", "--verify", "--quiet", f"refs/heads/{branch}")
+        except GitError:
+            await git(top, "worktree", "add", "--quiet", "-b", branch, str(root), head)
+        else:
+            await git(top, "worktree", "add", "--quiet", str(root), branch)
+
+    async def measure(self, placed: Placed, run: RunDir) -> DiffStat | None:
+        """Write what changed since the base into the run's `diff.patch`. None outside git."""
+        if placed.root is None or placed.base is None:
+            return None
+        tree = await _tree(placed.root, run)
+        with run.diff.open("wb") as file:
+            arguments = ("--binary", "--no-color", "--no-ext-diff", placed.base, tree)
+            await git(placed.root, "diff", *arguments, stdout=file.fileno())
+        counted = await git(placed.root, "diff", "--numstat", "--no-ext-diff", placed.base, tree)
+        added = removed = files = 0
+        for line in counted.splitlines():
+            plus, minus, _ = line.split("\t", 2)
+            files += 1
+            added += int(plus) if plus.isdigit() else 0
+            removed += int(minus) if minus.isdigit() else 0
+        return DiffStat(files=files, added=added, removed=removed)
+
+    async def tidy(self, placed: Placed) -> bool:
+        """Remove a worktree in which nothing was done; True where it was removed.
+
+        Everything that could be somebody's work keeps it: a changed, untracked or ignored file, or a commit.
+        """
+        if placed.repository is None or placed.root is None or placed.branch is None:
+            return False
+        async with self._locks[placed.repository]:
+            left = await git(placed.root, "status", "--porcelain", "--ignored", "--untracked-files=all")
+            if left or await git(placed.root, "rev-parse", "HEAD") != placed.base:
+                return False
+            # No --force: git looks once more itself, and refuses where something has appeared meanwhile.
+            await git(placed.repository, "worktree", "remove", str(placed.root))
+            await git(placed.repository, "branch", "--quiet", "-D", placed.branch)
+        return True
+
+
+async def _top(directory: Path) -> Path | None:
+    """The root of the git working tree that a directory is in."""
+    try:
+        return Path(await git(directory, "rev-parse", "--show-toplevel"))
+    except GitError:
+        return None
+
+
+async def _is_worktree(root: Path, branch: str) -> bool:
+    if not (root / ".git").is_file():
+        return False
+    try:
+        return await git(root, "rev-parse", "--show-toplevel") == str(root.resolve())
+    except GitError:
+        return False
+
+
+def _move_aside(root: Path) -> None:
+    """Make room for a worktree without deleting what a crash or a person left in its place."""
+    if not root.exists():
+        return
+    number = 1
+    while (aside := root.with_name(f"{root.name}.aside-{number}")).exists():
+        number += 1
+    root.rename(aside)
+
+
+async def _tree(root: Path, run: RunDir) -> str:
+    """The working tree as a git tree object: tracked and untracked files, without the ignored ones."""
+    index = run.path / "index"
+    own = Path(await git(root, "rev-parse", "--path-format=absolute", "--git-path", "index"))
+    try:
+        if own.exists():
+            shutil.copyfile(own, index)  # what git knows of unchanged files spares it from reading them
+        env = {"GIT_INDEX_FILE": str(index), "GIT_OPTIONAL_LOCKS": "1"}
+        await git(root, "add", "--all", env=env)
+        return await git(root, "write-tree", env=env)
+    finally:
+        for leftover in (index, run.path / "index.lock"):
+            if leftover.exists():
+                leftover.unlink()
