@@ -1,0 +1,161 @@
+"""Looks at the machine, the home and its engine, and says what is wrong and how to mend it. Changes nothing."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sqlite3
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+from msgspec import Struct
+
+from engine import __version__
+from engine.agents.registry import agents
+from engine.config import Settings, find_settings, load_settings
+from engine.errors import HeadwayError, NoEngineError
+from engine.home import holder
+from engine.runner import spawn
+from engine.runner.cgroup import Cgroups
+from engine.server.client import Client
+from engine.skills import find_skills
+from engine.store.fold import rebuild
+from engine.store.rows import SELECT_JOB, job_row
+from engine.store.schema import migrations
+from engine.store.store import FILE
+
+LOW_DISK = 1 << 30  #: bytes free under which runs are likely to fill the disk
+LOW_MEMORY = 1 << 30  #: bytes available under which one more agent may be killed by the kernel
+ASK_SECONDS = 30.0  #: for a program's --version: some agents take seconds to start
+
+
+class Check(Struct, frozen=True):
+    """One thing that was looked at."""
+
+    name: str
+    ok: bool
+    found: str
+    mend: str = ""
+
+
+async def examine(home: Path, *, deep: bool = False) -> list[Check]:
+    """All checks, in the order in which they matter. `deep` also reads the whole database."""
+    config_home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    checks = [_platform(), _home(home)]
+    settings = Settings()
+    try:
+        path = find_settings(home, config_home)
+        settings = load_settings(path, agents())
+        checks.append(Check("settings", True, str(path or "none: defaults")))
+    except HeadwayError as error:
+        checks.append(Check("settings", False, error.message, "mend that line; the engine does not start with it"))
+    checks.append(await _engine(home))
+    checks.extend(_database(home, deep=deep))
+    checks.extend((_disk(home), _memory(), _processes(home)))
+    checks.append(
+        await _program("git", ["git", "--version"], "install git: projects in git get a worktree for each job")
+    )
+    command = settings.agent("claude").command or ["claude"]
+    hint = "npm install -g @anthropic-ai/claude-code, or name its path in headway.yaml: agents.claude.command"
+    checks.append(await _program("claude", [*command, "--version"], hint))
+    broken = [f"{skill.name}: {skill.problem}" for skill in find_skills() if skill.problem]
+    checks.append(Check("skills", not broken, f"{len(find_skills())} found", "; ".join(broken)))
+    return checks
+
+
+def _platform() -> Check:
+    found = f"Headway {__version__}, Python {platform.python_version()}, {platform.system()} {platform.release()}"
+    return Check("platform", sys.platform == "linux", found, "Headway runs on Linux: it needs /proc and pidfds")
+
+
+def _home(home: Path) -> Check:
+    if not home.exists():
+        return Check("home", True, f"{home} is not there yet; the first start makes it")
+    mode = home.stat().st_mode & 0o777
+    if mode & 0o077:
+        return Check("home", False, f"{home} is open to others (mode {mode:o})", f"chmod 700 {home}")
+    return Check("home", os.access(home, os.W_OK), str(home), f"{home} cannot be written")
+
+
+async def _engine(home: Path) -> Check:
+    try:
+        async with Client(home) as client:
+            status = await client.status()
+    except NoEngineError:
+        who = holder(home)
+        if who is not None and psutil.pid_exists(who.pid):
+            mend = f"its process {who.pid} is there and does not answer: read {home / 'engine.log'}"
+            return Check("engine", False, "does not answer", mend)
+        return Check("engine", True, "none serves this home; `headway` or `headway serve` starts one")
+    except HeadwayError as error:
+        return Check("engine", False, error.message, f"read {home / 'engine.log'}")
+    same = status.version == __version__
+    mend = "stop it with `headway shutdown` and start it again; running agents are adopted"
+    return Check("engine", same, f"pid {status.pid}, Headway {status.version}", mend)
+
+
+def _database(home: Path, *, deep: bool) -> Iterator[Check]:
+    path = home / FILE
+    if not path.exists():
+        return
+    try:
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        try:
+            version, known = connection.execute("PRAGMA user_version").fetchone()[0], len(migrations())
+            size = f"{path.stat().st_size / 1e6:.1f} MB"
+            mend = "a newer Headway wrote it: install that version, or restore a backup"
+            yield Check("database", version <= known, f"schema {version} of {known}, {size}", mend)
+            if deep:
+                yield _whole(connection)
+        finally:
+            connection.close()
+    except (sqlite3.Error, HeadwayError) as error:
+        yield Check("database", False, str(error), f"move {path} away and restore a backup")
+
+
+def _whole(connection: sqlite3.Connection) -> Check:
+    """SQLite's own check, and the table of jobs against what the log tells."""
+    connection.execute("BEGIN")  # both reads see the same moment
+    damage = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if damage != "ok":
+        return Check("log", False, f"damaged: {damage}", "restore a backup")
+    told = rebuild(connection)
+    kept = {row.id: row for row in map(job_row, connection.execute(SELECT_JOB))}
+    wrong = sorted(job for job in told.keys() | kept.keys() if told.get(job) != kept.get(job))
+    found = f"{len(kept)} jobs are as the log tells them" if not wrong else f"{len(wrong)} jobs differ: {wrong[:5]}"
+    return Check("log", not wrong, found, "this is a defect of Headway: keep the home and report it")
+
+
+def _disk(home: Path) -> Check:
+    there = next(parent for parent in (home, *home.parents) if parent.exists())
+    free = shutil.disk_usage(there).free
+    return Check(
+        "disk", free > LOW_DISK, f"{free / 1e9:.1f} GB free", "free some space: agents write their output there"
+    )
+
+
+def _memory() -> Check:
+    memory = psutil.virtual_memory()
+    found = f"{memory.available / 1e9:.1f} of {memory.total / 1e9:.1f} GB available"
+    return Check("memory", memory.available > LOW_MEMORY, found, "lower max_running in headway.yaml")
+
+
+def _processes(home: Path) -> Check:
+    cgroups = Cgroups.detect(home)
+    cgroups.remove(cgroups.parent)  # goes only where it is empty
+    way = "a cgroup for each attempt" if cgroups.parent is not None else "environment marker and subreaper"
+    return Check("processes", True, f"found by {way}")
+
+
+async def _program(name: str, command: list[str], mend: str) -> Check:
+    try:
+        done = await spawn.run(command, dict(os.environ), within=ASK_SECONDS)
+    except FileNotFoundError:
+        return Check(name, False, f"{command[0]} is not installed", mend)
+    except (OSError, TimeoutError) as error:
+        return Check(name, False, f"{command[0]} does not start: {error or 'no answer'}", mend)
+    said = done.stdout.decode(errors="replace").strip().splitlines()
+    return Check(name, done.code == 0, said[0] if said else f"exit {done.code}", mend)

@@ -1,0 +1,232 @@
+"""The engine: wires the rooms, owns start, drain and stop, and the operator's verbs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import uuid
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+
+from engine import __version__
+from engine import events as log
+from engine.agents.base import Agent
+from engine.agents.registry import agents as all_agents
+from engine.clock import now_ms
+from engine.config import Settings
+from engine.dispatch.dispatcher import Dispatcher
+from engine.dispatch.eligibility import reasons
+from engine.errors import NotFoundError, NotStartedError, RefusedError, StorageError
+from engine.home import Holder, Lock, make_home
+from engine.hub import Hub
+from engine.model import ActionResult, Job, JobDetail, JobSpec, LimitReading, Status, Verb
+from engine.runner.cgroup import Cgroups
+from engine.runner.follow import Follower
+from engine.runner.launch import Launcher
+from engine.runner.run_dir import RunDir, run_dir
+from engine.runner.runner import Runner, Surroundings
+from engine.runner.workspace import Workspaces
+from engine.store import Store, jobs, verbs
+from engine.store.filter import parse
+from engine.store.rows import JobRow
+from engine.submission import accept
+
+READ_LIMIT = 1_000  #: rows of one page, whatever is asked for
+
+
+class Engine:
+    """A running engine. Made by `serving`, which also ends it."""
+
+    def __init__(
+        self,
+        home: Path,
+        settings: Settings,
+        store: Store,
+        hub: Hub,
+        follower: Follower,
+        runner: Runner,
+        dispatcher: Dispatcher,
+        agents: Mapping[str, Agent],
+    ) -> None:
+        self.home = home
+        self.settings = settings
+        self.store = store
+        self.hub = hub
+        self.follower = follower
+        self.agents = agents
+        self.started_at = now_ms()
+        self.asked_to_stop = asyncio.Event()
+        self._runner = runner
+        self._dispatcher = dispatcher
+
+    # ---- the operator's verbs
+
+    async def submit(self, specs: Sequence[JobSpec], *, dry_run: bool = False) -> list[int]:
+        """Accept jobs, all or none, durably. A dry run checks them and returns no ids.
+
+        Raises `EntryError` for the first that cannot be accepted.
+        """
+        if self._dispatcher.draining:
+            raise RefusedError("the engine is draining and takes no new jobs")
+        accepted = accept(specs, self.settings, self.agents.keys(), now_ms())
+        if dry_run:
+            return []
+        ids = await self.store.write(lambda tx: jobs.submit(tx, accepted))
+        self._dispatcher.wake()
+        return ids
+
+    async def act(self, request: verbs.Request) -> ActionResult:
+        """Hold, release, cancel or retry."""
+        result = await self.store.write(lambda tx: verbs.act(tx, request))
+        if not request.dry_run:
+            if request.verb is Verb.CANCEL:
+                for job in result.stopping:
+                    self._runner.stop(job)
+            self._dispatcher.wake()
+        return result
+
+    async def drain(self) -> None:
+        """Start nothing more, and stop once nothing runs."""
+        self._dispatcher.draining = True
+        seq = self.hub.seq
+        while (await self.store.read.counts()).running:
+            await self.hub.changed(seq, self.hub.progress_after(0)[0])
+            seq = self.hub.seq
+        self.asked_to_stop.set()
+
+    # ---- what can be read
+
+    async def status(self) -> Status:
+        read = self.store.read
+        now = now_ms()
+        midnight = datetime.fromtimestamp(now / 1000).replace(hour=0, minute=0, second=0, microsecond=0)
+        spend, grade = await read.spend_since(int(midnight.timestamp() * 1000))
+        return Status(
+            version=__version__,
+            pid=os.getpid(),
+            home=str(self.home),
+            started_at=self.started_at,
+            now=now,
+            seq=self.hub.seq,
+            counts=await read.counts(),
+            slots=self.settings.max_running,
+            held_all=await read.held_all(),
+            draining=self._dispatcher.draining,
+            spend_today_micros=spend,
+            spend_today_grade=grade,
+            theme=self.settings.theme,
+            keys=self.settings.keys,
+        )
+
+    async def order(self, text: str) -> bytes:
+        """Ids of the jobs that match a filter, in the console's order: native 8-byte integers."""
+        return (await self.store.read.order(parse(text))).tobytes()
+
+    async def rows(self, ids: Sequence[int]) -> list[Job]:
+        return [row.as_job() for row in await self.store.read.rows(ids[:READ_LIMIT])]
+
+    async def list_jobs(self, text: str, limit: int) -> list[Job]:
+        ids = await self.store.read.order(parse(text), limit)
+        return [row.as_job() for row in await self.store.read.rows(ids.tolist())]
+
+    async def job(self, job: int) -> JobDetail:
+        row = await self.row(job)
+        attempts = [
+            tried.as_attempt(await self.store.read.usage(tried.id), str(run_dir(self.home, job, tried.number).path))
+            for tried in await self.store.read.attempts(job)
+        ]
+        return JobDetail(
+            job=row.as_job(), spec=await self.store.read.spec(row), attempts=attempts, waiting=await self._waiting(row)
+        )
+
+    async def _waiting(self, row: JobRow) -> list[str]:
+        read = self.store.read
+        world = self._dispatcher.snapshot(now_ms(), await read.running_by_agent(), await read.held_all())
+        return reasons(row, world)
+
+    async def row(self, job: int) -> JobRow:
+        found = await self.store.read.rows([job])
+        if not found:
+            raise NotFoundError(f"there is no job {job}; `headway jobs` lists them")
+        return found[0]
+
+    async def attempt_files(self, job: int, number: int | None) -> tuple[int, str, RunDir]:
+        """Attempt id, agent and run directory of a job's attempt: the newest, or the one with that number."""
+        await self.row(job)
+        attempts = await self.store.read.attempts(job)
+        if not attempts:
+            raise NotStartedError(f"job {job} has not started yet")
+        chosen = attempts[-1] if number is None else next((one for one in attempts if one.number == number), None)
+        if chosen is None:
+            raise NotFoundError(f"job {job} has {len(attempts)} attempts, there is no attempt {number}")
+        return chosen.id, chosen.agent, run_dir(self.home, job, chosen.number)
+
+    async def limits(self) -> list[LimitReading]:
+        return await self.store.read.limits()
+
+    async def has_ended(self, job: int, attempt: int) -> bool:
+        """Whether an attempt has been settled, so that its output will not grow any more."""
+        found = await self.store.read.attempts(job)
+        return any(one.id == attempt and one.ended_at is not None for one in found)
+
+    async def idle(self) -> bool:
+        """Nothing runs and nothing would start by itself."""
+        counts = await self.store.read.counts()
+        return counts.running == 0 and (counts.ready == 0 or await self.store.read.held_all() is not None)
+
+
+@asynccontextmanager
+async def serving(home: Path, settings: Settings, *, subreaper: bool = False) -> AsyncIterator[Engine]:
+    """An engine that holds this home and works. On leaving, it stops; the agents run on for the next one.
+
+    `subreaper`: orphans of the agents come to this process. Raises `RefusedError` where another engine holds the
+    home, or `StorageError`.
+    """
+    make_home(home)
+    home = home.resolve()
+    lock = Lock.take(home, Holder(os.getpid(), __version__, now_ms()))
+    try:
+        hub = Hub()
+        store = await Store.open(home, hub.publish)
+        try:
+            async with _working(home, settings, store, hub, subreaper) as engine:
+                yield engine
+        finally:
+            await store.close()
+    finally:
+        lock.release()
+
+
+@asynccontextmanager
+async def _working(home: Path, settings: Settings, store: Store, hub: Hub, subreaper: bool) -> AsyncIterator[Engine]:
+    boot = str(uuid.uuid4())
+    known = all_agents()
+    cgroups = Cgroups.detect(home)
+    follower = Follower()
+    launcher = Launcher(settings, known, Workspaces(home), cgroups)
+    around = Surroundings(home, store, hub, follower, launcher, boot, settings.grace, subreaper)
+    hub.seq = await store.read.newest_seq()
+    failure: BaseException | None = None
+    async with asyncio.TaskGroup() as tasks:
+        runner = Runner(around, tasks, lambda: dispatcher.wake())
+        dispatcher = Dispatcher(store, settings, known, boot, runner.start)
+        engine = Engine(home, settings, store, hub, follower, runner, dispatcher, known)
+        await store.write(lambda tx: tx.log(log.EngineStarted(pid=os.getpid(), version=__version__)))
+        following = tasks.create_task(follower.run(), name="follower")
+        await runner.take_over(await store.write(jobs.live_attempts))
+        dispatching = tasks.create_task(dispatcher.run(), name="dispatcher")
+        try:
+            yield engine
+        except BaseException as error:  # noqa: BLE001 - raised again as it is, outside the group that would wrap it
+            failure = error
+        dispatching.cancel()
+        runner.let_go()
+        following.cancel()
+    cgroups.close()
+    with contextlib.suppress(StorageError):
+        await store.write(lambda tx: tx.log(log.EngineStopped(reason="asked to stop")))
+    if failure is not None:
+        raise failure

@@ -1,0 +1,95 @@
+"""The home directory: where everything of one engine lives, and the lock that lets only one engine serve it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from engine.errors import RefusedError, StorageError
+
+SOCKET = "engine.sock"
+LOCK = "engine.lock"
+LOG = "engine.log"
+
+#: Any of these in a directory says that it is a Headway home already.
+_SIGNS = ("headway.db", LOCK, "headway.yaml", LOG)
+
+
+def default_home(environment: dict[str, str]) -> Path:
+    """`HEADWAY_HOME`, else `$XDG_STATE_HOME/headway`, else `~/.local/state/headway`."""
+    if named := environment.get("HEADWAY_HOME"):
+        return Path(named).expanduser()
+    state = environment.get("XDG_STATE_HOME")
+    return (Path(state) if state else Path.home() / ".local" / "state") / "headway"
+
+
+def make_home(home: Path) -> None:
+    """Create the home, or take one that is there. It is nobody else's to read.
+
+    Raises `RefusedError` for a directory with other things in it, and `StorageError` where it cannot be made.
+    """
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        entries = {entry.name for entry in home.iterdir()}
+        if entries and not entries & set(_SIGNS):
+            raise RefusedError(f"{home} is not a Headway home and not empty; name another with --home")
+        if home.stat().st_mode & 0o077:
+            home.chmod(0o700)
+        if not os.access(home, os.W_OK):
+            raise StorageError(f"{home} cannot be written; name another home with --home or HEADWAY_HOME")
+        (home / LOCK).touch(mode=0o600)
+    except (FileExistsError, NotADirectoryError):
+        raise RefusedError(f"{home} is not a directory; name another home with --home") from None
+    except OSError as error:
+        raise StorageError(f"{home} cannot be used as a home: {error.strerror}") from error
+
+
+class Holder(msgspec.Struct, frozen=True):
+    """Who holds a home."""
+
+    pid: int
+    version: str
+    started_at: int
+
+
+@dataclass(slots=True)
+class Lock:
+    """The engine lock of a home. The kernel gives it back when its holder dies, however it dies."""
+
+    fd: int
+
+    @classmethod
+    def take(cls, home: Path, holder: Holder) -> Lock:
+        """Hold the home, raising `RefusedError` that says who has it."""
+        fd = os.open(home / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(fd)
+            raise RefusedError(_taken(home)) from None
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, msgspec.json.encode(holder), 0)
+        return cls(fd)
+
+    def release(self) -> None:
+        os.ftruncate(self.fd, 0)
+        os.close(self.fd)
+
+
+def holder(home: Path) -> Holder | None:
+    """Who serves this home, by its lock file; None where it does not say."""
+    try:
+        return msgspec.json.decode((home / LOCK).read_bytes(), type=Holder)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def _taken(home: Path) -> str:
+    who = holder(home)
+    if who is None:
+        return f"another engine serves {home}"
+    return f"the engine with pid {who.pid} (Headway {who.version}) serves {home}; `headway` opens the console on it"

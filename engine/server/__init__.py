@@ -1,0 +1,1 @@
+"""HTTP and server-sent events over a UNIX socket, and the client that speaks it."""

@@ -1,0 +1,172 @@
+"""The API as a Starlette application: a route for each call of the client. JSON, and server-sent events."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import TypeVar
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import FileResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from engine.engine import Engine
+from engine.errors import HeadwayError, NotFoundError, UsageError
+from engine.server import streams
+from engine.server.wire import Accepted, Action, Shutdown, Submission, to_wire
+from engine.store import verbs
+
+T = TypeVar("T")
+
+BODY_LIMIT = 128 << 20  #: bytes of a request; the longest submission that is sensible is far below it
+OPERATOR = "operator"  #: who acts, for whoever may open the socket: it is the home's owner
+
+
+def make_app(engine: Engine) -> Starlette:
+    """The routes over one engine."""
+    api = _Api(engine)
+    return Starlette(
+        routes=[
+            Route("/v1/status", api.status),
+            Route("/v1/jobs", api.list_jobs),
+            Route("/v1/jobs", api.submit, methods=["POST"]),
+            Route("/v1/order", api.order),
+            Route("/v1/jobs/{job:int}", api.job),
+            Route("/v1/jobs/{job:int}/log", api.log),
+            Route("/v1/jobs/{job:int}/output", api.output),
+            Route("/v1/jobs/{job:int}/diff", api.diff),
+            Route("/v1/actions", api.act, methods=["POST"]),
+            Route("/v1/events", api.events),
+            Route("/v1/limits", api.limits),
+            Route("/v1/shutdown", api.shutdown, methods=["POST"]),
+        ],
+        exception_handlers={HeadwayError: _refuse, 404: _unknown, 405: _unknown},
+    )
+
+
+class _Api:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._draining: asyncio.Task[None] | None = None
+
+    async def status(self, request: Request) -> Response:
+        return _json(await self._engine.status())
+
+    async def list_jobs(self, request: Request) -> Response:
+        if ids := request.query_params.get("ids"):
+            return _json(await self._engine.rows(_ids(ids)))
+        limit = _number(request, "limit", 50)
+        return _json(await self._engine.list_jobs(request.query_params.get("filter", ""), limit or 50))
+
+    async def submit(self, request: Request) -> Response:
+        body = await _body(request, Submission)
+        return _json(Accepted(await self._engine.submit(body.jobs, dry_run=body.dry_run)), 201)
+
+    async def order(self, request: Request) -> Response:
+        ids = await self._engine.order(request.query_params.get("filter", ""))
+        return Response(ids, media_type="application/octet-stream")
+
+    async def job(self, request: Request) -> Response:
+        return _json(await self._engine.job(request.path_params["job"]))
+
+    async def log(self, request: Request) -> Response:
+        job, number = request.path_params["job"], _number(request, "attempt", None)
+        follow = request.query_params.get("follow") == "1"
+        # What is wrong is said before the stream begins: afterwards there is no status line to say it in.
+        await (self._engine.row(job) if follow and number is None else self._engine.attempt_files(job, number))
+        after, tail = _number(request, "after", None), _number(request, "tail", None)
+        return _stream(streams.log(self._engine, job, number, after, tail, follow=follow))
+
+    async def output(self, request: Request) -> Response:
+        """What the agent printed, byte for byte."""
+        _, _, run = await self._engine.attempt_files(request.path_params["job"], _number(request, "attempt", None))
+        return FileResponse(run.stdout) if run.stdout.exists() else Response(b"")
+
+    async def diff(self, request: Request) -> Response:
+        _, _, run = await self._engine.attempt_files(request.path_params["job"], _number(request, "attempt", None))
+        return FileResponse(run.diff) if run.diff.exists() else Response(b"")
+
+    async def act(self, request: Request) -> Response:
+        body = await _body(request, Action)
+        return _json(
+            await self._engine.act(
+                verbs.Request(body.verb, body.jobs, OPERATOR, body.everything, body.fresh, body.dry_run)
+            )
+        )
+
+    async def events(self, request: Request) -> Response:
+        after = _number(request, "after", None)
+        if (last := request.headers.get("last-event-id", "")).isdigit():
+            after = int(last)
+        if request.query_params.get("follow") == "1":
+            progress = request.query_params.get("progress") == "1"
+            start = self._engine.hub.seq if after is None else after
+            return _stream(streams.events(self._engine, start, progress=progress))
+        read, limit = self._engine.store.read, _number(request, "limit", 50) or 50
+        job = _number(request, "job", None)
+        if after is None and job is None:
+            return _json(await read.newest_events(limit))
+        return _json(await read.events(after or 0, limit, job))
+
+    async def limits(self, request: Request) -> Response:
+        return _json(await self._engine.limits())
+
+    async def shutdown(self, request: Request) -> Response:
+        body = await _body(request, Shutdown)
+        if not body.drain:
+            self._engine.asked_to_stop.set()
+        elif self._draining is None:
+            self._draining = asyncio.create_task(self._engine.drain(), name="drain")
+        return _json({"stopping": True}, 202)
+
+
+def _json(value: object, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(value), status, media_type="application/json")
+
+
+def _stream(frames: AsyncIterator[bytes]) -> Response:
+    return StreamingResponse(frames, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+
+
+async def _body(request: Request, kind: type[T]) -> T:
+    """The request's body as that type, raising `UsageError` with the path of what is wrong in it."""
+    parts, size = [], 0
+    try:
+        async for part in request.stream():
+            size += len(part)
+            if size > BODY_LIMIT:
+                raise UsageError(f"the request is larger than {BODY_LIMIT >> 20} MiB")
+            parts.append(part)
+    except ClientDisconnect:
+        raise UsageError("the request broke off") from None
+    try:
+        return msgspec.json.decode(b"".join(parts) or b"{}", type=kind)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise UsageError(f"request body: {error}") from None
+
+
+def _number(request: Request, name: str, default: int | None) -> int | None:
+    text = request.query_params.get(name)
+    if text is None or text == "":
+        return default
+    if not text.isdigit() or len(text) > 18:
+        raise UsageError(f"{name}={text} is not a number")
+    return int(text)
+
+
+def _ids(text: str) -> list[int]:
+    words = text.split(",")
+    if not all(word.isdigit() and len(word) <= 18 for word in words):
+        raise UsageError("ids must be numbers with commas between them")
+    return [int(word) for word in words]
+
+
+async def _refuse(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HeadwayError)
+    return _json(to_wire(error), error.status)
+
+
+async def _unknown(request: Request, error: Exception) -> Response:
+    return await _refuse(request, NotFoundError(f"no such call: {request.method} {request.url.path}"))

@@ -1,0 +1,203 @@
+"""The client: the one way in which the console, the command line and tests reach an engine."""
+
+from __future__ import annotations
+
+import os
+from array import array
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import httpx
+import msgspec
+
+from engine.agents.events import LogLine
+from engine.errors import HeadwayError, NoEngineError
+from engine.events import Event
+from engine.home import SOCKET
+from engine.model import ActionResult, Job, JobDetail, JobSpec, LimitReading, Progress, Status, Verb
+from engine.server.wire import Accepted, Action, Frames, Shutdown, Submission, WireError, from_wire
+
+T = TypeVar("T")
+
+ANSWER_SECONDS = 120.0  #: for one call; the largest submission on a slow disk takes a few
+PAGE = 500  #: rows of one request
+
+
+class Client:
+    """Use as `async with Client(home) as client:`.
+
+    Every call raises a `HeadwayError`: what the engine answered, or `NoEngineError` where none serves this home.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._http: httpx.AsyncClient | None = None
+        self._fd = -1
+
+    async def __aenter__(self) -> Self:
+        try:
+            # By an open directory, because the address of a UNIX socket is at most 107 bytes long.
+            self._fd = os.open(self._home, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError:
+            raise _no_engine(self._home) from None
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=20)
+        transport = httpx.AsyncHTTPTransport(uds=f"/proc/self/fd/{self._fd}/{SOCKET}", limits=limits)
+        self._http = httpx.AsyncClient(transport=transport, base_url="http://headway", timeout=ANSWER_SECONDS)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._http is not None:
+            await self._http.aclose()
+        os.close(self._fd)
+
+    async def status(self) -> Status:
+        return await self._get("/v1/status", Status)
+
+    async def order(self, filter: str = "") -> array[int]:
+        """Ids of all jobs that match, in the console's order: running, queued by priority, ended newest first."""
+        ids: array[int] = array("q")
+        ids.frombytes(await self._bytes("GET", "/v1/order", params={"filter": filter}))
+        return ids
+
+    async def rows(self, ids: Sequence[int]) -> list[Job]:
+        """The named jobs in the order asked; ids that do not exist are left out."""
+        found: list[Job] = []
+        for start in range(0, len(ids), PAGE):
+            page = ",".join(map(str, ids[start : start + PAGE]))
+            found += await self._get("/v1/jobs", list[Job], {"ids": page})
+        return found
+
+    async def jobs(self, filter: str = "", limit: int = 50) -> list[Job]:
+        """The first jobs that match, in the console's order."""
+        return await self._get("/v1/jobs", list[Job], {"filter": filter, "limit": limit})
+
+    async def job(self, job: int) -> JobDetail:
+        return await self._get(f"/v1/jobs/{job}", JobDetail)
+
+    async def submit(self, specs: Sequence[JobSpec], *, dry_run: bool = False) -> list[int]:
+        """Submit jobs, all or none. Their ids; none for a dry run."""
+        return (await self._post("/v1/jobs", Submission(list(specs), dry_run), Accepted)).ids
+
+    async def act(
+        self,
+        verb: Verb,
+        jobs: Sequence[int] = (),
+        *,
+        everything: bool = False,
+        dry_run: bool = False,
+        fresh: bool = False,
+    ) -> ActionResult:
+        """Do something to jobs, or with `everything` to all that is and comes (hold and release only)."""
+        return await self._post("/v1/actions", Action(verb, list(jobs), everything, fresh, dry_run), ActionResult)
+
+    async def events(self, *, after: int | None = None, limit: int = 50, job: int | None = None) -> list[Event]:
+        """A piece of the log, oldest first: after a sequence number, or the newest."""
+        params: dict[str, Any] = {"after": after, "limit": limit, "job": job}
+        return await self._get("/v1/events", list[Event], {k: v for k, v in params.items() if v is not None})
+
+    async def follow(self, after: int | None = None) -> AsyncGenerator[Event | Progress, None]:
+        """The log from after a sequence number on (None: from now), then live, with `Progress` in between."""
+        params = {"follow": 1, "progress": 1} | ({} if after is None else {"after": after})
+        async with aclosing(self._frames("/v1/events", params)) as frames:
+            async for name, data in frames:
+                if name == "progress":
+                    yield msgspec.json.decode(data, type=Progress)
+                else:
+                    yield msgspec.json.decode(data, type=Event)
+
+    async def log(
+        self,
+        job: int,
+        *,
+        attempt: int | None = None,
+        after: int | None = None,
+        tail: int | None = None,
+        follow: bool = False,
+    ) -> AsyncGenerator[LogLine, None]:
+        """The typed output of one attempt: a job's newest, or the one with that number.
+
+        `after` is a byte offset (`LogLine.next`), `tail` a number of lines from the end.
+        """
+        params = {"attempt": attempt, "after": after, "tail": tail, "follow": 1 if follow else None}
+        given = {key: value for key, value in params.items() if value is not None}
+        async with aclosing(self._frames(f"/v1/jobs/{job}/log", given)) as frames:
+            async for _, data in frames:
+                yield msgspec.json.decode(data, type=LogLine)
+
+    async def output(self, job: int, *, attempt: int | None = None) -> AsyncGenerator[bytes, None]:
+        """What an attempt's agent printed, byte for byte."""
+        params = {} if attempt is None else {"attempt": attempt}
+        async with aclosing(self._stream(f"/v1/jobs/{job}/output", params)) as pieces:
+            async for data in pieces:
+                yield data
+
+    async def diff(self, job: int, *, attempt: int | None = None) -> str:
+        """What an attempt changed, as a unified diff; empty where nothing did, or outside git."""
+        params = {} if attempt is None else {"attempt": attempt}
+        return (await self._bytes("GET", f"/v1/jobs/{job}/diff", params=params)).decode(errors="replace")
+
+    async def limits(self) -> list[LimitReading]:
+        return await self._get("/v1/limits", list[LimitReading])
+
+    async def shutdown(self, *, drain: bool = False) -> None:
+        """Ask the engine to stop. With `drain` it starts nothing more and waits for what runs."""
+        await self._bytes("POST", "/v1/shutdown", content=msgspec.json.encode(Shutdown(drain)))
+
+    async def _get(self, path: str, kind: type[T], params: dict[str, Any] | None = None) -> T:
+        return msgspec.json.decode(await self._bytes("GET", path, params=params), type=kind)
+
+    async def _post(self, path: str, body: msgspec.Struct, kind: type[T]) -> T:
+        return msgspec.json.decode(await self._bytes("POST", path, content=msgspec.json.encode(body)), type=kind)
+
+    async def _bytes(self, method: str, path: str, **options: Any) -> bytes:
+        assert self._http is not None, "use the client as a context manager"
+        try:
+            answer = await self._http.request(method, path, **options)
+        except httpx.TransportError as error:
+            raise self._lost(error) from None
+        if answer.is_error:
+            raise _error(answer.content)
+        return answer.content
+
+    async def _frames(self, path: str, params: dict[str, Any]) -> AsyncGenerator[tuple[str, bytes], None]:
+        frames = Frames()
+        async with aclosing(self._stream(path, params)) as pieces:
+            async for data in pieces:
+                for found in frames.feed(data):
+                    yield found
+
+    async def _stream(self, path: str, params: dict[str, Any]) -> AsyncGenerator[bytes, None]:
+        assert self._http is not None, "use the client as a context manager"
+        try:
+            async with self._http.stream("GET", path, params=params, timeout=None) as answer:
+                if answer.is_error:
+                    raise _error(await answer.aread())
+                async for data in answer.aiter_raw():
+                    yield data
+        except httpx.TransportError as error:
+            raise self._lost(error) from None
+
+    def _lost(self, error: httpx.TransportError) -> HeadwayError:
+        if isinstance(error, httpx.ConnectError):
+            return _no_engine(self._home)
+        if isinstance(error, httpx.TimeoutException):
+            return HeadwayError(
+                f"the engine did not answer within {ANSWER_SECONDS:.0f} s; `headway doctor` looks into it"
+            )
+        return NoEngineError(f"the engine of {self._home} went away in the middle of an answer")
+
+
+def _no_engine(home: Path) -> NoEngineError:
+    return NoEngineError(f"no engine serves {home}; start one with `headway serve`, or open the console with `headway`")
+
+
+def _error(content: bytes) -> HeadwayError:
+    try:
+        return from_wire(msgspec.json.decode(content, type=WireError))
+    except msgspec.MsgspecError:
+        return HeadwayError(f"the engine failed: {content[:200].decode(errors='replace')}; its log says more")

@@ -1,0 +1,152 @@
+"""Serving one home: the process that `headway serve` is, and that the console starts for itself."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from engine.config import Settings
+from engine.engine import Engine, serving
+from engine.home import SOCKET
+from engine.runner import reaper, spawn
+from engine.server.app import make_app
+
+logger = logging.getLogger(__name__)
+
+IDLE_CHECK_SECONDS = 5.0  #: how often an engine that ends when idle looks whether it is
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How an engine serves."""
+
+    ready_fd: int | None = None
+    """A descriptor on which to write one line once requests are answered."""
+    idle_exit: float | None = None
+    """End after so many seconds without work and without a subscriber."""
+
+
+async def serve(home: Path, settings: Settings, terms: Terms) -> None:
+    """Serve until asked to stop: by SIGTERM or SIGINT, by a shutdown request, or by being idle.
+
+    Raises `RefusedError` where another engine holds the home.
+    """
+    spawn.raise_open_files_limit()
+    orphans = reaper.become_subreaper()
+    async with serving(home, settings, subreaper=orphans) as engine:
+        reaping = reaper.Reaper()
+        reaping.start()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, engine.asked_to_stop.set)
+        with listening(engine.home) as listener:
+            server = _Server(
+                uvicorn.Config(
+                    make_app(engine),
+                    http=_OwnersOnly,
+                    ws="none",
+                    lifespan="off",
+                    log_config=None,
+                    access_log=False,
+                    timeout_graceful_shutdown=2,
+                )
+            )
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(server.serve(sockets=[listener]), name="server")
+                tasks.create_task(_stop_when_asked(engine, server, terms), name="stopper")
+        reaping.stop()
+
+
+async def _stop_when_asked(engine: Engine, server: _Server, terms: Terms) -> None:
+    await server.answering.wait()
+    logger.info("serving %s as pid %d", engine.home, os.getpid())
+    if terms.ready_fd is not None:
+        os.write(terms.ready_fd, b"ready\n")
+        os.close(terms.ready_fd)
+    idle = asyncio.create_task(_idle(engine, terms.idle_exit)) if terms.idle_exit is not None else None
+    await engine.asked_to_stop.wait()
+    if idle is not None:
+        idle.cancel()
+    engine.hub.close()
+    server.should_exit = True
+
+
+async def _idle(engine: Engine, seconds: float) -> None:
+    """Ask the engine to stop once nobody has needed it for so long."""
+    loop = asyncio.get_running_loop()
+    since = loop.time()
+    while loop.time() - since < seconds:
+        await asyncio.sleep(min(IDLE_CHECK_SECONDS, seconds))
+        if engine.hub.subscribers or not await engine.idle():
+            since = loop.time()
+    logger.info("idle for %.0f s", seconds)
+    engine.asked_to_stop.set()
+
+
+@contextlib.contextmanager
+def listening(home: Path) -> Iterator[socket.socket]:
+    """The socket of a home, for its owner alone. The caller holds the home's lock, so a socket found is a dead one."""
+    with short_path(home) as path:
+        path.unlink(missing_ok=True)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        mask = os.umask(0o177)
+        try:
+            listener.bind(str(path))
+        finally:
+            os.umask(mask)
+        listener.listen(512)
+        try:
+            yield listener
+        finally:
+            listener.close()
+            path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def short_path(home: Path) -> Iterator[Path]:
+    """The socket's path by way of an open directory: the address of a UNIX socket is at most 107 bytes long."""
+    fd = os.open(home, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield Path(f"/proc/self/fd/{fd}") / SOCKET
+    finally:
+        os.close(fd)
+
+
+class _Server(uvicorn.Server):
+    """Leaves the signals to the engine, and tells when it answers."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.answering = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        self.answering.set()
+
+
+class _OwnersOnly(H11Protocol):
+    """Answers the engine's own user and root, whatever the modes of the files say."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        peer = transport.get_extra_info("socket")
+        _, uid, _ = struct.unpack("3i", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
+        if uid not in (os.geteuid(), 0):
+            logger.warning("refused a connection of uid %d", uid)
+            transport.abort()
+            return
+        super().connection_made(transport)
