@@ -1,0 +1,131 @@
+"""The one table of what an operator can do: bindings, key hints, help, palette and `:` commands are drawn from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from textual.binding import Binding, BindingType
+
+
+class Scope(StrEnum):
+    """Where an action's keys work. The value is the heading in the help."""
+
+    EVERYWHERE = "everywhere"
+    LIST = "lists"
+    TEXT = "logs and texts"
+    JOBS = "on jobs"
+    QUEUE = "queue"
+    JOB = "job"
+    HELP = "help"
+    ASK = "while a question is open"
+
+
+#: Scopes whose keys are live at the same time: a key may stand in only one action of each group.
+TOGETHER = (
+    frozenset({Scope.EVERYWHERE, Scope.LIST, Scope.JOBS, Scope.QUEUE}),
+    frozenset({Scope.EVERYWHERE, Scope.TEXT, Scope.JOBS, Scope.QUEUE}),
+    frozenset({Scope.EVERYWHERE, Scope.TEXT, Scope.JOBS, Scope.JOB}),
+    frozenset({Scope.EVERYWHERE, Scope.LIST, Scope.HELP}),
+    frozenset({Scope.ASK}),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing to do. It is carried out by the method `action_<id>` of the widget, screen or app in its scope."""
+
+    id: str
+    title: str
+    scope: Scope
+    keys: tuple[str, ...] = ()
+    hint: str = ""
+    """The word in the line of key hints; actions without one are in the help only."""
+    danger: bool = False
+    """Cannot be taken back: asks first."""
+    command: str = ""
+    """What to type after `:`."""
+    argument: str = ""
+    """What the command takes after its words, in capitals."""
+
+
+ACTIONS: tuple[Action, ...] = (
+    Action("open", "open the job", Scope.QUEUE, ("enter",), "open", command="open"),
+    Action("hold", "hold, or release what is held", Scope.JOBS, ("p",), "hold", command="hold"),
+    Action("retry", "retry", Scope.JOBS, ("r",), "retry", command="retry"),
+    Action("cancel", "cancel", Scope.JOBS, ("x",), "cancel", danger=True, command="cancel"),
+    Action("copy", "copy the job's id", Scope.JOBS, ("y",), command="copy"),
+    Action("edit", "open the workspace in $EDITOR", Scope.JOBS, ("o",), command="edit"),
+    Action("show_log", "open at the log", Scope.JOBS, ("l",), command="log"),
+    Action("show_diff", "open at the diff", Scope.JOBS, ("d",), command="diff"),
+    Action("show_attempts", "open at the attempts", Scope.JOBS, ("t",), command="attempts"),
+    Action("show_spec", "open at the spec", Scope.JOBS, ("e",), command="spec"),
+    Action("filter", "filter the queue", Scope.QUEUE, ("/",), "filter", command="filter", argument="TEXT"),
+    Action("mark", "mark, and step down", Scope.QUEUE, ("space",), "mark", command="mark"),
+    Action("range", "mark from here; again: to here", Scope.QUEUE, ("v",), command="range"),
+    Action("mark_all", "mark all that match", Scope.QUEUE, ("*",), command="mark all"),
+    Action("clear_marks", "clear the marks", Scope.QUEUE, ("\\",), command="clear marks"),
+    Action("apply_order", "apply the new order", Scope.QUEUE, (".",), command="apply"),
+    Action("next_failed", "go to the next failed job", Scope.QUEUE, ("n",), command="next failed"),
+    Action("next_pane", "go to the next pane", Scope.QUEUE, ("tab",), "pane", command="pane"),
+    Action("previous_pane", "go to the previous pane", Scope.QUEUE, ("shift+tab",)),
+    Action("zoom", "zoom this pane, again to return", Scope.QUEUE, ("f",), "zoom", command="zoom"),
+    Action("clear", "close, clear filter, clear marks, back", Scope.QUEUE, ("escape",)),
+    Action("previous_tab", "previous tab", Scope.JOB, ("[",), "tab"),
+    Action("next_tab", "next tab", Scope.JOB, ("]",), "tab"),
+    Action("back", "back to the row", Scope.JOB, ("escape",), "back", command="back"),
+    Action("run", "do the action", Scope.HELP, ("enter",), "do it"),
+    Action("close_help", "close the help", Scope.HELP, ("escape",), "close"),
+    Action("down", "down", Scope.LIST, ("j", "down")),
+    Action("up", "up", Scope.LIST, ("k", "up")),
+    Action("half_down", "half a page down", Scope.LIST, ("ctrl+d",)),
+    Action("half_up", "half a page up", Scope.LIST, ("ctrl+u",)),
+    Action("page_down", "a page down", Scope.LIST, ("pagedown",)),
+    Action("page_up", "a page up", Scope.LIST, ("pageup",)),
+    Action("first", "to the top, where the list is live", Scope.LIST, ("g", "home")),
+    Action("last", "to the end", Scope.LIST, ("G", "end")),
+    Action("scroll_text_down", "scroll down", Scope.TEXT, ("j", "down")),
+    Action("scroll_text_up", "scroll up, and stop following", Scope.TEXT, ("k", "up")),
+    Action("half_text_down", "half a page down", Scope.TEXT, ("ctrl+d",)),
+    Action("half_text_up", "half a page up", Scope.TEXT, ("ctrl+u",)),
+    Action("page_text_down", "a page down", Scope.TEXT, ("pagedown",)),
+    Action("page_text_up", "a page up", Scope.TEXT, ("pageup",)),
+    Action("text_start", "to the beginning", Scope.TEXT, ("g", "home")),
+    Action("text_end", "to the end, and follow", Scope.TEXT, ("G", "end"), "follow"),
+    Action("help", "the keys that work here", Scope.EVERYWHERE, ("?", "f1"), "keys", command="help"),
+    Action("command", "command line", Scope.EVERYWHERE, (":",)),
+    Action("palette", "palette of everything", Scope.EVERYWHERE, ("ctrl+p",), "palette", command="palette"),
+    Action("resync", "read everything again from the engine", Scope.EVERYWHERE, ("ctrl+r",), command="resync"),
+    Action("quit", "detach; the work goes on", Scope.EVERYWHERE, ("q",), "detach", command="quit"),
+    Action("interrupt", "says how to detach", Scope.EVERYWHERE, ("ctrl+c",)),
+    Action("open_job", "open a job by its number", Scope.EVERYWHERE, command="job", argument="JOB"),
+    Action("set_theme", "change the theme", Scope.EVERYWHERE, command="theme", argument="NAME"),
+    Action("hold_all", "hold everything", Scope.EVERYWHERE, command="hold all"),
+    Action("release_all", "release everything", Scope.EVERYWHERE, command="release all"),
+    Action("shutdown", "drain and stop the engine", Scope.EVERYWHERE, command="shutdown", danger=True),
+    Action("yes", "yes", Scope.ASK, ("y",), "yes"),
+    Action("no", "no", Scope.ASK, ("n", "escape"), "no"),
+)
+
+BY_ID = {action.id: action for action in ACTIONS}
+
+
+def in_scopes(scopes: Iterable[Scope]) -> list[Action]:
+    """The actions of some scopes, in the order of the table."""
+    wanted = frozenset(scopes)
+    return [action for action in ACTIONS if action.scope in wanted]
+
+
+def bindings(*scopes: Scope) -> list[BindingType]:
+    """Textual's bindings for some scopes. Each carries its action's id, so that a keymap can move it."""
+    return [
+        Binding(",".join(action.keys), action.id, action.title, id=action.id, show=False)
+        for action in in_scopes(scopes)
+        if action.keys
+    ]
+
+
+def commands() -> dict[str, Action]:
+    """What can be typed after `:`."""
+    return {action.command: action for action in ACTIONS if action.command}

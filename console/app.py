@@ -1,0 +1,276 @@
+"""The Textual app: a switchboard between the feed, the screens and the table of actions. Screens do the work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, ClassVar, cast
+
+from rich.console import RenderableType
+from textual._compositor import ChopsUpdate, LayoutUpdate
+from textual.app import App, InvalidThemeError
+from textual.binding import BindingType
+from textual.command import CommandPalette
+from textual.message import Message
+from textual.screen import Screen
+from textual.worker import Worker
+
+from console.actions import Action, Scope, bindings
+from console.beat import Beat
+from console.commands import read_command, read_job
+from console.desk import Desk
+from console.feed import Feed
+from console.format import clean_line
+from console.keys import moved_keys
+from console.messages import StatusChanged
+from console.paint import Painted, Painter
+from console.palette import Everything
+from console.roles import Role
+from console.said import result_line
+from console.screens.frame import Frame
+from console.screens.help import HelpScreen
+from console.screens.job import JobScreen
+from console.screens.queue import QueueScreen
+from console.tabs import Tab
+from console.theme import DEFAULT, Ink, load_themes, textual_theme
+from console.widgets.ask_bar import AskBar
+from engine.errors import HeadwayError, UsageError
+from engine.model import Verb
+
+
+class ConsoleApp(App[None], inherit_bindings=False):
+    """Headway's console. Leaving it never stops work."""
+
+    CSS_PATH = "console.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.EVERYWHERE)
+    COMMANDS = {Everything}  # noqa: RUF012
+    ENABLE_COMMAND_PALETTE = True
+    COMMAND_PALETTE_BINDING = "f24"
+    TITLE = "headway"
+
+    def __init__(self, desk: Desk, *, fixed_theme: str | None = None) -> None:
+        super().__init__()
+        self.desk = desk
+        self.beat = Beat(desk.link)
+        self.feed = Feed(desk, self.tell)
+        self._fixed_theme = fixed_theme
+        self._configured = False
+        self._terminal_title = ""
+        self._painter = Painter()
+        self.animation_level = "none"
+        for theme in load_themes().values():
+            self.register_theme(textual_theme(theme))
+        self._wear(fixed_theme or DEFAULT)
+
+    def get_default_screen(self) -> Screen[None]:
+        return QueueScreen(self.desk)
+
+    def on_mount(self) -> None:
+        self.app_suspend_signal.subscribe(self, lambda _: self._painter.forget())
+        self.set_interval(self.beat.interval, self._beat)
+        self._follow()
+
+    def _follow(self) -> None:
+        """Start the one subscription, in place of an earlier one."""
+        _worker: Worker[None] = self.run_worker(self.feed.run, group="feed", exclusive=True)
+
+    @property
+    def frame(self) -> Frame | None:
+        """The console screen that is in sight, below the palette where that is open."""
+        return next((screen for screen in reversed(self.screen_stack) if isinstance(screen, Frame)), None)
+
+    async def _beat(self) -> None:
+        now = self.desk.clock()
+        self.feed.flush()
+        await self.feed.refresh(now)
+        frame = self.frame
+        if frame is not None and frame.is_mounted and not isinstance(self.screen, CommandPalette):
+            frame.post_message(self.beat.pulse(now))
+
+    def tell(self, message: Message) -> None:
+        """Hand a message of the feed to every screen, also to those that are covered."""
+        if isinstance(message, StatusChanged):
+            self._configure()
+            self._set_terminal_title()
+        for screen in self.screen_stack:
+            if isinstance(screen, Frame) and screen.is_attached:
+                screen.post_message(message)
+
+    def _configure(self) -> None:
+        """Take theme and keys from the engine's settings, once; what is wrong in them is said, not fatal."""
+        status = self.desk.status
+        if status is None or self._configured:
+            return
+        self._configured = True
+        try:
+            self.desk.keys = moved_keys(status.keys)
+            self.set_keymap(self.desk.keys.for_textual())
+            if status.theme and self._fixed_theme is None:
+                self._wear(status.theme)
+        except UsageError as error:
+            self.say(error.message, Role.FAILED)
+
+    def _wear(self, name: str) -> None:
+        themes = load_themes()
+        if name not in themes:
+            raise UsageError(f"there is no theme {name!r}; there are {', '.join(themes)}")
+        self.desk.ink = Ink(themes[name])
+        try:
+            self.theme = name
+        except InvalidThemeError as error:
+            raise UsageError(str(error)) from None
+        for screen in self.screen_stack if self.is_running else ():
+            if isinstance(screen, Frame):
+                screen.restyle()
+
+    def _set_terminal_title(self) -> None:
+        status = self.desk.status
+        failed = status.counts.failed if status else 0
+        sign = "!" if self.desk.offline_since is not None else f"{'x' if self.desk.ascii else '✗'}{failed}"
+        wanted = clean_line(f"{sign + ' ' if failed or sign == '!' else ''}headway@{self.desk.host}")
+        if wanted != self._terminal_title and self._driver is not None:
+            self._terminal_title = wanted
+            self._driver.write(f"\x1b]2;{wanted}\x07")
+
+    def say(self, text: str, role: Role = Role.TEXT) -> None:
+        if self.frame is not None:
+            self.frame.say(text, role)
+
+    def perform(self, action: Action, argument: str = "") -> None:
+        """Do an action that was chosen by name: on the first place in sight that knows it."""
+        frame = self.frame
+        nodes = [*frame.action_nodes()] if frame is not None else [self]
+        for node in nodes:
+            method: Callable[..., object] | None = getattr(node, f"action_{action.id}", None)
+            if method is not None:
+                call = f"{action.id}({argument!r})" if argument else action.id
+                self.run_worker(self.run_action(call, default_namespace=node), group="action")
+                return
+        self.say(f":{action.command} does nothing on this screen", Role.WAIT)
+
+    def on_help_screen_chosen(self, event: HelpScreen.Chosen) -> None:
+        self.pop_screen()
+        self.call_later(self.perform, event.action)
+
+    def on_ask_bar_entered(self, event: AskBar.Entered) -> None:
+        if event.kind != "command" or not event.text.strip():
+            return
+        try:
+            action, argument = read_command(event.text)
+        except UsageError as error:
+            self.say(error.message, Role.FAILED)
+        else:
+            self.perform(action, argument)
+
+    def open_job(self, job: int, tab: Tab) -> None:
+        """Show a job on top of what is there."""
+        self.work(self._open_job(job, tab))
+
+    async def _open_job(self, job: int, tab: Tab) -> None:
+        frame = self.frame
+        if frame is None or await frame.attempt(self.desk.client.job(job)) is None:
+            return
+        if isinstance(self.screen, JobScreen | HelpScreen):
+            await self.pop_screen()
+        await self.push_screen(JobScreen(self.desk, job, tab))
+
+    def work(self, call: Coroutine[Any, Any, None]) -> None:
+        """Do something that waits for the engine, without making the keys wait."""
+        self.run_worker(call, group="action")
+
+    def action_help(self) -> None:
+        frame = self.frame
+        if frame is not None and not isinstance(frame, HelpScreen):
+            name = type(frame).__name__.removesuffix("Screen").lower()
+            self.push_screen(HelpScreen(self.desk, name, frame.live_scopes()))
+
+    def action_command(self) -> None:
+        if self.frame is not None:
+            self.frame.ask.prompt("command", ":")
+
+    def action_palette(self) -> None:
+        self.action_command_palette()
+
+    def action_resync(self) -> None:
+        self.feed = Feed(self.desk, self.tell)
+        self._follow()
+        self._painter.forget()
+        self.refresh(layout=True)
+        self.say("reading everything again")
+
+    def action_interrupt(self) -> None:
+        self.say("press q to detach; the work goes on")
+
+    async def action_quit(self) -> None:
+        self.exit()
+
+    def action_open_job(self, text: str = "") -> None:
+        try:
+            self.open_job(read_job(text), Tab.LOG)
+        except UsageError as error:
+            self.say(error.message, Role.FAILED)
+
+    def action_set_theme(self, name: str = "") -> None:
+        try:
+            self._wear(name)
+        except UsageError as error:
+            self.say(error.message, Role.FAILED)
+
+    def action_hold_all(self) -> None:
+        self.work(self._everything(Verb.HOLD))
+
+    def action_release_all(self) -> None:
+        self.work(self._everything(Verb.RELEASE))
+
+    async def _everything(self, verb: Verb) -> None:
+        try:
+            self.desk.require_engine()
+            result = await self.desk.client.act(verb, everything=True)
+            self.desk.status = await self.desk.client.status()
+        except HeadwayError as error:
+            self.say(error.message, Role.FAILED)
+        else:
+            self.say(result_line(result, everything=True))
+            self.tell(StatusChanged())
+
+    def action_shutdown(self) -> None:
+        self.work(self._stop_engine())
+
+    async def _stop_engine(self) -> None:
+        frame = self.frame
+        if frame is None:
+            return
+        if not await frame.ask.typed("drain and stop the engine? type shutdown, then enter:", "shutdown"):
+            self.say("the engine goes on")
+            return
+        try:
+            self.desk.require_engine()
+            await self.desk.client.shutdown(drain=True)
+        except HeadwayError as error:
+            self.say(error.message, Role.FAILED)
+        else:
+            self.say("the engine drains: what runs may finish, nothing new starts")
+
+    def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
+        """Write what changed of an update, instead of all of it; nothing at all where nothing did."""
+        writes = self._running and not self._closed and not self.is_headless and not self._batch_count
+        if writes and isinstance(renderable, LayoutUpdate | ChopsUpdate):
+            cursor = self.screen.outer_size.clamp_offset(self.cursor_position)
+            text = self._painter.paint(renderable, self.console, (self.size.width, self.size.height))
+            moved = cursor != self._previous_cursor_position
+            painted = Painted(text) if text or moved else None
+            super()._display(screen, cast("RenderableType | None", painted))
+        else:
+            super()._display(screen, renderable)
+
+    def _fatal_error(self) -> None:
+        """One line in place of Textual's traceback, which goes to a file for a report."""
+        import tempfile
+        import traceback
+
+        with tempfile.NamedTemporaryFile("w", prefix="headway-console-", suffix=".log", delete=False) as file:
+            traceback.print_exc(file=file)
+        self._exit_renderables.append(
+            f"headway: the console met an error of its own and closed; the engine goes on. Details: {Path(file.name)}"
+        )
+        self._close_messages_no_wait()

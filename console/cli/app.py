@@ -1,0 +1,82 @@
+"""The typer application: global options, the commands by family, and the edge where errors become exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from console.cli import attention, demo, jobs, serve, submit, verbs
+from console.cli.context import Context
+from engine.errors import HeadwayError
+
+app = typer.Typer(
+    name="headway",
+    help="The operations console for AI-agent work. Without a command it opens the console.",
+    no_args_is_help=False,
+    add_completion=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for family in (submit, jobs, verbs, serve, attention, demo):
+    family.add_to(app)
+
+
+@app.callback(invoke_without_command=True)
+def console(
+    context: typer.Context,
+    home: Annotated[
+        Path | None,
+        typer.Option("--home", metavar="DIR", help="The home to work with.  [env: HEADWAY_HOME]", show_default=False),
+    ] = None,
+    link: Annotated[
+        str, typer.Option("--link", help="auto, local, ssh or thin: how much the console writes.")
+    ] = "auto",
+    ascii_only: Annotated[bool, typer.Option("--ascii", help="Draw the console with ASCII signs only.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+) -> None:
+    """Exit codes: 0 done, 1 failed, 2 usage, 3 no engine, 4 not found, 5 refused."""
+    from engine.home import default_home
+
+    if version:
+        from engine import __version__
+
+        print(f"headway {__version__}")
+        raise typer.Exit
+    context.obj = Context((home or default_home(dict(os.environ))).expanduser().absolute())
+    if context.invoked_subcommand is None:
+        raise typer.Exit(_open_console(context.obj, link, ascii_only))
+
+
+def _open_console(context: Context, link: str, ascii_only: bool) -> int:
+    from console import launch, start
+
+    start.require_terminal()
+    launch.ensure_engine(context.home)
+    return start.run(context.home, link=link, ascii=ascii_only)
+
+
+def run() -> None:
+    """Run the command line and exit. Every error is one line on standard error; a defect of ours is one too."""
+    try:
+        app()
+    except HeadwayError as error:
+        _leave(error.message, error.exit_code)
+    except BrokenPipeError:
+        # The reader (head, less) has seen enough; Python would complain once more when it closes the stream.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        if os.environ.get("HEADWAY_DEBUG"):
+            raise
+        _leave(f"a defect of Headway: {type(error).__name__}: {error}; HEADWAY_DEBUG=1 shows where", 1)
+
+
+def _leave(line: str, code: int) -> None:
+    print(f"headway: {line}", file=sys.stderr)
+    sys.exit(code)

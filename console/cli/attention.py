@@ -1,0 +1,110 @@
+"""`headway doctor`, `limits`, `skills`, `themes`: what is here, and what wants attention."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from console.cli import context as ctx
+
+_Json = Annotated[bool, typer.Option("--json", help="Print a JSON array.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    for command in (doctor, limits, skills, themes):
+        app.command()(command)
+
+
+def doctor(
+    context: typer.Context,
+    deep: Annotated[bool, typer.Option("--deep", help="Also check the database and hold it against its log.")] = False,
+    json: _Json = False,
+) -> None:
+    """Look at this machine, this home and its engine, and say what is wrong and how to mend it."""
+    import asyncio
+
+    from console.cli.output import print_json
+    from console.theme import check_themes
+    from engine.doctor import Check, examine
+
+    home = ctx.of(context).home
+    checks = asyncio.run(examine(home, deep=deep))
+    count, problems = check_themes()
+    checks.append(Check("themes", not problems, f"{count} found", "; ".join(problems)))
+    if json:
+        print_json(checks)
+    else:
+        for check in checks:
+            print(f"{'✓' if check.ok else '✗' if check.needed else '!'} {check.name:<12} {check.found}")
+            if not check.ok and check.mend:
+                print(f"  {'':<12} {check.mend}")
+    if not all(check.ok or not check.needed for check in checks):
+        raise typer.Exit(1)
+
+
+def limits(context: typer.Context, json: _Json = False) -> None:
+    """The rate-limit windows as the agents last reported them."""
+    from console.cli.output import note, print_json, print_table
+    from console.format import age, moment
+    from engine.clock import now_ms
+
+    found = ctx.of(context).ask(lambda client: client.limits())
+    if json:
+        print_json(found)
+        return
+    if not found:
+        note("no agent has reported a limit yet")
+        return
+    now = now_ms()
+    rows = [
+        (
+            one.agent,
+            one.window,
+            one.status,
+            "-" if one.used is None else f"{one.used:.0%}",
+            "-" if one.resets_at is None else moment(one.resets_at),
+            f"{age(now - one.observed_at)} ago",
+        )
+        for one in found
+    ]
+    print_table(("AGENT", "WINDOW", "STATUS", "USED", "RESETS", "SEEN"), rows, stretch=1)
+
+
+def skills(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Show this skill's text.")] = None,
+    json: _Json = False,
+) -> None:
+    """The skills that ship with Headway: what each is for, or the text of one."""
+    from pathlib import Path
+
+    from console.cli.output import print_json, print_table
+    from engine.documents import nearest
+    from engine.errors import NotFoundError
+    from engine.skills import find_skills
+
+    found = find_skills()
+    if name is not None:
+        chosen = next((skill for skill in found if skill.name == name), None)
+        if chosen is None:
+            raise NotFoundError(f"there is no skill {name!r}; {nearest(name, (skill.name for skill in found))}")
+        print(Path(chosen.path).read_text(encoding="utf-8"), end="")
+    elif json:
+        print_json(found)
+    else:
+        print_table(
+            ("NAME", "WHAT FOR"), [(skill.name, skill.problem or skill.description) for skill in found], stretch=1
+        )
+
+
+def themes(json: _Json = False) -> None:
+    """The themes of the console. `theme: NAME` in headway.yaml or :theme NAME in the console chooses one."""
+    from console.cli.output import print_json
+    from console.theme import load_themes
+
+    names = sorted(load_themes())
+    if json:
+        print_json(names)
+        return
+    for name in names:
+        print(name)

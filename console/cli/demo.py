@@ -1,0 +1,194 @@
+"""`headway demo`: a rehearsal fleet on a home of its own. No keys, no network; real processes, a real git project."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from engine.events import Event
+    from engine.model import Job, JobSpec
+
+_SETTINGS = """\
+# A rehearsal: stand-in agents that print what the real ones print.
+max_running: 6
+grace: 2
+"""
+_ORPHAN_SECONDS = 60.0  #: after which the demo's engine ends by itself, should nobody be left to end it
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command()(demo)
+
+
+def demo(
+    headless: Annotated[
+        bool, typer.Option("--headless", help="Without the console: run to the end, print a summary.")
+    ] = False,
+    keep: Annotated[
+        Path | None, typer.Option("--keep", metavar="DIR", help="Use this home, and leave it there.")
+    ] = None,
+    speed: Annotated[
+        float | None,
+        typer.Option(min=0, help="How fast the stand-ins play; 0 is without pauses.  [default: 1, headless 4]"),
+    ] = None,
+    picture: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Save an SVG of the console at work and end.")
+    ] = None,
+    size: Annotated[str, typer.Option(metavar="COLSxROWS", help="The picture's size.")] = "120x36",
+) -> None:
+    """Watch a rehearsal fleet at work: the way to learn Headway, and to see that it works on this machine."""
+    from engine.errors import RefusedError
+
+    headless = headless or picture is not None or not (sys.stdin.isatty() and sys.stdout.isatty())
+    home = (keep or Path(tempfile.mkdtemp(prefix="headway-demo-"))).expanduser().absolute()
+    if keep is not None and (home / "headway.db").exists():
+        raise RefusedError(f"{home} is in use already; a demo wants a home of its own")
+    code = 1
+    try:
+        code = _play(home, headless, speed if speed is not None else (4.0 if headless else 1.0), picture, size)
+    finally:
+        if keep is None:
+            shutil.rmtree(home, ignore_errors=True)
+    raise typer.Exit(code)
+
+
+def _play(home: Path, headless: bool, speed: float, picture: Path | None, size: str) -> int:
+    import asyncio
+
+    from console.launch import start_engine
+    from engine.home import make_home
+    from engine.rehearsal.fleet import fleet, make_project
+
+    make_home(home)
+    (home / "headway.yaml").write_text(_SETTINGS, encoding="utf-8")
+    project = home / "rehearsal-project"
+    make_project(project)
+    engine = start_engine(home, idle_exit=_ORPHAN_SECONDS, env={"HEADWAY_REHEARSAL_SPEED": str(speed)})
+    try:
+        if picture is not None:
+            asyncio.run(_draw(home, fleet(project), picture, size))
+            return 0
+        if headless:
+            return asyncio.run(_run_headless(home, fleet(project)))
+        asyncio.run(_submit(home, fleet(project)))
+        return _console(home)
+    finally:
+        asyncio.run(_end(home))
+        engine.wait()
+
+
+def _console(home: Path) -> int:
+    """The console as a process of its own: if the terminal goes away it ends, and this one still clears up."""
+    import signal
+    import subprocess
+
+    for number in (signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    return subprocess.call([sys.executable, "-m", "console.cli", "--home", str(home)])
+
+
+async def _submit(home: Path, specs: list[JobSpec]) -> list[int]:
+    from engine.server.client import Client
+
+    async with Client(home) as client:
+        return await client.submit(specs)
+
+
+async def _draw(home: Path, specs: list[JobSpec], picture: Path, size: str) -> None:
+    from console.picture import picture as draw
+    from engine.errors import UsageError
+    from engine.server.client import Client
+
+    columns, _, rows = size.partition("x")
+    if not (columns.isdigit() and rows.isdigit()):
+        raise UsageError(f"--size {size}: write it as COLSxROWS, such as 120x36")
+    async with Client(home) as client:
+        await client.submit(specs)
+        await draw(client, picture, int(columns), int(rows))
+    print(picture)
+
+
+async def _run_headless(home: Path, specs: list[JobSpec]) -> int:
+    """Run the fleet to its end, a line for each thing that happens; 0 where every job ended as it was rehearsed."""
+    from engine.events import Event
+    from engine.server.client import Client
+
+    async with Client(home) as client:
+        seq = (await client.status()).seq
+        ids = await client.submit(specs)
+        titles = {job.id: job.title for job in await client.rows(ids)}
+        left = set(ids)
+        async for happening in client.follow(seq):
+            if isinstance(happening, Event):
+                _tell(happening, titles)
+                if happening.job is not None and _is_end(happening):
+                    left.discard(happening.job)
+            if not left:
+                break
+        found = await client.jobs(limit=len(specs))
+    return _summary(found)
+
+
+def _is_end(event: Event) -> bool:
+    from engine import events as log
+
+    return isinstance(event.body, log.Succeeded | log.Failed | log.Cancelled)
+
+
+def _tell(event: Event, titles: dict[int, str]) -> None:
+    from console.format import clean_line, fit, moment
+    from engine import events as log
+
+    body = event.body
+    match body:
+        case log.Launched():
+            said = "▸ started"
+        case log.Succeeded(result=result):
+            said = f"✓ {clean_line(result or 'done')}"
+        case log.Failed(failure=failure, reason=reason):
+            said = f"✗ {failure}: {clean_line(reason)}"
+        case _:
+            return
+    title = fit(titles.get(event.job or 0, ""), 28)
+    print(f"{moment(event.at)[11:]}  J{event.job:<3} {title}  {fit(said, 76).rstrip()}", flush=True)
+
+
+def _summary(found: list[Job]) -> int:
+    from console.format import money, number
+    from engine.rehearsal.fleet import is_as_rehearsed
+
+    wrong = [job for job in found if not is_as_rehearsed(job)]
+    succeeded = sum(job.state == "succeeded" for job in found)
+    failed = sum(job.state == "failed" for job in found)
+    tokens = sum(job.input_tokens + job.output_tokens for job in found)
+    cost = sum(job.cost_micros or 0 for job in found)
+    print(f"\n{len(found)} jobs: {succeeded} succeeded, {failed} failed as rehearsed; "
+          f"{number(tokens)} tokens, {money(cost)}")  # fmt: skip
+    for job in wrong:
+        print(f"J{job.id} was to end otherwise: {job.state} {job.failure or ''} {job.reason or ''}", file=sys.stderr)
+    return 1 if wrong else 0
+
+
+async def _end(home: Path) -> None:
+    """Cancel what runs, and stop the engine: a rehearsal leaves nothing behind."""
+    from console.cli.verbs import until_ended
+    from engine.errors import HeadwayError
+    from engine.model import Verb
+    from engine.server.client import Client
+
+    try:
+        async with Client(home) as client:
+            await client.act(Verb.HOLD, everything=True)
+            seq = (await client.status()).seq
+            if running := [job.id for job in await client.jobs("state:running", limit=1000)]:
+                stopping = (await client.act(Verb.CANCEL, running)).stopping
+                await until_ended(client, seq, set(stopping))
+            await client.shutdown()
+    except HeadwayError as error:
+        print(f"headway: {error.message}", file=sys.stderr)

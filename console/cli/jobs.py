@@ -1,0 +1,262 @@
+"""`headway jobs`, `show`, `logs`, `events`, `diff`: what is and what was."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from console.cli import context as ctx
+
+if TYPE_CHECKING:
+    from engine.events import Event
+    from engine.model import Attempt, Job, JobDetail
+    from engine.server.client import Client
+
+_Job = Annotated[str, typer.Argument(metavar="JOB", help="A job id, such as 12 or J12.")]
+_Attempt = Annotated[
+    int | None, typer.Option("--attempt", metavar="N", help="An earlier attempt.  [default: the last]")
+]
+_Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    for command in (jobs, show, logs, diff, events):
+        app.command()(command)
+
+
+def jobs(
+    context: typer.Context,
+    filter_: Annotated[
+        list[str] | None, typer.Argument(metavar="[FILTER]", help="Such as: state:failed agent:claude title words")
+    ] = None,
+    state: Annotated[
+        str | None, typer.Option(help="ready, running, succeeded, failed, cancelled; commas between.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1_000, help="At most so many.")] = 50,
+    json: _Json = False,
+) -> None:
+    """List jobs: what runs, what waits by priority, what ended last."""
+    from console.cli.output import note, print_json, print_table
+
+    words = [*(filter_ or []), *([f"state:{state}"] if state else [])]
+    found = ctx.of(context).ask(lambda client: client.jobs(" ".join(words), limit))
+    if json:
+        print_json(found)
+        return
+    if not found:
+        note("no jobs match" if words else 'no jobs yet: headway submit "say hello" --agent claude')
+        return
+    heads = ("ID", "STATE", "P", "TARGET", "TRY", "AGE", "COST", "TITLE")
+    print_table(heads, [_cells(job) for job in found], stretch=7)
+
+
+def _cells(job: Job) -> tuple[str, ...]:
+    from console.format import age, clean_line, money
+    from console.status import mark_of, shown_age
+    from engine.clock import now_ms
+
+    now = now_ms()
+    mark = mark_of(job, now)
+    state = mark.word if not job.failure or job.state != "failed" else f"failed {job.failure}"
+    target = job.agent + (f":{job.model}" if job.model else "")
+    cost = money(job.cost_micros, job.cost_grade, 4)
+    title = clean_line(job.title)
+    return (
+        str(job.id), f"{mark.glyph} {state}", str(job.priority), target, str(job.attempts or "-"),
+        age(shown_age(job, now)), cost, title,
+    )  # fmt: skip
+
+
+def show(context: typer.Context, job: _Job, json: _Json = False) -> None:
+    """Everything known of one job: its state and why, its attempts, tokens and cost."""
+    from console.cli.output import print_json
+
+    detail = ctx.of(context).ask(lambda client: client.job(_one(job)))
+    if json:
+        print_json(detail)
+    else:
+        print("\n".join(_described(detail)))
+
+
+def _described(detail: JobDetail) -> list[str]:
+    from console.format import clean_line, moment, money, number
+    from console.status import mark_of
+    from engine.clock import now_ms
+
+    job = detail.job
+    mark = mark_of(job, now_ms())
+    target = job.agent + (f":{job.model}" if job.model else "")
+    lines = [f"J{job.id}  {clean_line(job.title)}", f"  state     {mark.glyph} {mark.word}"]
+    facts = {
+        "class": job.failure,
+        "reason": job.reason and clean_line(job.reason),
+        "target": target,
+        "project": job.project or "none: a directory of its own",
+        "priority": str(job.priority),
+        "held by": job.held_by,
+        "submitted": moment(job.created_at),
+        "ended": moment(job.ended_at) if job.ended_at else None,
+        "tokens": f"{number(job.input_tokens)} in, {number(job.output_tokens)} out" if job.input_tokens else None,
+        "cost": f"{money(job.cost_micros, job.cost_grade, 4)} {job.cost_grade}"
+        if job.cost_micros is not None
+        else None,
+    }
+    lines += [f"  {name:<9} {value}" for name, value in facts.items() if value]
+    lines += [f"  waits     {why}" for why in detail.waiting]
+    for attempt in detail.attempts:
+        lines += _attempt_lines(attempt)
+    lines += ["", "  prompt", *(f"    {clean_line(line)}" for line in detail.spec.prompt.splitlines())]
+    return lines
+
+
+def _attempt_lines(attempt: Attempt) -> list[str]:
+    from console.format import age, clean_line, moment, money, number
+
+    took = age(attempt.ended_at - attempt.started_at) if attempt.ended_at and attempt.started_at else None
+    verdict = "runs" if attempt.ended_at is None else "succeeded" if attempt.succeeded else str(attempt.failure)
+    facts = {
+        "started": moment(attempt.started_at) if attempt.started_at else None,
+        "took": took,
+        "exit": None if attempt.exit_code is None else str(attempt.exit_code),
+        "pid": str(attempt.pid) if attempt.pid and attempt.ended_at is None else None,
+        "session": attempt.session and attempt.session + (" (resumed)" if attempt.resumes else ""),
+        "workspace": attempt.workspace,
+        "branch": attempt.branch,
+        "diff": attempt.diff and f"{attempt.diff.files} files +{attempt.diff.added} −{attempt.diff.removed}",
+        "reason": attempt.reason and clean_line(attempt.reason),
+        "said": attempt.result and clean_line(attempt.result)[:200],
+        "unread": f"{attempt.unknown_lines} lines of unknown form" if attempt.unknown_lines else None,
+    }
+    lines = ["", f"  attempt {attempt.number}  {verdict}"]
+    lines += [f"    {name:<9} {value}" for name, value in facts.items() if value]
+    for usage in attempt.usage:
+        told = usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens
+        lines.append(
+            f"    {'usage':<9} {usage.model}: {number(told)} in ({number(usage.cache_read_tokens)} cached), "
+            f"{number(usage.output_tokens)} out, {money(usage.cost_micros, usage.grade, 4)} {usage.grade}"
+        )
+    return lines
+
+
+def logs(
+    context: typer.Context,
+    job: _Job,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on as it is written, until the attempt ends.")
+    ] = False,
+    tail: Annotated[int | None, typer.Option("--tail", "-n", min=1, help="Only the last lines.")] = None,
+    attempt: _Attempt = None,
+    raw: Annotated[bool, typer.Option("--raw", help="Byte for byte as the agent printed it.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object a line: the typed events.")] = False,
+) -> None:
+    """What an attempt said and did."""
+    number = _one(job)
+    if raw:
+        ctx.of(context).ask(lambda client: _print_raw(client, number, attempt))
+    else:
+        ctx.of(context).ask(lambda client: _print_log(client, number, attempt, tail, follow, json))
+
+
+async def _print_raw(client: Client, job: int, attempt: int | None) -> None:
+    import sys
+
+    async for data in client.output(job, attempt=attempt):
+        sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+
+async def _print_log(client: Client, job: int, attempt: int | None, tail: int | None, follow: bool, json: bool) -> None:
+    from console.cli.output import print_json_line
+    from console.transcript import entries
+
+    async for line in client.log(job, attempt=attempt, tail=tail, follow=follow):
+        if json:
+            print_json_line(line)
+            continue
+        for entry in entries(line):
+            print("".join(text for text, _ in entry.parts), flush=follow)
+
+
+def diff(context: typer.Context, job: _Job, attempt: _Attempt = None) -> None:
+    """What an attempt changed in its workspace, as a unified diff: headway diff 12 | git apply --index"""
+    import sys
+
+    from console.cli.output import note
+    from console.format import clean
+
+    patch = ctx.of(context).ask(lambda client: client.patch(_one(job), attempt=attempt))
+    if not patch:
+        note("no diff: nothing was changed, or the workspace is not in git")
+    elif sys.stdout.isatty():
+        # A file's content may hold escape sequences: a pipe gets it as it is, a terminal does not.
+        sys.stdout.write(clean(patch.decode(errors="replace")))
+    else:
+        sys.stdout.buffer.write(patch)
+
+
+def events(
+    context: typer.Context,
+    job: Annotated[str | None, typer.Argument(metavar="[JOB]", help="Only of this job.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as things happen.")] = False,
+    after: Annotated[int | None, typer.Option("--after", metavar="SEQ", help="Only what came after this one.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 50,
+    json: Annotated[bool, typer.Option("--json", help="A JSON array; with -f one object a line.")] = False,
+) -> None:
+    """The engine's log: everything that happened, oldest first."""
+    number = None if job is None else _one(job)
+    if follow:
+        ctx.of(context).ask(lambda client: _follow_events(client, after, number, json))
+        return
+    from console.cli.output import print_json
+
+    found = ctx.of(context).ask(lambda client: client.events(after=after, limit=limit, job=number))
+    if json:
+        print_json(found)
+        return
+    for event in found:
+        print(_event_line(event))
+
+
+async def _follow_events(client: Client, after: int | None, job: int | None, json: bool) -> None:
+    from console.cli.output import print_json_line
+    from engine.events import Event
+
+    async for event in client.follow(after):
+        if not isinstance(event, Event) or (job is not None and event.job != job):
+            continue
+        if json:
+            print_json_line(event)
+        else:
+            print(_event_line(event), flush=True)
+
+
+def _event_line(event: Event) -> str:
+    import msgspec
+
+    from console.format import clean_line, moment
+
+    fields = msgspec.to_builtins(event.body)
+    kind = fields.pop("kind")
+    spec = fields.pop("spec", None)
+    if spec is not None:
+        fields.pop("title", None)
+        fields = {"title": event.body.title if hasattr(event.body, "title") else "", **fields}
+    said = "  ".join(f"{name}={_short(value)}" for name, value in fields.items() if value not in (None, [], ""))
+    who = f"J{event.job}" if event.job is not None else "-"
+    return f"{event.seq:>6}  {moment(event.at)}  {who:<6} {kind:<10} {clean_line(said)}".rstrip()
+
+
+def _short(value: object) -> str:
+    text = " ".join(str(value).split())
+    return text if len(text) <= 100 else text[:99] + "›"
+
+
+def _one(word: str) -> int:
+    from console.cli.verbs import job_ids
+    from engine.errors import UsageError
+
+    ids = job_ids([word])
+    if len(ids) != 1:
+        raise UsageError(f"{word!r} names {len(ids)} jobs; this command takes one")
+    return ids[0]

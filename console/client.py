@@ -1,0 +1,59 @@
+"""What the console asks of an engine, as a protocol: the real client and the tests' stand-in both satisfy it."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
+
+from engine.agents.events import LogLine
+from engine.events import Event
+from engine.model import ActionResult, Job, JobDetail, JobSpec, LimitReading, Progress, Status, Verb
+
+
+class EngineClient(Protocol):
+    """The way to an engine. Every call raises a `HeadwayError` on failure, `NoEngineError` where nothing answers."""
+
+    async def status(self) -> Status: ...
+
+    async def order(self, filter: str = "") -> array[int]:
+        """Ids of all jobs that match, as `array('q')`: running, then ready by priority, then ended, newest first."""
+
+    async def rows(self, ids: Sequence[int]) -> list[Job]:
+        """The named jobs, in the order asked; ids that do not exist are left out."""
+
+    async def jobs(self, filter: str = "", limit: int = 50) -> list[Job]: ...
+
+    async def job(self, job: int) -> JobDetail: ...
+
+    async def submit(self, specs: Sequence[JobSpec]) -> list[int]: ...
+
+    async def act(
+        self,
+        verb: Verb,
+        jobs: Sequence[int] = (),
+        *,
+        everything: bool = False,
+        dry_run: bool = False,
+        fresh: bool = False,
+    ) -> ActionResult: ...
+
+    def follow(self, after: int | None = None) -> AsyncIterator[Event | Progress]:
+        """The engine's log from after that sequence number on (None: from now), with `Progress` in between."""
+
+    def log(
+        self,
+        job: int,
+        *,
+        attempt: int | None = None,
+        after: int | None = None,
+        tail: int | None = None,
+        follow: bool = False,
+    ) -> AsyncIterator[LogLine]:
+        """The typed output of one attempt (a job's newest by default; `attempt` is its number)."""
+
+    async def diff(self, job: int, *, attempt: int | None = None) -> str: ...
+
+    async def limits(self) -> list[LimitReading]: ...
+
+    async def shutdown(self, *, drain: bool = False) -> None: ...

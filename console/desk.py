@@ -1,0 +1,49 @@
+"""What every part of the console shares: the way to the engine, ink, keys, and the newest word of the engine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from console.beat import Link
+from console.client import EngineClient
+from console.format import age
+from console.keys import Keymap
+from console.theme import Ink
+from engine.errors import NoEngineError
+from engine.model import Progress, Status
+
+
+def wall_clock() -> int:
+    """Milliseconds UTC."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass
+class Desk:
+    """One console's shared state. Written by the app and its feed, read by everything."""
+
+    client: EngineClient
+    ink: Ink
+    host: str
+    link: Link = Link.LOCAL
+    ascii: bool = False
+    keys: Keymap = field(default_factory=Keymap)
+    clock: Callable[[], int] = wall_clock
+    status: Status | None = None
+    offline_since: int | None = None
+    why_offline: str = ""
+    progress: dict[int, Progress] = field(default_factory=dict)
+    """The newest progress of each running job."""
+
+    def offline_text(self, now: int) -> str:
+        """`offline 14s, retrying`, or nothing while the engine answers."""
+        if self.offline_since is None:
+            return ""
+        return f"offline {age(now - self.offline_since)}, retrying"
+
+    def require_engine(self) -> None:
+        """Raises `NoEngineError` while the engine does not answer, before anything is sent to it."""
+        if self.offline_since is not None:
+            raise NoEngineError(f"the engine does not answer ({self.offline_text(self.clock())}); nothing was done")

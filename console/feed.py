@@ -1,0 +1,111 @@
+"""The console's one subscription: follows the engine's log, gathers what changed, and says it once a beat."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from textual.message import Message
+
+from console.desk import Desk
+from console.messages import JobsChanged, Resynced, StatusChanged
+from engine.errors import HeadwayError
+from engine.events import Adopted, Event, Launched, LimitSeen, Stopping, Submitted
+from engine.model import Progress
+
+#: Seconds between attempts to reach an engine that went away: quick at first, then patient.
+_PAUSES = (0.25, 0.5, 1.0, 2.0, 3.0)
+
+#: Seconds between two reads of the counts while events arrive, and while none do.
+_STATUS_BUSY, _STATUS_IDLE = 1_000, 60_000
+
+_KEEPS_ORDER = (Launched, Adopted, Stopping, LimitSeen)
+
+
+class Feed:
+    """Keeps a `Desk` up to date and tells the app what changed. Survives the engine's absence."""
+
+    def __init__(self, desk: Desk, tell: Callable[[Message], None]) -> None:
+        self._desk = desk
+        self._tell = tell
+        self._changed: set[int] = set()
+        self._reordered = False
+        self._added = 0
+        self._events = False
+        self._status_read = 0
+        self._awake = asyncio.Event()
+
+    async def run(self) -> None:
+        """Follow the engine until cancelled. Reads the status, then every event after it; starts over when cut off."""
+        failures = 0
+        while True:
+            try:
+                await self._read_status()
+                failures = 0
+                self._tell(Resynced())
+                assert self._desk.status is not None
+                async for item in self._desk.client.follow(after=self._desk.status.seq):
+                    self._take(item)
+                self._lost("the engine ended the connection")
+            except HeadwayError as error:
+                self._lost(error.message)
+            pause = _PAUSES[min(failures, len(_PAUSES) - 1)]
+            failures += 1
+            self._awake.clear()
+            try:
+                async with asyncio.timeout(pause):
+                    await self._awake.wait()
+            except TimeoutError:
+                continue
+
+    def hurry(self) -> None:
+        """Do not wait for the next attempt to reach the engine."""
+        self._awake.set()
+
+    async def refresh(self, now: int) -> None:
+        """Read the counts again where events make that worth it, at most once a second."""
+        busy = self._events and now - self._status_read >= _STATUS_BUSY
+        if self._desk.offline_since is None and (busy or now - self._status_read >= _STATUS_IDLE):
+            self._events = False
+            try:
+                await self._read_status()
+            except HeadwayError as error:
+                self._lost(error.message)
+
+    def flush(self) -> None:
+        """Tell what was gathered since the last time, if anything."""
+        if not self._changed and not self._reordered:
+            return
+        told = JobsChanged(frozenset(self._changed), self._reordered, self._added)
+        self._changed, self._reordered, self._added = set(), False, 0
+        self._tell(told)
+
+    async def _read_status(self) -> None:
+        desk = self._desk
+        self._status_read = desk.clock()
+        status = await desk.client.status()
+        was_offline = desk.offline_since is not None
+        desk.status, desk.offline_since, desk.why_offline = status, None, ""
+        if was_offline:
+            desk.progress.clear()
+        self._tell(StatusChanged())
+
+    def _lost(self, why: str) -> None:
+        self._desk.why_offline = why
+        if self._desk.offline_since is None:
+            self._desk.offline_since = self._desk.clock()
+        self._tell(StatusChanged())
+
+    def _take(self, item: Event | Progress) -> None:
+        if isinstance(item, Progress):
+            self._desk.progress[item.job] = item
+            self._changed.add(item.job)
+            return
+        self._events = True
+        if item.job is None:
+            return
+        self._changed.add(item.job)
+        if not isinstance(item.body, _KEEPS_ORDER):
+            self._reordered = True
+        if isinstance(item.body, Submitted):
+            self._added += 1

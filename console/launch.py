@@ -1,0 +1,83 @@
+"""Starting an engine for a home where none serves: a process of its own, which the console only talks to."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from engine.errors import HeadwayError, NoEngineError, RefusedError
+from engine.home import LOG, make_home
+
+IDLE_EXIT_SECONDS = 300.0  #: after which an engine that the console started ends, without work and without a console
+
+
+def ensure_engine(home: Path) -> bool:
+    """See to it that an engine serves the home; True where one had to be started.
+
+    Raises `HeadwayError` with the engine's own words where it does not come up.
+    """
+    if _answers(home):
+        return False
+    try:
+        start_engine(home, idle_exit=IDLE_EXIT_SECONDS)
+    except RefusedError:
+        if not _answers(home):  # another console was quicker
+            raise
+        return False
+    return True
+
+
+def start_engine(
+    home: Path, *, idle_exit: float | None = None, env: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """Start `headway serve` in a session of its own and return once it answers."""
+    make_home(home)
+    log = home / LOG
+    reading, writing = os.pipe()
+    command = [sys.executable, "-m", "console.cli", "--home", str(home), "serve", "--ready-fd", str(writing)]
+    if idle_exit is not None:
+        command += ["--idle-exit", str(idle_exit)]
+    with log.open("ab") as said:
+        before = said.tell()
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=said,
+            start_new_session=True,
+            pass_fds=(writing,),
+            env={**os.environ, **env} if env is not None else None,
+        )
+    os.close(writing)
+    with os.fdopen(reading, "rb") as ready:
+        if ready.read(6) == b"ready\n":
+            return process
+    process.wait()
+    raise _failure(log, before, process.returncode)
+
+
+def _failure(log: Path, before: int, code: int) -> HeadwayError:
+    with log.open("rb") as said:
+        said.seek(before)
+        lines = said.read().decode(errors="replace").strip().splitlines()
+    last = lines[-1].removeprefix("headway: ") if lines else f"the engine ended with exit code {code}"
+    kind = RefusedError if code == RefusedError.exit_code else HeadwayError
+    return kind(last if lines and lines[-1].startswith("headway: ") else f"{last}; {log} says more")
+
+
+def _answers(home: Path) -> bool:
+    from engine.server.client import Client
+
+    async def ask() -> bool:
+        try:
+            async with Client(home) as client:
+                await client.status()
+        except NoEngineError:
+            return False
+        return True
+
+    return asyncio.run(ask())

@@ -1,0 +1,59 @@
+"""What the app tells its screens. Bursts replace each other: only the newest of a kind waits in a queue."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from textual.message import Message
+
+
+@dataclass
+class JobsChanged(Message):
+    """Something happened to these jobs since the last beat."""
+
+    ids: frozenset[int]
+    reordered: bool
+    """Membership or order of lists may have changed."""
+    added: int
+    """How many jobs are new."""
+
+    bubble = False
+
+
+@dataclass
+class StatusChanged(Message):
+    """The engine's counts, money or state changed, or the link to it did."""
+
+    bubble = False
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, StatusChanged)
+
+
+@dataclass
+class Resynced(Message):
+    """Events may have been missed: everything on screen is to be read again."""
+
+    bubble = False
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, Resynced)
+
+
+@dataclass
+class Pulse(Message):
+    """One beat. Widgets write to the terminal on a beat or for a key, at no other time."""
+
+    fast: bool
+    """Widgets with the focus may refresh."""
+    steady: bool
+    """All widgets may refresh."""
+    second: bool
+    """Ages and countdowns may have changed."""
+    now: int
+    """Milliseconds UTC."""
+
+    bubble = False
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, Pulse) and not message.second

@@ -1,0 +1,79 @@
+"""The filter of a list of jobs: live while it is typed, and never at the price of the list."""
+
+from __future__ import annotations
+
+from array import array
+from functools import partial
+
+from textual.timer import Timer
+
+from console.desk import Desk
+from console.roles import Role
+from console.screens.operating import Operating
+from console.widgets.ask_bar import AskBar
+from engine.errors import HeadwayError
+
+#: Seconds of no typing before a filter is tried.
+_TYPING = 0.12
+
+
+class Filtering(Operating):
+    """A screen whose list can be narrowed. Wrong text leaves the last good list where it is."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk)
+        self.filter = ""
+        self._typing: Timer | None = None
+        self._before_prompt = ""
+
+    def show_matches(self, order: array[int]) -> None:
+        """Show the jobs that match the filter."""
+        raise NotImplementedError
+
+    def action_filter(self, text: str = "") -> None:
+        if text:
+            self.try_filter(text, entered=True)
+            return
+        self._before_prompt = self.filter
+        self.ask.prompt("filter", "/", self.filter)
+
+    def try_filter(self, text: str, *, entered: bool = False) -> None:
+        """Ask for what matches; a newer text overtakes an older one."""
+        self.in_background(partial(self._try_filter, text, entered=entered), "filter")
+
+    async def _try_filter(self, text: str, *, entered: bool = False) -> None:
+        """Show what matches; where the text is wrong, say so and leave the list as it is."""
+        text = " ".join(text.split())
+        try:
+            self.desk.require_engine()
+            order = await self.desk.client.order(text)
+        except HeadwayError as error:
+            self.ask.mark_wrong(error.message)
+            if entered:
+                self.say(error.message, Role.FAILED)
+            return
+        self.ask.mark_right()
+        self.filter = text
+        self.show_matches(order)
+
+    def on_ask_bar_changed(self, event: AskBar.Changed) -> None:
+        if event.kind != "filter":
+            return
+        if self._typing is not None:
+            self._typing.stop()
+        text = event.text
+        self._typing = self.set_timer(_TYPING, lambda: self.try_filter(text))
+
+    def on_ask_bar_entered(self, event: AskBar.Entered) -> None:
+        if event.kind == "filter":
+            if self._typing is not None:
+                self._typing.stop()
+            self.try_filter(event.text, entered=True)
+
+    def on_ask_bar_left(self, event: AskBar.Left) -> None:
+        if event.kind != "filter":
+            return
+        if self._typing is not None:
+            self._typing.stop()
+        if self.filter != self._before_prompt:
+            self.try_filter(self._before_prompt)

@@ -1,0 +1,180 @@
+"""One job: what is known of it in three lines, and its log, diff, attempts and spec in tabs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import ClassVar
+
+from textual.binding import BindingType
+from textual.widget import Widget
+from textual.worker import Worker
+
+from console.actions import Scope, bindings
+from console.desk import Desk
+from console.diff import diff_entries
+from console.facts import attempt_entries, head_lines, spec_entries
+from console.follow import LogReader
+from console.format import clean_line, job_name, plural
+from console.messages import JobsChanged, Pulse
+from console.pace import Pace
+from console.roles import Part, Role
+from console.screens.operating import Operating
+from console.sizes import DIFF_LINES, LOG_LINES
+from console.tabs import Tab
+from console.transcript import Entry
+from console.widgets.line import Line
+from console.widgets.tail import Tail
+from engine.errors import HeadwayError
+from engine.model import JobDetail
+
+#: Lines of the past that the log starts with.
+_PAST = 2_000
+
+
+class JobScreen(Operating):
+    """Pushed on the queue; `esc` returns to the very row."""
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.JOBS, Scope.JOB)
+    SCOPES = frozenset({Scope.JOB, Scope.TEXT})
+
+    def __init__(self, desk: Desk, job: int, tab: Tab) -> None:
+        super().__init__(desk)
+        self.job = job
+        self.tab = tab
+        self.detail: JobDetail | None = None
+        self._facts = [Line(desk) for _ in range(3)]
+        self._tab_line = Line(desk, id="tabs")
+        self._texts = {
+            tab: Tail(desk, most=max(LOG_LINES, DIFF_LINES + 1), follow=tab is Tab.LOG, id=f"text-{tab.lower()}")
+            for tab in Tab
+        }
+        self._reader: LogReader | None = None
+        self._worker: Worker[None] | None = None
+        self._attempt: int | None = None
+        self._pace = Pace()
+        self._dirty = False
+
+    def body(self) -> Iterable[Widget]:
+        yield from self._facts
+        yield self._tab_line
+        yield from self._texts.values()
+
+    def home(self) -> Widget | None:
+        return self._texts[self.tab]
+
+    @property
+    def text(self) -> Tail:
+        """The text of the open tab."""
+        return self._texts[self.tab]
+
+    def on_mount(self) -> None:
+        self._texts[Tab.LOG].empty = "nothing said yet"
+        self._texts[Tab.DIFF].empty = "no changes"
+        self._open_tab(self.tab)
+        self.reload()
+
+    def reload(self) -> None:
+        self._pace.start(0.0)
+        self._dirty = False
+        self.in_background(self._read, "job")
+
+    async def _read(self) -> None:
+        try:
+            detail = await self.desk.client.job(self.job)
+        except HeadwayError as error:
+            self.say(error.message, Role.FAILED)
+            return
+        self.detail = detail
+        if self._attempt != detail.job.attempts:
+            self._follow(detail.job.attempts)
+        self._texts[Tab.ATTEMPTS].replace(attempt_entries(detail, self.desk.clock()))
+        if not self._texts[Tab.SPEC].entry_count:
+            self._texts[Tab.SPEC].replace(spec_entries(detail))
+        self._draw_facts(self.desk.clock())
+        if self.tab is Tab.DIFF:
+            await self._read_diff()
+
+    def _follow(self, attempt: int) -> None:
+        self._attempt = attempt
+        if self._worker is not None:
+            self._worker.cancel()
+        log = self._texts[Tab.LOG]
+        log.replace(())
+        self._reader = LogReader(self.desk.client, self.job, attempt or None, _PAST, self._hear)
+        self._worker = self.run_worker(self._reader.run, group="log", exclusive=True)
+
+    def _hear(self, entries: list[Entry]) -> None:
+        self._texts[Tab.LOG].add(entries)
+
+    async def _read_diff(self) -> None:
+        if not self._attempt:
+            return
+        text = self._texts[Tab.DIFF]
+        try:
+            diff = await self.desk.client.diff(self.job)
+        except HeadwayError as error:
+            text.replace([Entry(((clean_line(error.message), Role.MUTED),))])
+            return
+        text.replace(diff_entries(diff) if diff.strip() else ())
+
+    def on_jobs_changed(self, event: JobsChanged) -> None:
+        if self.job in event.ids:
+            self._dirty = True
+
+    def beat(self, pulse: Pulse) -> None:
+        if self._dirty and pulse.second and self.desk.offline_since is None:
+            self.reload()
+        if pulse.second:
+            self._draw_facts(pulse.now)
+        self.text.flush()
+
+    def _draw_facts(self, now: int) -> None:
+        if self.detail is not None:
+            for line, parts in zip(self._facts, head_lines(self.detail, now, ascii=self.desk.ascii), strict=True):
+                line.show(parts)
+        self._draw_tabs()
+
+    def _draw_tabs(self) -> None:
+        left: list[Part] = [(" ", Role.TEXT)]
+        for tab in Tab:
+            left.append(
+                (f"[{tab}]" if tab is self.tab else f" {tab} ", Role.HEADING if tab is self.tab else Role.MUTED)
+            )
+            left.append((" ", Role.TEXT))
+        right: list[Part] = []
+        if self.tab is Tab.LOG and self.detail is not None and self.text.following:
+            right = [("following ", Role.MUTED)]
+        elif self.text.below:
+            right = [(f"{plural(self.text.below, 'line')} below ", Role.MUTED)]
+        self._tab_line.show(left, right)
+
+    def title_parts(self, now: int) -> tuple[Sequence[Part], Sequence[Part]]:
+        title = clean_line(self.detail.job.title) if self.detail else ""
+        return [
+            (" Queue › ", Role.MUTED), (job_name(self.job), Role.HEADING), (f"   {title}", Role.TEXT)
+        ], ()  # fmt: skip
+
+    def targets(self) -> list[int]:
+        return [self.job]
+
+    def show_job(self, job: int, tab: Tab) -> None:
+        self._open_tab(tab)
+
+    def _open_tab(self, tab: Tab) -> None:
+        self.tab = tab
+        for name, text in self._texts.items():
+            text.display = name is tab
+        if not self.ask.busy:
+            self.set_focus(self.text)
+        self._draw_tabs()
+        if tab is Tab.DIFF and self.detail is not None:
+            self.in_background(self._read_diff, "diff")
+
+    def action_next_tab(self) -> None:
+        self._open_tab(self.tab.beside(1))
+
+    def action_previous_tab(self) -> None:
+        self._open_tab(self.tab.beside(-1))
+
+    def action_back(self) -> None:
+        self.app.pop_screen()

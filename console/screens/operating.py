@@ -1,0 +1,182 @@
+"""The verbs on jobs, for every screen that has jobs: each says what it did in one line, and the grave ones ask."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+from textual.app import SuspendNotSupported
+
+from console.actions import Scope
+from console.format import job_name, plural
+from console.messages import JobsChanged
+from console.roles import Role
+from console.said import question, result_line, skipped_text
+from console.screens.frame import Frame
+from console.status import mark_of
+from console.tabs import Tab
+from engine.model import ActionResult, Verb
+
+#: More jobs than this are cancelled only after their number was typed.
+_MANY = 20
+
+#: Jobs that are read to tell how they stand, before a question or a toggle.
+_READ = 128
+
+
+class Operating(Frame):
+    """A screen whose keys act on jobs."""
+
+    def targets(self) -> list[int]:
+        """The jobs that a verb means now: the marked ones, or else the one under the cursor."""
+        raise NotImplementedError
+
+    def targets_done(self) -> None:
+        """A verb was carried out on the targets."""
+
+    def show_job(self, job: int, tab: Tab) -> None:
+        """Open a job at one of its tabs."""
+        raise NotImplementedError
+
+    def live_scopes(self) -> frozenset[Scope]:
+        return super().live_scopes() | {Scope.JOBS}
+
+    def work(self, call: Coroutine[Any, Any, None]) -> None:
+        """Do something that waits for the engine, without making the keys wait."""
+        self.run_worker(call, group="verb")
+
+    def action_hold(self) -> None:
+        self.work(self._toggle_hold(self.targets()))
+
+    def action_retry(self) -> None:
+        self.work(self._act(Verb.RETRY, self.targets()))
+
+    def action_cancel(self) -> None:
+        self.work(self._cancel(self.targets()))
+
+    def action_copy(self) -> None:
+        jobs = self.targets()
+        if not jobs:
+            self.say("no job here to copy")
+            return
+        self.app.copy_to_clipboard(" ".join(job_name(job) for job in jobs))
+        self.say(f"copied {job_name(jobs[0]) if len(jobs) == 1 else plural(len(jobs), 'id')}")
+
+    def action_edit(self) -> None:
+        self.work(self._edit(self.targets()))
+
+    def action_show_log(self) -> None:
+        self._open_at(Tab.LOG)
+
+    def action_show_diff(self) -> None:
+        self._open_at(Tab.DIFF)
+
+    def action_show_attempts(self) -> None:
+        self._open_at(Tab.ATTEMPTS)
+
+    def action_show_spec(self) -> None:
+        self._open_at(Tab.SPEC)
+
+    def open_target(self) -> int | None:
+        """The one job that opening means: never the marks."""
+        jobs = self.targets()
+        return jobs[0] if jobs else None
+
+    def _open_at(self, tab: Tab) -> None:
+        job = self.open_target()
+        if job is None:
+            self.say("no job here to open")
+        else:
+            self.show_job(job, tab)
+
+    async def _call(self, verb: Verb, jobs: list[int], *, dry_run: bool = False) -> ActionResult | None:
+        if not jobs:
+            self.say(f"no job here to {verb.value}")
+            return None
+        return await self.attempt(self._sent(verb, jobs, dry_run))
+
+    async def _sent(self, verb: Verb, jobs: list[int], dry_run: bool) -> ActionResult:
+        self.desk.require_engine()
+        return await self.desk.client.act(verb, jobs, dry_run=dry_run)
+
+    async def _act(self, verb: Verb, jobs: list[int]) -> None:
+        result = await self._call(verb, jobs)
+        if result is not None:
+            self._tell(result)
+
+    def _tell(self, result: ActionResult) -> None:
+        did = bool(result.done or result.stopping)
+        self.say(result_line(result), Role.TEXT if did else Role.WAIT)
+        self.post_message(JobsChanged(frozenset([*result.done, *result.stopping]), True, 0))
+        if did:
+            self.targets_done()
+
+    async def _toggle_hold(self, jobs: list[int]) -> None:
+        """Hold; where all of them are held already, release. Beyond `_READ` jobs a dry run tells which it is."""
+        if jobs and len(jobs) <= _READ:
+            rows = await self.attempt(self.desk.client.rows(jobs))
+            if rows is None:
+                return
+            held = bool(rows) and all(job.held_by for job in rows)
+        else:
+            plan = await self._call(Verb.HOLD, jobs, dry_run=True)
+            if plan is None:
+                return
+            held = not plan.done and not plan.stopping
+        await self._act(Verb.RELEASE if held else Verb.HOLD, jobs)
+
+    async def _cancel(self, jobs: list[int]) -> None:
+        plan = await self._call(Verb.CANCEL, jobs, dry_run=True)
+        if plan is None:
+            return
+        meant = [*plan.done, *plan.stopping]
+        if not meant:
+            self.say(skipped_text(plan) or "nothing to cancel", Role.WAIT)
+            return
+        rows = await self.attempt(self.desk.client.rows(meant)) if len(meant) <= _READ else []
+        if rows is None:
+            return
+        now = self.desk.clock()
+        asked = question(Verb.CANCEL, plan, [mark_of(job, now) for job in rows])
+        if len(meant) > _MANY:
+            sure = await self.ask.typed(f"{asked} type {len(meant)}, then enter:", str(len(meant)))
+        else:
+            sure = await self.ask.confirm(asked)
+        if sure:
+            await self._act(Verb.CANCEL, meant)
+        else:
+            self.say("nothing was cancelled")
+
+    async def _edit(self, jobs: list[int]) -> None:
+        if len(jobs) != 1:
+            self.say("open one workspace at a time" if jobs else "no job here to open")
+            return
+        detail = await self.attempt(self.desk.client.job(jobs[0]))
+        if detail is None:
+            return
+        places = [attempt.workspace for attempt in detail.attempts if attempt.workspace]
+        editor = os.environ.get("VISUAL") or os.environ.get("EDITOR")
+        if not places:
+            self.say(f"{job_name(jobs[0])} has no workspace yet")
+        elif not Path(places[-1]).is_dir():
+            self.say(f"the workspace {places[-1]} is not there any more", Role.WAIT)
+        elif not editor:
+            self.say(f"set $EDITOR to open {places[-1]}")
+        else:
+            self._run_editor(editor, places[-1])
+
+    def _run_editor(self, editor: str, place: str) -> None:
+        try:
+            command = [*shlex.split(editor), place]
+            with self.app.suspend():
+                code = subprocess.run(command, cwd=place, check=False).returncode
+        except SuspendNotSupported:
+            self.say("this terminal cannot be lent to an editor")
+        except (OSError, ValueError) as error:
+            self.say(f"$EDITOR {editor}: {error}", Role.FAILED)
+        else:
+            self.say(f"{place}" if code == 0 else f"$EDITOR ended with {code}")

@@ -1,0 +1,116 @@
+"""Scenes that the tests play: an empty engine, a busy one, one that does not answer."""
+
+from __future__ import annotations
+
+from engine.agents import events as say
+from engine.model import Failure, Grade, State
+from tests.console.fake import MINUTE, NOW, FakeEngine, make_job
+
+_TITLES = (
+    "parser: keep comments between tokens",
+    "retry the flaky parser login test",
+    "migrate the cache schema to v3",
+    "port the diff review docs",
+    "token limit in the stream parser",
+    "fix login page retry",
+)
+
+
+def empty() -> FakeEngine:
+    return FakeEngine()
+
+
+def away() -> FakeEngine:
+    engine = FakeEngine()
+    engine.away = "no engine serves /home/you/.local/state/headway"
+    return engine
+
+
+def busy() -> FakeEngine:
+    """Four agents at work, each in the middle of something else; jobs in every state around them."""
+    cost = {"cost_grade": Grade.REPORTED, "input_tokens": 41_200, "output_tokens": 2_800}
+    engine = FakeEngine(
+        [
+            make_job(4833, State.RUNNING, _TITLES[0], minutes=12, cost_micros=1_204_000, priority=0, **cost),
+            make_job(
+                4832, State.RUNNING, "stream: backpressure", model="sonnet-5", minutes=41, cost_micros=377_000, **cost
+            ),
+            make_job(4830, State.RUNNING, "docs for the diff view", agent="codex", model="gpt-6", minutes=3),
+            make_job(4829, State.RUNNING, "make bench", agent="shell", model=None, minutes=1, project=None),
+            make_job(4840, State.READY, "index the archive by day", minutes=3),
+            make_job(4839, State.READY, "limit the size of one log line", minutes=4, held_by="operator"),
+            make_job(
+                4838, State.READY, "summaries in Japanese: 日本語の要約", minutes=9, attempts=1,
+                failure=Failure.RATE_LIMITED, not_before=NOW + 134 * MINUTE,
+            ),
+            make_job(4837, State.READY, "nightly review", minutes=9, not_before=NOW + 700 * MINUTE),
+            make_job(4836, State.BLOCKED, "publish what J4833 built", minutes=9),
+            make_job(
+                4812, State.FAILED, _TITLES[1], minutes=124, failure=Failure.CRASHED, reason="exit 139: signal 11",
+                cost_micros=3_118_000, attempts=3, cost_grade=Grade.COMPUTED, input_tokens=90_000, output_tokens=900,
+            ),
+            make_job(
+                4809, State.FAILED, _TITLES[2], minutes=130, failure=Failure.ENGINE_LOST, reason="the agent vanished",
+                cost_micros=2_902_000, attempts=2, cost_grade=Grade.ESTIMATED, input_tokens=80_000, output_tokens=900,
+            ),
+            make_job(4806, State.SUCCEEDED, _TITLES[3], minutes=131, cost_micros=551_000, **cost),
+            make_job(4805, State.CANCELLED, _TITLES[4], minutes=1500, cost_micros=2_207_000, **cost),
+            *(make_job(4700 - n, State.SUCCEEDED, f"{_TITLES[n % 6]} {n}", minutes=2000 + 61 * n) for n in range(60)),
+        ]
+    )  # fmt: skip
+    _write_logs(engine)
+    return engine
+
+
+def _write_logs(engine: FakeEngine) -> None:
+    engine.write(
+        4833,
+        say.Started(session="5d1c", model="opus-5", agent_version="2.1.0"),
+        say.Text("I read the tokenizer first: the comments are dropped before the writer sees them."),
+        say.ToolCall(id="1", name="Read", summary="src/parser/tokens.py", context_tokens=38_000),
+        say.ToolResult(id="1", ok=True, output="import re\n" * 212),
+        say.ToolCall(id="2", name="Edit", summary="src/parser/tokens.py"),
+        say.FileEdit(path="src/parser/tokens.py", added=14, removed=3),
+        say.ToolCall(id="3", name="Bash", summary="pytest tests/parser -q", context_tokens=41_000),
+        say.ToolResult(id="3", ok=True, output="41 passed in 3.2s"),
+        say.Text("The comments survive now. Next the writer must put them back where they were."),
+    )
+    engine.write(
+        4832,
+        say.Text("The queue grows without a bound when the reader is slow."),
+        say.ToolCall(id="1", name="Grep", summary="maxsize in engine/", context_tokens=18_000),
+        say.ToolResult(id="1", ok=True, output="engine/stream.py:41: queue = Queue()\nengine/stream.py:77\n"),
+        say.Retrying(attempt=2, delay_ms=4_000, status=529, error="overloaded"),
+        say.Limit(window="five_hour", status="warning", used=0.93, resets_at=NOW + 134 * MINUTE),
+        say.ToolCall(id="2", name="Bash", summary="pytest tests/stream -q"),
+        say.ToolResult(id="2", ok=False, output="FAILED tests/stream/test_slow.py::test_bound\n1 failed"),
+    )
+    engine.write(
+        4830,
+        say.Text("Writing the page: \x1b[31mred\x1b[0m\x1b]0;owned\x07 and\ttabs, and 日本語 too."),
+        say.FileEdit(path="docs/diff.md", added=120, removed=0),
+        say.Compacted(before_tokens=181_000, after_tokens=42_000, trigger="auto"),
+    )
+    engine.write(4829, *(say.Output(text=f"bench {n:>3}  {n * 17 % 97:>4} ms") for n in range(40)))
+    engine.diffs[4833] = DIFF
+    engine.waiting[4838] = ["claude: the five_hour limit resets in 2h14"]
+
+
+DIFF = """\
+diff --git a/src/parser/tokens.py b/src/parser/tokens.py
+index 1111111..2222222 100644
+--- a/src/parser/tokens.py
++++ b/src/parser/tokens.py
+@@ -41,3 +41,3 @@ class Tokens:
+     def tokens(self):
+-        return self._strip(self._raw)
++        return self._raw if self.keep else self._strip(self._raw)
+
+diff --git a/tests/parser/test_comments.py b/tests/parser/test_comments.py
+new file mode 100644
+--- /dev/null
++++ b/tests/parser/test_comments.py
+@@ -0,0 +1,2 @@
++def test_comments_survive():
++    assert tokens("a # b").comments == ["# b"]
+"""

@@ -1,0 +1,239 @@
+"""The screen of one job, the help, the palette and the command line."""
+
+from __future__ import annotations
+
+import pytest
+from textual.command import CommandPalette
+
+from console.actions import ACTIONS, Scope
+from console.screens.help import HelpScreen
+from console.screens.job import JobScreen
+from engine.agents import events as say
+from engine.events import Succeeded
+from engine.model import State
+from tests.console import scenes
+from tests.console.fake import NOW
+from tests.console.stage import Stage, console
+
+
+async def test_enter_opens_a_job_and_escape_returns_to_the_very_row() -> None:
+    async with console(scenes.busy()) as stage:
+        await stage.press("j", "j", "j", "j", "j", "enter")
+        await stage.shows("Queue › J4839")
+        await stage.shows("held by operator")
+        await stage.press("escape")
+        await stage.shows("73 jobs")
+        assert stage.queue.rows.cursor_id == 4839
+        assert stage.app.focused is stage.queue.rows
+
+
+async def test_a_job_follows_its_log_and_notices_its_end() -> None:
+    async with console(scenes.busy()) as stage:
+        await stage.press("enter")
+        await stage.shows("The comments survive now")
+        await stage.engine.speak(4833, say.Text("one more thing"))
+        await stage.shows("one more thing")
+        stage.engine.change(4833, state=State.SUCCEEDED, ended_at=NOW)
+        stage.engine.emit(Succeeded(), 4833)
+        stage.now += 1_000
+        await stage.shows("✓ done")
+
+
+async def test_tabs_go_round_and_have_keys_of_their_own() -> None:
+    async with console(scenes.busy()) as stage:
+        await stage.press("enter")
+        await stage.shows("[Log]")
+        for tab in ("Diff", "Attempts", "Spec", "Log"):
+            await stage.press("]")
+            await stage.shows(f"[{tab}]")
+        await stage.press("[")
+        await stage.shows("Do what job 4833 says.")
+        await stage.press("d")
+        await stage.shows("+def test_comments_survive():")
+        await stage.press("t")
+        await stage.shows("attempt 1")
+        await stage.press("l")
+        await stage.shows("The comments survive now")
+
+
+async def test_a_diff_opens_at_its_beginning_and_follows_nothing() -> None:
+    engine = scenes.busy()
+    engine.diffs[4833] += "".join(f"+line {n}\n" for n in range(200))
+    async with console(engine) as stage:
+        await stage.press("d")
+        await stage.shows("src/parser/tokens.py")
+        await stage.press("G")
+        await stage.shows("+line 199")
+        assert not stage.job.text.following
+        await stage.press("g")
+        await stage.shows("src/parser/tokens.py")
+
+
+async def test_a_job_opens_at_the_tab_that_was_asked_for() -> None:
+    async with console(scenes.busy()) as stage:
+        await stage.press("d")
+        await stage.shows("src/parser/tokens.py")
+        assert stage.job.tab == "Diff"
+
+
+async def test_why_a_job_waits_and_why_it_failed_stand_in_its_head() -> None:
+    async with console(scenes.busy()) as stage:
+        for number, text in (
+            (4838, "waits: claude: the five_hour limit resets"),
+            (4812, "crashed   exit 139: signal 11"),
+        ):
+            await stage.press(":")
+            await stage.type(f"job {number}")
+            await stage.press("enter")
+            await stage.shows(f"Queue › J{number}")
+            await stage.shows(text)
+            await stage.press("escape")
+
+
+async def test_the_verbs_work_on_the_screen_of_a_job() -> None:
+    async with console(scenes.busy()) as stage:
+        await stage.press("enter", "x")
+        await stage.shows("cancel J4833?")
+        await stage.press("y")
+        await stage.shows("stopping J4833")
+        stage.now += 1_000
+        await stage.shows("▸ stopping")
+
+
+async def test_a_command_that_cannot_be_is_one_line() -> None:
+    wrong = {
+        "job 999": "there is no job 999",
+        "job": "which job?",
+        "job x": "'x' is not a job's number",
+        "theme dusk": "there is no theme 'dusk'",
+        "xyzzy": "there is no command :xyzzy",
+        "quit now": "takes nothing after it",
+        "mark": "",
+    }
+    async with console(scenes.busy()) as stage:
+        for text, said in wrong.items():
+            await stage.press(":")
+            await stage.type(text)
+            await stage.press("enter")
+            await stage.shows(said)
+            assert stage.app.screen is stage.queue
+        await stage.shows("1 marked")
+
+
+async def test_a_theme_is_worn_at_once() -> None:
+    async with console(scenes.busy()) as stage:
+        await stage.press(":")
+        await stage.type("theme day")
+        await stage.press("enter")
+        await stage.until(lambda: stage.app.theme == "day")
+        await stage.pilot.pause()
+        colours = {
+            segment.style.bgcolor.name
+            for strip in stage.app.screen._compositor.render_strips()
+            for segment in strip
+            if segment.style and segment.style.bgcolor
+        }
+        assert "#fbfbf9" in colours and "#11151a" not in colours
+
+
+async def test_shutdown_wants_its_name_typed() -> None:
+    async with console(scenes.busy()) as stage:
+        for typed, stopped in (("yes", []), ("shutdown", [True])):
+            await stage.press(":")
+            await stage.type("shutdown")
+            await stage.press("enter")
+            await stage.shows("type shutdown, then enter")
+            await stage.type(typed)
+            await stage.press("enter")
+            await stage.shows("drains" if stopped else "the engine goes on")
+            assert stage.engine.stopped == stopped
+
+
+async def test_q_detaches_and_ctrl_c_only_says_so() -> None:
+    async with console(scenes.busy()) as stage:
+        await stage.press("ctrl+c")
+        await stage.shows("press q to detach")
+        assert not stage.app._exit
+        await stage.press("q")
+        assert stage.app._exit
+        assert stage.engine.acts == [] and stage.engine.stopped == []
+
+
+async def open_help(stage: Stage) -> HelpScreen:
+    await stage.press("?")
+    await stage.until(lambda: isinstance(stage.app.screen, HelpScreen))
+    screen = stage.app.screen
+    assert isinstance(screen, HelpScreen)
+    return screen
+
+
+async def test_the_help_has_every_action_of_the_console() -> None:
+    seen: set[str] = set()
+    async with console(scenes.busy(), 120, 90) as stage:
+        for keys in ((), ("tab",), ("tab", "enter")):
+            await stage.press(*keys)
+            screen = await open_help(stage)
+            seen |= {action.id for action in screen.list.actions}
+            assert all(action.title in stage.text for action in screen.list.actions)
+            await stage.press("escape")
+    aside = {action.id for action in ACTIONS if action.scope in (Scope.ASK, Scope.HELP)}
+    assert seen == {action.id for action in ACTIONS} - aside
+
+
+async def test_an_action_can_be_done_from_the_help() -> None:
+    async with console(scenes.busy()) as stage:
+        screen = await open_help(stage)
+        while screen.list.action.id != "mark_all":
+            await stage.press("j")
+        await stage.press("enter")
+        await stage.shows("73 marked")
+
+
+async def test_the_palette_offers_actions_themes_and_jobs() -> None:
+    async with console(scenes.busy()) as stage:
+        await stage.press("ctrl+p")
+        await stage.until(lambda: isinstance(stage.app.screen, CommandPalette))
+        await stage.type("4812")
+        await stage.shows("job J4812")
+        await stage.press("enter")
+        await stage.until(lambda: isinstance(stage.app.screen, JobScreen))
+        await stage.shows("Queue › J4812")
+        await stage.press("ctrl+p")
+        await stage.until(lambda: isinstance(stage.app.screen, CommandPalette))
+        await stage.type("theme paper")
+        await stage.shows(":theme paper")
+        await stage.press("enter")
+        await stage.until(lambda: stage.app.theme == "paper")
+
+
+async def test_settings_move_keys_and_choose_the_theme() -> None:
+    engine = scenes.busy()
+    engine.keys, engine.theme = {"cancel": "D"}, "contrast"
+    async with console(engine) as stage:
+        await stage.until(lambda: stage.app.theme == "contrast")
+        await stage.press("x")
+        assert "cancel J4833?" not in stage.text
+        await stage.press("D")
+        await stage.shows("cancel J4833?")
+        await stage.press("n")
+        await stage.shows("D cancel")
+
+
+@pytest.mark.parametrize(
+    ("keys", "theme", "said"),
+    [
+        ({"cancle": "D"}, None, "did you mean 'cancel'?"),
+        ({"cancel": "r"}, None, "would do both"),
+        ({}, "dusk", "no theme 'dusk'"),
+    ],
+)
+async def test_wrong_settings_are_said_and_the_defaults_stay(
+    keys: dict[str, str], theme: str | None, said: str
+) -> None:
+    engine = scenes.busy()
+    engine.keys, engine.theme = keys, theme
+    async with console(engine) as stage:
+        await stage.shows(said)
+        assert stage.app.theme == "night"
+        await stage.press("x")
+        await stage.shows("cancel J4833?")
