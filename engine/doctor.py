@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import psutil
 from msgspec import Struct
 
@@ -39,6 +40,8 @@ class Check(Struct, frozen=True):
     ok: bool
     found: str
     mend: str = ""
+    needed: bool = True
+    """Without it something is wrong; else it is only worth knowing."""
 
 
 async def examine(home: Path, *, deep: bool = False) -> list[Check]:
@@ -60,7 +63,7 @@ async def examine(home: Path, *, deep: bool = False) -> list[Check]:
     )
     command = settings.agent("claude").command or ["claude"]
     hint = "npm install -g @anthropic-ai/claude-code, or name its path in headway.yaml: agents.claude.command"
-    checks.append(await _program("claude", [*command, "--version"], hint))
+    checks.append(msgspec.structs.replace(await _program("claude", [*command, "--version"], hint), needed=False))
     broken = [f"{skill.name}: {skill.problem}" for skill in find_skills() if skill.problem]
     checks.append(Check("skills", not broken, f"{len(find_skills())} found", "; ".join(broken)))
     return checks

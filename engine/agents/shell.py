@@ -9,6 +9,7 @@ from engine.agents.events import AnyAgentEvent, Output
 from engine.model import Failure
 
 LAST_LINES = 20  #: of standard output, kept as the result
+ARGUMENT_LIMIT = 100_000  #: bytes of a command that goes on the command line: Linux takes 131,072 of one argument
 LINE_LIMIT = 2_000  #: characters of one line that are shown
 
 
@@ -48,8 +49,12 @@ class Shell(Agent):
 
     def launch(self, assignment: Assignment) -> Launch:
         command = assignment.settings.command or ["/bin/sh"]
-        argv = [*command, *assignment.settings.args, "-c", assignment.prompt]
-        return Launch(argv=argv, stderr="stdout")
+        argv = [*command, *assignment.settings.args]
+        script = assignment.prompt.encode(errors="surrogatepass")
+        if len(script) < ARGUMENT_LIMIT:
+            return Launch(argv=[*argv, "-c", assignment.prompt], stderr="stdout")
+        file = str(assignment.run_dir / "command")
+        return Launch(argv=[*argv, file], files={"command": script}, stderr="stdout")
 
     def parser(self) -> Parser:
         return ShellParser()

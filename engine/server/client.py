@@ -136,10 +136,14 @@ class Client:
             async for data in pieces:
                 yield data
 
-    async def diff(self, job: int, *, attempt: int | None = None) -> str:
-        """What an attempt changed, as a unified diff; empty where nothing did, or outside git."""
+    async def patch(self, job: int, *, attempt: int | None = None) -> bytes:
+        """What an attempt changed, as git wrote it; empty where nothing did, or outside git."""
         params = {} if attempt is None else {"attempt": attempt}
-        return (await self._bytes("GET", f"/v1/jobs/{job}/diff", params=params)).decode(errors="replace")
+        return await self._bytes("GET", f"/v1/jobs/{job}/diff", params=params)
+
+    async def diff(self, job: int, *, attempt: int | None = None) -> str:
+        """The same as text to read."""
+        return (await self.patch(job, attempt=attempt)).decode(errors="replace")
 
     async def limits(self) -> list[LimitReading]:
         return await self._get("/v1/limits", list[LimitReading])

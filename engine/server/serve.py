@@ -59,6 +59,8 @@ async def serve(home: Path, settings: Settings, terms: Terms) -> None:
                     lifespan="off",
                     log_config=None,
                     access_log=False,
+                    date_header=False,
+                    server_header=False,
                     timeout_graceful_shutdown=2,
                 )
             )
@@ -79,7 +81,7 @@ async def _stop_when_asked(engine: Engine, server: _Server, terms: Terms) -> Non
     if idle is not None:
         idle.cancel()
     engine.hub.close()
-    server.should_exit = True
+    server.quit()
 
 
 async def _idle(engine: Engine, seconds: float) -> None:
@@ -124,11 +126,19 @@ def short_path(home: Path) -> Iterator[Path]:
 
 
 class _Server(uvicorn.Server):
-    """Leaves the signals to the engine, and tells when it answers."""
+    """Leaves the signals to the engine, tells when it answers, and sleeps until it is asked to stop.
+
+    The stock loop wakes ten times a second to keep a date header fresh that nobody on a UNIX socket reads.
+    """
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.answering = asyncio.Event()
+        self._quit = asyncio.Event()
+
+    def quit(self) -> None:
+        self.should_exit = True
+        self._quit.set()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -137,6 +147,10 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
         self.answering.set()
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)
+        await self._quit.wait()
 
 
 class _OwnersOnly(H11Protocol):

@@ -1,0 +1,126 @@
+"""The house keeps its shape: imports point down, every module is reached, and the promises of the layout hold."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+#: Rooms from the ground up. A module may import from its own floor and from those below.
+FLOORS: list[set[str]] = [
+    {"engine", "engine.clock", "engine.errors", "engine.model", "engine.documents"},
+    {"engine.events", "engine.agents.events", "engine.transitions", "engine.home", "engine.hub", "engine.skills"},
+    {"engine.config", "engine.rehearsal"},
+    {"engine.agents"},
+    {"engine.store"},
+    {"engine.submission", "engine.dispatch", "engine.runner"},
+    {"engine.engine"},
+    {"engine.server"},
+    {"engine.doctor"},
+    {"console"},
+]
+
+#: What the console may know of the engine: the nouns, the words of its streams, and its client.
+CONSOLE_KNOWS = {
+    "engine", "engine.model", "engine.events", "engine.agents.events", "engine.errors", "engine.clock",
+    "engine.documents", "engine.home", "engine.server.client",
+}  # fmt: skip
+
+TOP_LEVEL = {
+    "console", "engine", "tests", "themes", "skills", "docs", "pyproject.toml", "Makefile", "README.md", "LICENSE",
+    "CHANGELOG.md", "Dockerfile",
+}  # fmt: skip
+
+
+def _modules() -> dict[str, Path]:
+    found = {}
+    for package in ("engine", "console"):
+        for path in (ROOT / package).rglob("*.py"):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+MODULES = _modules()
+
+
+def _imports(path: Path) -> set[str]:
+    """Modules of ours that a file imports, anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in MODULES else node.module for name in names}
+    return {name for name in found if name.split(".")[0] in ("engine", "console")}
+
+
+def _floor(module: str) -> int:
+    """The floor of the longest name that fits."""
+    fits = [
+        (len(name), floor)
+        for floor, names in enumerate(FLOORS)
+        for name in names
+        if module == name or (module.startswith(f"{name}.") and name != "engine")
+    ]
+    assert fits, f"{module} has no floor: give it one in FLOORS"
+    return max(fits)[1]
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_imports_point_down(module: str) -> None:
+    for imported in _imports(MODULES[module]):
+        assert _floor(imported) <= _floor(module), f"{module} imports {imported}, which lives above it"
+
+
+@pytest.mark.parametrize("module", sorted(name for name in MODULES if name.startswith("console.")))
+def test_the_console_is_only_a_client(module: str) -> None:
+    if module.startswith("console.cli"):
+        return  # the command line also starts engines and reads job files
+    foreign = {name for name in _imports(MODULES[module]) if name.startswith("engine")} - CONSOLE_KNOWS
+    assert not foreign, f"{module} knows {sorted(foreign)} of the engine"
+
+
+def test_every_module_is_reached_from_the_entry_point() -> None:
+    entry = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]["headway"].split(":")[0]
+    reached, waiting = set(), [entry, "console.cli.__main__"]
+    while waiting:
+        module = waiting.pop()
+        if module in reached or module not in MODULES:
+            continue
+        reached.add(module)
+        parents = [".".join(module.split(".")[:n]) for n in range(1, module.count(".") + 1)]
+        waiting += [*_imports(MODULES[module]), *parents]
+    unreached = set(MODULES) - reached
+    assert not unreached, f"nothing reaches {sorted(unreached)}"
+
+
+def test_the_top_level_holds_the_agreed_names() -> None:
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True).stdout.split("\n")
+    names = {line.split("/")[0] for line in tracked if line and not line.startswith(".")}
+    assert names <= TOP_LEVEL
+
+
+def test_nothing_committed_carries_a_path_of_a_machine() -> None:
+    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True).stdout.split(b"\0")
+    home = re.compile(rb"/(?:root|home/[a-z]+|Users)/(?!\.\.\.)[A-Za-z.]")
+    for name in filter(None, tracked):
+        path = ROOT / name.decode()
+        if path == Path(__file__) or not path.exists():
+            continue
+        assert not home.search(path.read_bytes()), f"{path} names a home directory"
+
+
+def test_transitions_alone_change_a_state() -> None:
+    """No code but the fold assigns a job's state."""
+    for module, path in MODULES.items():
+        text = path.read_text(encoding="utf-8")
+        if module != "engine.store.fold" and re.search(r"UPDATE jobs SET[^\"]*\bstate\b", text):
+            pytest.fail(f"{module} changes a state past the table of transitions")
