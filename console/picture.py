@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 
 from console.app import ConsoleApp
@@ -35,9 +36,15 @@ async def picture(client: EngineClient, path: Path, width: int, height: int) -> 
         await pilot.pause(0.5)
         svg = app.export_screenshot(title=f"headway@{desk.host}")
     try:
-        path.write_text(svg, encoding="utf-8")
+        path.write_text(_without_fetches(svg), encoding="utf-8")
     except OSError as error:
         raise HeadwayError(f"{path}: {error.strerror}") from None
+
+
+def _without_fetches(svg: str) -> str:
+    """A picture that asks no server for its font: the reader's own monospace has to do."""
+    svg = re.sub(r"\s*@font-face \{.*?\}", "", svg, flags=re.DOTALL)
+    return svg.replace("font-family: Fira Code", "font-family: 'Fira Code', 'DejaVu Sans Mono', Menlo, Consolas")
 
 
 def _filled(app: ConsoleApp, lines: int) -> bool:

@@ -19,6 +19,7 @@ _SETTINGS = """\
 max_running: 6
 grace: 2
 """
+_ENDS_IN_PICTURE = 6  #: jobs that have ended before the picture is drawn: it shows what is done beside what runs
 _ORPHAN_SECONDS = 60.0  #: after which the demo's engine ends by itself, should nobody be left to end it
 
 
@@ -101,15 +102,25 @@ async def _submit(home: Path, specs: list[JobSpec]) -> list[int]:
 
 
 async def _draw(home: Path, specs: list[JobSpec], picture: Path, size: str) -> None:
+    from contextlib import aclosing
+
     from console.picture import picture as draw
     from engine.errors import UsageError
+    from engine.events import Event
     from engine.server.client import Client
 
     columns, _, rows = size.partition("x")
     if not (columns.isdigit() and rows.isdigit()):
         raise UsageError(f"--size {size}: write it as COLSxROWS, such as 120x36")
     async with Client(home) as client:
+        seq = (await client.status()).seq
         await client.submit(specs)
+        async with aclosing(client.follow(seq)) as happenings:
+            ends = 0
+            async for happening in happenings:
+                ends += isinstance(happening, Event) and _is_end(happening)
+                if ends == _ENDS_IN_PICTURE:
+                    break
         await draw(client, picture, int(columns), int(rows))
     print(picture)
 
