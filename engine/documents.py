@@ -22,7 +22,8 @@ from engine.errors import UsageError
 
 T = TypeVar("T")
 
-SIZE_LIMIT = 64 << 20  #: bytes; a job file of this size holds hundreds of thousands of jobs
+SIZE_LIMIT = 64 << 20  #: characters; a job file of this size holds hundreds of thousands of jobs
+DEPTH_LIMIT = 100  #: collections in collections; libyaml builds its nodes by recursion and takes the process with it
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
@@ -32,6 +33,16 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
         first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """As in YAML, where what the constructors cannot make anything of raises whatever comes to their mind."""
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, LookupError, AttributeError):
+            word = str(node.tag).rpartition(":")[2]
+            raise yaml.constructor.ConstructorError(
+                None, None, f"this cannot be read as {word}", node.start_mark
+            ) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +81,15 @@ def _convert(node: yaml.Node | None, data: Any, name: str, kind: type[T]) -> T:
 def _read(text: str, name: str) -> tuple[yaml.Node | None, Any]:
     if len(text) > SIZE_LIMIT:
         raise UsageError(f"{name}: larger than {SIZE_LIMIT >> 20} MiB")
+    if bad := yaml.reader.Reader.NON_PRINTABLE.search(text):
+        line = text.count("\n", 0, bad.start()) + 1
+        raise UsageError(f"{name}, line {line}: the character U+{ord(bad[0]):04X} is not allowed in YAML")
     try:
+        _refuse_endless(text, name)
         loader = _Loader(text)
         try:
             node = loader.get_single_node()
-            if node is None:
+            if node is None or node.tag == "tag:yaml.org,2002:null":
                 return None, {}
             _refuse_repeats(node, name)
             return node, loader.construct_document(node)
@@ -82,10 +97,10 @@ def _read(text: str, name: str) -> tuple[yaml.Node | None, Any]:
             loader.dispose()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        line = f", line {mark.line + 1}" if mark else ""
-        raise UsageError(f"{name}{line}: not valid YAML: {error.problem or error.context}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UsageError(f"{name}: not valid YAML: {str(error).splitlines()[0]}") from None
+        place = f", line {mark.line + 1}" if mark else ""
+        raise UsageError(f"{name}{place}: not valid YAML: {error.problem or error.context}") from None
+    except (yaml.YAMLError, RecursionError) as error:
+        raise UsageError(f"{name}: not valid YAML: {' '.join(str(error).split())}") from None
 
 
 def _plain(said: str) -> str:
@@ -103,15 +118,27 @@ def nearest(word: str, words: typing.Iterable[str]) -> str:
     return f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
 
 
+def _refuse_endless(text: str, name: str) -> None:
+    """An alias can stand for a document that never ends, and a file of brackets be deeper than any stack."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.AliasEvent):
+            raise UsageError(f"{name}, line {_line(event)}: anchors and aliases are not allowed here")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEPTH_LIMIT:
+            raise UsageError(f"{name}, line {_line(event)}: more than {DEPTH_LIMIT} levels deep")
+
+
+def _line(event: yaml.Event) -> int:
+    return event.start_mark.line + 1 if event.start_mark is not None else 1
+
+
 def _refuse_repeats(root: yaml.Node, name: str) -> None:
-    """YAML lets the last of two equal keys win in silence, and an alias stand for a document that never ends."""
-    waiting, seen = [root], set()
+    """YAML lets the last of two equal keys win in silence."""
+    waiting = [root]
     while waiting:
         node = waiting.pop()
-        if id(node) in seen:
-            raise UsageError(f"{name}, line {node.start_mark.line + 1}: anchors and aliases are not allowed here")
         if isinstance(node, yaml.MappingNode):
-            seen.add(id(node))
             keys = set()
             for key, value in node.value:
                 if key.value in keys if isinstance(key, yaml.ScalarNode) else False:
@@ -119,7 +146,6 @@ def _refuse_repeats(root: yaml.Node, name: str) -> None:
                 keys.add(key.value if isinstance(key, yaml.ScalarNode) else None)
                 waiting.append(value)
         elif isinstance(node, yaml.SequenceNode):
-            seen.add(id(node))
             waiting.extend(node.value)
 
 
@@ -141,8 +167,10 @@ class _Walk:
                     return found
             return None
         if origin is dict and isinstance(data, dict):
-            (_, value_kind) = typing.get_args(kind)
+            (key_kind, value_kind) = typing.get_args(kind)
             for name, value in data.items():
+                if found := self._leaf(name, key_kind, _key(node, name) or node, key):
+                    return found
                 if found := self.find(value, value_kind, _value(node, name), f"{key}.{name}" if key else str(name)):
                     return found
             return None

@@ -25,7 +25,6 @@ class Lines:
 
     def __init__(self, offset: int = 0) -> None:
         self._part = bytearray()
-        self._skipping = False
         self._offset = offset
 
     def feed(self, data: bytes) -> list[tuple[bytes, int]]:
@@ -37,24 +36,20 @@ class Lines:
         lines: list[tuple[bytes, int]] = []
         for piece in whole:
             self._offset += len(piece) + 1
-            if self._skipping:
-                self._skipping = False
-            else:
-                lines.append((bytes(self._part) + piece if self._part else piece, self._offset))
+            self._take(piece)
+            lines.append((bytes(self._part), self._offset))
             self._part.clear()
         self._offset += len(rest)
-        if not self._skipping:
-            self._part += rest
-            if len(self._part) > LINE_BYTES:
-                lines.append((bytes(self._part[:LINE_BYTES]), self._offset))
-                self._part.clear()
-                self._skipping = True
+        self._take(rest)
         return lines
 
     def rest(self) -> list[tuple[bytes, int]]:
         """What the file ended with, if it did not end with a newline."""
         part, self._part = bytes(self._part), bytearray()
-        return [(part, self._offset)] if part and not self._skipping else []
+        return [(part, self._offset)] if part else []
+
+    def _take(self, piece: bytes) -> None:
+        self._part += piece[: LINE_BYTES - len(self._part)]
 
 
 @dataclass(slots=True)
@@ -102,7 +97,9 @@ class Follower:
 
     async def finish(self, attempt: int) -> None:
         """Read a file to its end, an unfinished last line included, and let it go."""
-        tail = self._tails.pop(attempt)
+        tail = self._tails.pop(attempt, None)
+        if tail is None:
+            return  # the follower was stopped first
         try:
             while tail.read(READ_BYTES):  # noqa: ASYNC110 - it gives way to others, it waits for nothing
                 await asyncio.sleep(0)
@@ -118,8 +115,13 @@ class Follower:
     async def grown(self, attempt: int) -> None:
         """Return when the file has grown or is no longer followed. Only for an attempt that is."""
         future = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(attempt, []).append(future)
-        await future
+        waiting = self._waiting.setdefault(attempt, [])
+        waiting.append(future)
+        try:
+            await future
+        finally:
+            if future in waiting:
+                waiting.remove(future)
 
     def tell(self, attempt: int) -> None:
         for future in self._waiting.pop(attempt, ()):

@@ -63,12 +63,12 @@ class RunDir:
     def claim(self) -> tuple[Claimed, Identity | None]:
         """Whether the shim began, and who it is. The identity is None where it died before it could say."""
         try:
-            words = (self.path / "claim").read_text().split()
+            words = (self.path / "claim").read_bytes().decode(errors="replace").split()
         except FileNotFoundError:
             return Claimed.NEVER, None
         if words == [VOID]:
             return Claimed.VOIDED, None
-        if len(words) == 3 and words[0].isdigit() and words[1].isdigit():
+        if len(words) == 3 and all(word.isdecimal() and len(word) <= 20 for word in words[:2]):
             return Claimed.STARTED, Identity(int(words[0]), int(words[1]), words[2])
         return Claimed.STARTED, None
 

@@ -58,11 +58,17 @@ class Tree:
         if self.group is not None:
             return cgroup.members(self.group)
         if subreaper and not self.adopted:
-            mark = f"{MARKER}={self.marker}".encode()
             orphans = [pid for pid in procfs.children() if not spawn.is_ours(pid)]
-            if not any(procfs.carries(pid, mark) for pid in orphans):
+            if not any(self._may_own(pid) for pid in orphans):
                 return set()
         return self.members()
+
+    def _may_own(self, orphan: int) -> bool:
+        """By its mark, or by its session where it has thrown its environment away."""
+        if procfs.carries(orphan, f"{MARKER}={self.marker}".encode()):
+            return True
+        one = procfs.process(orphan)
+        return one is not None and self.root is not None and one.session == self.root.pid
 
 
 async def stop(tree: Tree, grace: float) -> None:

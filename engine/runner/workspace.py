@@ -19,6 +19,9 @@ from engine.model import DiffStat, Workspace
 from engine.runner.git import GitError, git
 from engine.runner.run_dir import RunDir
 
+#: Unlike `git diff` this does not ask how a person likes to see differences: prefixes, context, text conversion.
+_DIFF = ("diff-tree", "-r", "-M", "--no-color", "--no-ext-diff", "--no-textconv")
+
 SLUG_LENGTH = 32  #: characters of a title in a branch's name
 
 
@@ -106,11 +109,10 @@ class Workspaces:
             return None
         tree = await _tree(placed.root, run)
         with run.diff.open("wb") as file:
-            arguments = ("--binary", "--no-color", "--no-ext-diff", placed.base, tree)
-            await git(placed.root, "diff", *arguments, stdout=file.fileno())
-        counted = await git(placed.root, "diff", "--numstat", "--no-ext-diff", placed.base, tree)
+            await git(placed.root, *_DIFF, "--patch", "--binary", placed.base, tree, stdout=file.fileno())
+        counted = await git(placed.root, *_DIFF, "--numstat", placed.base, tree)
         added = removed = files = 0
-        for line in counted.splitlines():
+        for line in filter(None, counted.split("\n")):  # a name may hold what `splitlines` takes for a line's end
             plus, minus, _ = line.split("\t", 2)
             files += 1
             added += int(plus) if plus.isdigit() else 0
@@ -135,10 +137,16 @@ class Workspaces:
 
 
 async def _top(directory: Path) -> Path | None:
-    """The root of the git working tree that a directory is in."""
+    """The root of the git working tree that a directory is in, or None outside git.
+
+    Raises `GitError` where git will not read the repository: to work in its checkout as in a plain directory would
+    put the agent's changes among the user's own.
+    """
     try:
         return Path(await git(directory, "rev-parse", "--show-toplevel"))
     except GitError:
+        if any((one / ".git").exists() for one in (directory.resolve(), *directory.resolve().parents)):
+            raise
         return None
 
 

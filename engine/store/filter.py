@@ -27,6 +27,9 @@ _COLUMNS = {
 _SHORT = {"st": "state", "repo": "project", "failure": "class"}
 _WORDS = {"state": frozenset(State), "class": frozenset(Failure)}
 
+LENGTH_LIMIT = 4_000  #: characters of a filter: SQLite takes a LIKE pattern of 50,000 bytes
+VALUE_LIMIT = 400  #: values of a filter: SQLite takes an expression of depth 1,000
+
 
 @dataclass(frozen=True, slots=True)
 class Filter:
@@ -42,8 +45,13 @@ EVERYTHING = Filter("1", (), frozenset(State))
 
 def parse(text: str) -> Filter:
     """The filter that a line asks for, raising `UsageError` with the nearest valid word where it has none."""
+    if len(text) > LENGTH_LIMIT:
+        raise UsageError(f"filter: longer than {LENGTH_LIMIT:,} characters")
     try:
+        text.encode()
         terms = shlex.split(text)
+    except UnicodeEncodeError:
+        raise UsageError("filter: it is not valid UTF-8") from None
     except ValueError:
         raise UsageError(f"filter: a quote is not closed in {text!r}") from None
     conditions: list[str] = []
@@ -64,6 +72,8 @@ def parse(text: str) -> Filter:
         if name == "state":
             named = frozenset(State(choice) for choice in choices)
             states &= frozenset(State) - named if negated else named
+    if len(values) > VALUE_LIMIT:
+        raise UsageError(f"filter: more than {VALUE_LIMIT} values")
     if not conditions:
         return EVERYTHING
     return Filter(" AND ".join(conditions), tuple(values), states)
@@ -88,7 +98,7 @@ def _condition(name: str) -> str:
 def _value(name: str, choice: str) -> str | int:
     if name == "id":
         number = choice.lstrip("Jj")
-        if not number.isdigit() or len(number) > 18:
+        if not number.isdecimal() or len(number) > 18:
             raise UsageError(f"filter: id:{choice} is not a job id")
         return int(number)
     words = _WORDS.get(name)

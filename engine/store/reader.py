@@ -90,14 +90,20 @@ class Reader:
     async def order(self, chosen: Filter, limit: int = -1) -> array[int]:
         """Ids that match, in the console's order; at most `limit` of them where that is not negative."""
         ids: array[int] = array("q")
-        for states, sql in ORDER:
-            if not states & chosen.states or len(ids) == limit:
-                continue
-            if states & chosen.states == {State.FAILED}:
-                sql = FAILED_FIRST
-            left = -1 if limit < 0 else limit - len(ids)
-            found = await self._all_rows(sql.format(where=chosen.where), (*chosen.values, left))
-            ids.extend(row[0] for row in found)
+        async with self._connection() as connection:
+            # One look for all parts: a job that moves meanwhile would stand in two of them, or in none.
+            try:
+                await connection.execute("BEGIN")
+                for states, sql in ORDER:
+                    if not states & chosen.states or len(ids) == limit:
+                        continue
+                    if states & chosen.states == {State.FAILED}:
+                        sql = FAILED_FIRST
+                    left = -1 if limit < 0 else limit - len(ids)
+                    found = await connection.execute_fetchall(sql.format(where=chosen.where), (*chosen.values, left))
+                    ids.extend(row[0] for row in found)
+            finally:
+                await connection.rollback()
         return ids
 
     async def rows(self, ids: Sequence[int]) -> list[JobRow]:

@@ -1,0 +1,241 @@
+"""YAML that people write: every mistake is one line that says where, what, and what was probably meant."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from types import ModuleType
+from typing import Annotated
+
+import hypothesis.strategies as st
+import pytest
+import yaml
+from hypothesis import example, given, settings
+from msgspec import Meta, Struct, field
+
+from engine import documents
+from engine.documents import DEPTH_LIMIT, parse, parse_list
+from engine.errors import UsageError
+from engine.model import Workspace
+
+
+class Inner(Struct, frozen=True, forbid_unknown_fields=True):
+    name: str
+    size: Annotated[int, Meta(ge=0, le=9)] = 5
+    workspace: Workspace | None = None
+    words: list[str] = field(default_factory=list)
+    env: dict[str, str] = field(default_factory=dict)
+    when: str | int | None = None
+
+
+class Outer(Struct, frozen=True, forbid_unknown_fields=True):
+    inner: dict[str, Inner] = field(default_factory=dict)
+    many: list[Inner] = field(default_factory=list)
+    share: float = 0.5
+
+
+def wrong(text: str) -> str:
+    with pytest.raises(UsageError) as error:
+        parse(text, "f.yaml", Outer)
+    said = str(error.value)
+    assert "\n" not in said
+    assert said.startswith("f.yaml")
+    return said
+
+
+def test_a_document_becomes_its_type() -> None:
+    text = "inner:\n  a: {name: x, size: 3, workspace: worktree, words: [p, q], env: {K: v}}\nshare: 1\n"
+    one = Inner("x", 3, Workspace.WORKTREE, ["p", "q"], {"K": "v"})
+    assert parse(text, "f.yaml", Outer) == Outer({"a": one}, [], 1.0)
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "# only a comment\n", "---\n", "~\n", "---\n# later\n", "\ufeff"])
+def test_an_empty_document_is_an_empty_mapping(text: str) -> None:
+    assert parse(text, "f.yaml", Outer) == Outer()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("share: 1\ninnr: {}\n", "f.yaml, line 2: no key 'innr'; did you mean 'inner'?"),
+        ("share: 1\n\nzzzzz: {}\n", "f.yaml, line 3: no key 'zzzzz'; there are inner, many, share"),
+        ("inner:\n  a:\n    name: x\n    siez: 3\n", "f.yaml, line 4: no key 'siez'; did you mean 'size'?"),
+        ("inner:\n  a:\n    size: 3\n", "f.yaml, line 3: 'name' is missing"),
+        ("many:\n- name: x\n- size: 3\n", "f.yaml, line 3: 'name' is missing"),
+        ("many:\n- name: x\n- name: y\n  size: 12\n", "f.yaml, line 4: size: expected int <= 9"),
+        ("many:\n- name: x\n  size: large\n", "f.yaml, line 3: size: expected int, got text"),
+        ("many:\n- name: x\n  size: 1.5\n", "f.yaml, line 3: size: expected int, got float"),
+        ("many:\n- name: x\n  size: ~\n", "f.yaml, line 3: size: expected int, got nothing"),
+        ("many:\n- name: [x]\n", "f.yaml, line 2: name: expected text, got a list"),
+        ("many:\n- name: x\n  workspace: worktre\n", "line 3: workspace: 'worktre' is not valid; did you mean"),
+        ("many:\n- name: x\n  words:\n  - a\n  - 3\n", "f.yaml, line 5: words: expected text, got int"),
+        ("many:\n- name: x\n  words: a\n", "f.yaml, line 3: words: expected a list, got text"),
+        ("many:\n- name: x\n  env:\n    A: b\n    B: 3\n", "f.yaml, line 5: env.B: expected text, got int"),
+        ("many:\n- name: x\n  when: [1]\n", "line 3: when: expected int | text | nothing, got a list"),
+        ("many: {name: x}\n", "f.yaml, line 1: many: expected a list, got a mapping"),
+        ("- name: x\n", "f.yaml, line 1: expected a mapping, got a list"),
+        ("hello\n", "f.yaml, line 1: expected a mapping, got text"),
+        ("7\n", "f.yaml, line 1: expected a mapping, got int"),
+    ],
+)
+def test_what_is_wrong_names_file_line_key_and_the_nearest_word(text: str, said: str) -> None:
+    assert said in wrong(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("share: 1\nshare: 2\n", "line 2: 'share' stands here twice"),
+        ("inner:\n  a: {name: x}\n  b: {name: y}\n  a: {name: z}\n", "line 4: 'a' stands here twice"),
+        ("many:\n- {name: x,\n   name: y}\n", "line 3: 'name' stands here twice"),
+        ("inner: &x {a: {name: n}}\nmany: *x\n", "line 2: anchors and aliases are not allowed"),
+        ("many:\n- {name: &n x}\n- {name: *n}\n", "line 3: anchors and aliases are not allowed"),
+        ("many: &m\n- *m\n", "line 2: anchors and aliases are not allowed"),
+        ("? &k [*k]\n: 1\n", "line 1: anchors and aliases are not allowed"),
+        ("<<: *nowhere\n", "line 1: anchors and aliases are not allowed"),
+        ("share: [1\n", "line 2: not valid YAML"),
+        ("share: 1\n\ttab: 2\n", "line 2: not valid YAML"),
+        ("share: 'open\n", "not valid YAML"),
+        ("share: 1\n---\nshare: 2\n", "line 2: not valid YAML"),
+        ("? [a]\n: b\n", "line 1: not valid YAML: found unhashable key"),
+        ("share: !!python/object:os.system {}\n", "line 1: not valid YAML: could not determine a constructor"),
+        ("share: 1\nmany: !!int ''\n", "line 2: not valid YAML: this cannot be read as int"),
+        ("share: !!float ''\n", "line 1: not valid YAML: this cannot be read as float"),
+        ("share: !!bool perhaps\n", "line 1: not valid YAML: this cannot be read as bool"),
+        ("share: !!timestamp soon\n", "line 1: not valid YAML: this cannot be read as timestamp"),
+        ("share: 0x_\n", "line 1: not valid YAML: this cannot be read as int"),
+        ("share: 1\nmany: " + "9" * 5_000 + "\n", "line 2: not valid YAML: this cannot be read as int"),
+        ("share: 1\nmany: a\0b\n", "line 2: the character U+0000 is not allowed"),
+        ("share: 1\nmany: \x1b[31m\n", "line 2: the character U+001B is not allowed"),
+        ("share: \ud800\n", "line 1: the character U+D800 is not allowed"),
+        ("many: !!set {a, b}\n", "line 1: many: expected"),
+        ("true: 1\n", "line 1: no key 'True'"),
+        ("1: 1\n", "line 1: no key '1'"),
+        ("~: 1\n", "line 1: no key 'None'"),
+        ("many:\n- name: x\n  env: {yes: a}\n", "line 3: env: expected text, got bool"),
+    ],
+)
+def test_what_yaml_would_let_through_or_trip_over_is_refused_with_its_line(text: str, said: str) -> None:
+    assert said in wrong(text)
+
+
+@pytest.mark.parametrize("word", ["yes", "no", "on", "off", "Yes", "NO", "true", "False"])
+def test_the_booleans_of_yaml_are_no_text(word: str) -> None:
+    assert wrong(f"many:\n- name: {word}\n") == "f.yaml, line 2: name: expected text, got bool"
+    assert parse(f"many:\n- name: '{word}'\n", "f.yaml", Outer).many[0].name == word
+
+
+@pytest.mark.parametrize("time", ["2026-01-31", "2026-01-31T07:00:00Z", "2026-01-31 07:00:00 +02:00"])
+def test_a_time_stays_the_text_that_was_written(time: str) -> None:
+    assert parse(f"many:\n- {{name: x, when: {time}}}\n", "f.yaml", Outer).many[0].when == time
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[" * 300_000, "{a: " * 300_000, "- " * 300_000, "? " * 300_000, "[" * 300_000 + "]" * 300_000],
+    ids=["lists", "mappings", "dashes", "keys", "closed lists"],
+)
+def test_a_file_of_brackets_is_refused_and_does_not_take_the_process_with_it(text: str) -> None:
+    """In a process of its own, because it used to end in a segmentation fault."""
+    code = (
+        "import sys\nfrom engine.documents import parse\nfrom engine.errors import UsageError\n"
+        "try:\n    parse(sys.stdin.read(), 'f.yaml', dict)\nexcept UsageError as error:\n    print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], input=text, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"f.yaml, line 1: more than {DEPTH_LIMIT} levels deep\n"
+
+
+def test_the_limit_of_depth_is_exact() -> None:
+    fits = "[" * DEPTH_LIMIT + "]" * DEPTH_LIMIT
+    assert "levels deep" not in wrong(fits)
+    assert "levels deep" in wrong(f"[{fits}]")
+
+
+def test_too_large_a_file_is_not_even_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(documents, "SIZE_LIMIT", 1 << 20)
+    assert wrong("#" * (1 << 20) + "\n") == "f.yaml: larger than 1 MiB"
+
+
+def test_a_list_knows_where_its_entries_and_their_keys_stand() -> None:
+    text = "# a comment\nmany:\n- name: x\n  size: 3\n\n- {name: y,\n   size: 4}\n"
+    value, places = parse_list(text, "f.yaml", Outer, "many")
+    assert [one.name for one in value.many] == ["x", "y"]
+    assert [(place.line, dict(place.keys)) for place in places] == [
+        (3, {"name": 3, "size": 4}),
+        (6, {"name": 6, "size": 7}),
+    ]
+
+
+_SYNTAX = st.sampled_from(
+    ("- ", "\n", "  ", ": ", "name", "many", "inner", "[", "]", "{", "}", "&a ", "*a", "!!int ", "!!bool ", "'", '"',
+     "| ", "> ", "? ", "<<", "~", "yes", "1", "0x", ".inf", "#", "%", "---\n", "...\n", "\t", "=", "!!omap ", "1:1")
+)  # fmt: skip
+
+
+@given(st.one_of(st.text(st.characters()), st.lists(_SYNTAX, max_size=30).map("".join)))
+@settings(max_examples=600, deadline=None)
+@example("- &a [*a]")
+@example("!!set\n? a\n? b\n")
+@example("%YAML 1.1\n---\nshare: 1")
+@example("=: =")
+def test_any_text_is_a_document_or_a_usage_error(text: str) -> None:
+    try:
+        parse(text, "f.yaml", Outer)
+    except UsageError as error:
+        assert str(error).startswith("f.yaml")
+        assert "\n" not in str(error)
+
+
+# With and without libyaml
+
+
+@pytest.fixture(scope="module")
+def without_libyaml() -> ModuleType:
+    """The same module on a Python whose PyYAML was built without the C library."""
+    patch = pytest.MonkeyPatch()
+    patch.delattr(yaml, "CSafeLoader")
+    spec = importlib.util.spec_from_file_location("documents_in_python", documents.__file__)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    patch.setitem(sys.modules, "documents_in_python", module)
+    spec.loader.exec_module(module)
+    patch.undo()
+    return module
+
+
+def answer(module: ModuleType, text: str) -> object:
+    try:
+        return module.parse(text, "f.yaml", Outer)
+    except UsageError as error:
+        return str(error).split(": not valid YAML")[0]
+
+
+_TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"], exclude_characters="\ufeff"), max_size=20)
+_VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | _TEXTS
+    | st.sampled_from(["yes", "1:30", "=", "2026-01-01"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["name", "size", "words", "env", "when", "nam"]) | _TEXTS, inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+_DOCUMENTS = st.dictionaries(st.sampled_from(["inner", "many", "share", "innr"]), _VALUES, max_size=3)
+
+
+@given(_DOCUMENTS, st.sampled_from([None, True, False]), st.sampled_from([None, '"', "|"]))
+@settings(max_examples=200, deadline=None)
+def test_both_loaders_give_the_same_answers(
+    without_libyaml: ModuleType, data: dict[str, object], flow: bool | None, style: str | None
+) -> None:
+    text = yaml.safe_dump(data, default_flow_style=flow, default_style=style, allow_unicode=True)
+    if "&id" in text:
+        return
+    assert answer(documents, text) == answer(without_libyaml, text)

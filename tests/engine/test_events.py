@@ -1,0 +1,70 @@
+"""The log's own form: every body survives being written and read, and old entries stay readable."""
+
+from __future__ import annotations
+
+import typing
+
+import hypothesis.strategies as st
+import msgspec
+import pytest
+from hypothesis import given
+
+from engine import events as log
+from engine.model import Failure, Grade, JobSpec, Usage
+
+BODIES: tuple[type[log.Body], ...] = typing.get_args(log.AnyBody)
+EXAMPLES: tuple[log.AnyBody, ...] = (
+    log.Submitted(JobSpec(prompt="p", priority=0, not_before="2h"), "t", "claude", "opus", "/p", 5),
+    log.Claimed(2, "session"),
+    log.Launched(7, "/w", "s"),
+    log.Adopted(7),
+    log.Requeued(Failure.RATE_LIMITED, "why", 9, (Usage(model="m", cost_micros=1, grade=Grade.COMPUTED),)),
+    log.Succeeded("r", "why", 0, (Usage(model="m"),)),
+    log.Failed(Failure.CRASHED, "why", 1),
+    log.Stopping("me"),
+    log.Cancelled("me", 137),
+    log.Retried("me", True),
+    log.Held("me"),
+    log.Released("me"),
+    log.Due(),
+    log.LimitSeen("claude", "five_hour", "allowed", 0.5, 9),
+    log.EngineStarted(1, "0.1"),
+    log.EngineStopped("asked"),
+)
+
+
+def test_there_is_an_example_of_every_body() -> None:
+    assert {type(one) for one in EXAMPLES} == set(BODIES)
+
+
+@pytest.mark.parametrize("body", EXAMPLES, ids=lambda body: type(body).__name__)
+def test_a_body_is_read_as_it_was_written(body: log.AnyBody) -> None:
+    event = log.Event(seq=3, at=4, body=body, job=5, attempt=6)
+    assert msgspec.json.decode(msgspec.json.encode(event), type=log.Event) == event
+
+
+@pytest.mark.parametrize("body", EXAMPLES, ids=lambda body: type(body).__name__)
+def test_a_body_with_a_field_of_a_later_version_is_still_read(body: log.AnyBody) -> None:
+    written = msgspec.json.decode(msgspec.json.encode(body))
+    assert msgspec.json.decode(msgspec.json.encode({**written, "later": [1]}), type=log.AnyBody) == body
+
+
+_USAGE = st.builds(
+    Usage,
+    model=st.text(max_size=3),
+    cost_micros=st.none() | st.integers(0, 1 << 40),
+    grade=st.sampled_from(Grade),
+)
+
+
+@given(st.lists(_USAGE, max_size=6).map(tuple))
+def test_a_sum_is_what_is_known_under_the_worst_grade(usage: tuple[Usage, ...]) -> None:
+    cost, grade = log.total_cost(usage)
+    known = [one for one in usage if one.cost_micros is not None]
+    assert cost == (sum(one.cost_micros or 0 for one in known) if known else None)
+    order = list(Grade)
+    if len(known) < len(usage) or not known:
+        assert grade is Grade.UNKNOWN
+    else:
+        assert order.index(grade) == max(order.index(one.grade) for one in known)
+    assert log.total_cost(tuple(reversed(usage))) == (cost, grade)

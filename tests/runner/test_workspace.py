@@ -1,0 +1,353 @@
+"""Workspaces on real git: whose branch, whose files, and that nobody's work is ever lost."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from pathlib import Path
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import example, given
+
+from engine.errors import HeadwayError, RefusedError
+from engine.model import DiffStat, Workspace
+from engine.runner.git import GitError
+from engine.runner.workspace import SLUG_LENGTH, Placed, slug
+from tests.runner.gitting import Bench, contents, git
+
+# Where an attempt works
+
+
+async def test_a_git_project_gets_a_worktree_on_a_branch_of_its_own(bench: Bench) -> None:
+    placed = await bench.prepare("Fix the Ledger, now!", job=12)
+    assert placed.branch == "headway/12-fix-the-ledger-now"
+    assert placed.directory == placed.root == bench.home / "worktrees" / "12-fix-the-ledger-now"
+    assert placed.repository == bench.project
+    assert placed.base == git(bench.project, "rev-parse", "HEAD")
+    assert git(placed.directory, "branch", "--show-current") == placed.branch
+    assert contents(placed.directory) == contents(bench.project)
+    assert git(bench.project, "status", "--porcelain") == ""
+
+
+async def test_a_project_below_the_top_works_at_the_same_place(bench: Bench) -> None:
+    placed = await bench.prepare(project=bench.project / "sub")
+    assert placed.root is not None
+    assert placed.directory == placed.root / "sub"
+    assert (placed.directory / "b.txt").read_text() == "b\n"
+    (bench.project / "new" / "deep").mkdir(parents=True)
+    other = await bench.prepare(job=2, project=bench.project / "new" / "deep")
+    assert other.directory.is_dir()
+    assert other.directory.parts[-2:] == ("new", "deep")
+
+
+async def test_a_project_named_by_a_link_is_the_project(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(bench.project / "sub")
+    placed = await bench.prepare(project=tmp_path / "link")
+    assert placed.repository == bench.project
+    assert placed.directory.name == "sub"
+
+
+async def test_a_retry_goes_on_in_the_same_worktree_against_the_same_base(bench: Bench) -> None:
+    first = await bench.prepare()
+    (first.directory / "half.txt").write_text("half done\n")
+    git(first.directory, "add", ".")
+    git(first.directory, "commit", "--quiet", "--message", "half")
+    (first.directory / "a.txt").write_text("changed\n")
+    again = await bench.prepare(number=2, base=first.base)
+    assert again == first
+    assert (again.directory / "a.txt").read_text() == "changed\n"
+    assert await bench.measure(again) == DiffStat(files=2, added=2, removed=3)
+
+
+async def test_a_worktree_that_somebody_deleted_is_made_again_with_its_commits(bench: Bench) -> None:
+    first = await bench.prepare()
+    git(first.directory, "commit", "--quiet", "--allow-empty", "--message", "work")
+    tip = git(first.directory, "rev-parse", "HEAD")
+    shutil.rmtree(first.directory)
+    again = await bench.prepare(number=2, base=first.base)
+    assert git(again.directory, "rev-parse", "HEAD") == tip
+    assert again == first
+
+
+@pytest.mark.parametrize("what", ["file", "directory", "half a worktree"])
+async def test_something_in_the_way_is_moved_aside_and_not_deleted(bench: Bench, what: str) -> None:
+    place = bench.home / "worktrees" / "1-fix-it"
+    place.parent.mkdir()
+    if what == "file":
+        place.write_text("precious")
+    else:
+        place.mkdir()
+        (place / "note").write_text("precious")
+        if what == "half a worktree":
+            (place / ".git").write_text(f"gitdir: {bench.project}/.git/worktrees/never\n")
+    placed = await bench.prepare()
+    assert contents(placed.directory) == contents(bench.project)
+    aside = place.with_name("1-fix-it.aside-1")
+    assert (aside if what == "file" else aside / "note").read_text() == "precious"
+    shutil.rmtree(placed.directory)
+    placed.directory.mkdir()
+    await bench.prepare()
+    assert place.with_name("1-fix-it.aside-2").is_dir()
+
+
+async def test_a_plain_directory_is_used_as_it_is(bench: Bench, tmp_path: Path) -> None:
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    (plain / "x").touch()
+    placed = await bench.prepare(project=plain)
+    assert placed == Placed(plain)
+    assert await bench.measure(placed) is None
+    assert not await bench.workspaces.tidy(placed)
+    assert [entry.name for entry in plain.iterdir()] == ["x"]
+
+
+async def test_a_job_without_a_project_gets_a_directory_that_its_retries_find_again(bench: Bench) -> None:
+    first = await bench.workspaces.prepare(7, "t", None, Workspace.WORKTREE, bench.run(7), None)
+    (first.directory / "x").touch()
+    assert first == Placed(bench.home / "work" / "7")
+    assert await bench.workspaces.prepare(7, "t", None, Workspace.WORKTREE, bench.run(7, 2), None) == first
+    assert (first.directory / "x").exists()
+
+
+async def test_a_project_in_place_is_measured_from_how_it_stood(bench: Bench) -> None:
+    (bench.project / "a.txt").write_text("the user's own change\n")
+    (bench.project / "mine.txt").write_text("untracked\n")
+    placed = await bench.prepare(wanted=Workspace.PROJECT)
+    assert (placed.directory, placed.branch, placed.repository) == (bench.project, None, None)
+    (bench.project / "a.txt").write_text("the user's own change\nand the agent's\n")
+    assert await bench.measure(placed) == DiffStat(files=1, added=1, removed=0)
+    assert not await bench.workspaces.tidy(placed)
+
+
+# What cannot be
+
+
+async def test_a_repository_without_a_commit_is_refused_with_advice(bench: Bench, tmp_path: Path) -> None:
+    git(tmp_path, "init", "--quiet", "empty")
+    with pytest.raises(RefusedError, match="has no commit yet: commit once, or submit with --in-place"):
+        await bench.prepare(project=tmp_path / "empty")
+    placed = await bench.prepare(project=tmp_path / "empty", wanted=Workspace.PROJECT)
+    (tmp_path / "empty" / "new").write_text("x\n")
+    assert await bench.measure(placed) == DiffStat(files=1, added=1, removed=0)
+
+
+async def test_a_project_that_is_gone_is_refused(bench: Bench) -> None:
+    with pytest.raises(RefusedError, match="is not a directory any more"):
+        await bench.prepare(project=bench.project / "nowhere")
+
+
+async def test_a_repository_that_git_will_not_read_is_not_taken_for_a_plain_directory(bench: Bench) -> None:
+    """An agent must not get the user's own checkout only because git said no for some other reason."""
+    (bench.project / ".git" / "config").write_text("[broken\n")
+    for project in (bench.project, bench.project / "sub"):
+        with pytest.raises(GitError, match="bad config"):
+            await bench.prepare(project=project)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a directory away")
+async def test_a_repository_of_another_user_is_refused_and_not_worked_in(bench: Bench) -> None:
+    os.chown(bench.project, 65534, 65534)
+    os.chown(bench.project / ".git", 65534, 65534)
+    with pytest.raises(GitError, match=r"safe\.directory|dubious"):
+        await bench.prepare()
+
+
+async def test_without_git_a_repository_is_refused_and_a_plain_directory_used(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(GitError, match="git is not installed"):
+        await bench.prepare()
+    (tmp_path / "plain").mkdir()
+    assert await bench.prepare(project=tmp_path / "plain") == Placed(tmp_path / "plain")
+
+
+async def test_many_jobs_of_one_repository_are_prepared_at_once(bench: Bench) -> None:
+    placed = await asyncio.gather(*(bench.prepare(job=job) for job in range(1, 13)))
+    assert len({one.root for one in placed}) == 12
+    assert bench.worktrees() == 13
+
+
+@pytest.mark.xfail(strict=True, reason="the branch is named by the job's id, which every home counts from 1")
+@pytest.mark.parametrize("is_gone", [False, True], ids=["beside it", "after it"])
+async def test_another_home_does_not_go_on_from_this_ones_branch(bench: Bench, tmp_path: Path, is_gone: bool) -> None:
+    mine = await bench.prepare()
+    git(mine.directory, "commit", "--quiet", "--allow-empty", "--message", "of the first home")
+    (tmp_path / "second").mkdir()
+    if is_gone:
+        shutil.rmtree(bench.home)
+    other = await Bench(bench.project, tmp_path / "second").prepare()
+    assert git(other.directory, "log", "--format=%s") == "first"
+
+
+@pytest.mark.xfail(strict=True, raises=ValueError, reason="what git prints is stripped, a name's own blanks included")
+async def test_a_directory_may_end_in_a_blank(bench: Bench) -> None:
+    named = bench.project.rename(bench.project.with_name("project "))
+    assert (await bench.prepare(project=named)).repository == named
+
+
+# What runs and what does not
+
+
+HOOKS = ("post-checkout", "pre-commit", "post-index-change", "reference-transaction", "post-commit")
+
+
+async def test_no_hook_of_the_project_runs(bench: Bench, tmp_path: Path) -> None:
+    for name in HOOKS:
+        hook = bench.project / ".git" / "hooks" / name
+        hook.write_text(f'#!/bin/sh\necho {name} >>"{tmp_path}/ran"\n')
+        hook.chmod(0o755)
+    placed = await bench.prepare()
+    (placed.directory / "new").write_text("x\n")
+    await bench.measure(placed)
+    (placed.directory / "new").unlink()
+    assert await bench.workspaces.tidy(placed)
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.xfail(strict=True, reason="git runs the program named in core.fsmonitor")
+async def test_what_the_agent_wrote_into_the_settings_of_git_is_not_run(bench: Bench, tmp_path: Path) -> None:
+    spy = tmp_path / "spy"
+    spy.write_text(f'#!/bin/sh\necho "$0" >>"{tmp_path}/ran"\n')
+    spy.chmod(0o755)
+    placed = await bench.prepare()
+    for key in ("core.fsmonitor", "core.pager", "core.editor", "diff.external", "core.askPass", "core.sshCommand"):
+        git(bench.project, "config", key, str(spy))
+    git(bench.project, "config", "core.hooksPath", str(tmp_path))
+    (placed.directory / "a.txt").write_text("changed\n")
+    assert await bench.measure(placed) == DiffStat(files=1, added=1, removed=3)
+    assert not await bench.workspaces.tidy(placed)
+    assert not (tmp_path / "ran").exists()
+
+
+async def test_the_variables_of_the_engines_own_git_do_not_lead_astray(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "elsewhere"))
+    placed = await bench.prepare()
+    assert placed.repository == bench.project
+
+
+# Tidying up
+
+
+async def test_a_worktree_in_which_nothing_was_done_goes_with_its_branch(bench: Bench) -> None:
+    placed = await bench.prepare()
+    assert await bench.workspaces.tidy(placed)
+    assert not placed.directory.exists()
+    assert (bench.branches(), bench.worktrees()) == (["main"], 1)
+    again = await bench.prepare(number=2, base=placed.base)
+    assert again == placed, "a retry of it starts afresh"
+
+
+def _write(root: Path) -> None:
+    (root / "a.txt").write_text("changed\n")
+
+
+def _stage(root: Path) -> None:
+    (root / "a.txt").write_text("changed\n")
+    git(root, "add", ".")
+    git(root, "checkout", "--quiet", "HEAD", "--", ".gitignore")
+
+
+def _unstage(root: Path) -> None:
+    (root / "a.txt").write_text("changed\n")
+    git(root, "add", ".")
+    (root / "a.txt").write_text("one\ntwo\nthree\n")
+
+
+def _untracked(root: Path) -> None:
+    (root / "new.txt").touch()
+
+
+def _untracked_deep(root: Path) -> None:
+    (root / "x" / "y").mkdir(parents=True)
+    (root / "x" / "y" / "new.txt").touch()
+
+
+def _ignored(root: Path) -> None:
+    (root / "notes.log").write_text("the only copy\n")
+
+
+def _committed(root: Path) -> None:
+    git(root, "commit", "--quiet", "--allow-empty", "--message", "thoughts")
+
+
+def _deleted(root: Path) -> None:
+    (root / "a.txt").unlink()
+
+
+def _mode(root: Path) -> None:
+    (root / "a.txt").chmod(0o755)
+
+
+def _other_branch(root: Path) -> None:
+    git(root, "checkout", "--quiet", "-b", "elsewhere")
+    _committed(root)
+
+
+def _orphan(root: Path) -> None:
+    git(root, "checkout", "--quiet", "--orphan", "fresh")
+
+
+def _nested(root: Path) -> None:
+    git(root, "init", "--quiet", "inner")
+
+
+def _hidden(root: Path) -> None:
+    git(root, "config", "status.showUntrackedFiles", "no")
+    _untracked(root)
+
+
+@pytest.mark.parametrize(
+    "work",
+    (_write, _stage, _unstage, _untracked, _untracked_deep, _ignored, _committed, _deleted, _mode, _other_branch,
+     _orphan, _nested, _hidden),
+    ids=lambda work: work.__name__.strip("_"),
+)  # fmt: skip
+async def test_a_worktree_that_may_hold_work_is_never_removed(bench: Bench, work: object) -> None:
+    placed = await bench.prepare()
+    assert callable(work)
+    work(placed.directory)
+    files = {path: path.read_bytes() for path in placed.directory.rglob("*") if path.is_file()}
+    try:
+        removed = await bench.workspaces.tidy(placed)
+    except HeadwayError:
+        removed = False
+    assert not removed
+    assert {path: path.read_bytes() for path in placed.directory.rglob("*") if path.is_file()} == files
+    assert str(placed.branch) in bench.branches()
+
+
+async def test_a_locked_worktree_stays(bench: Bench) -> None:
+    placed = await bench.prepare()
+    git(bench.project, "worktree", "lock", str(placed.root))
+    with pytest.raises(GitError):
+        await bench.workspaces.tidy(placed)
+    assert placed.directory.exists()
+    assert str(placed.branch) in bench.branches()
+
+
+# Names
+
+
+@given(st.text(max_size=200))
+@example("..")
+@example("-" * 50)
+@example("a" * 31 + " b")
+@example("ÄÖÜ")
+@example(".lock")
+def test_a_slug_is_a_safe_part_of_a_branch_and_of_a_path(title: str) -> None:
+    made = slug(title)
+    assert 1 <= len(made) <= SLUG_LENGTH
+    assert set(made) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")
+    assert not made.startswith("-")
+    assert not made.endswith("-")
+
+
+def test_a_slug_keeps_what_can_be_read() -> None:
+    assert slug("Fix the Ledger: 2 of 3!") == "fix-the-ledger-2-of-3"
+    assert slug("日本語") == "job"

@@ -1,0 +1,181 @@
+"""What an attempt changed: every file whatever its name, nobody's index, and a patch that gives it all again."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+
+from engine.model import DiffStat, Workspace
+from engine.runner.workspace import Placed
+from tests.runner.gitting import Bench, contents, git
+
+
+async def test_nobodys_index_is_touched(bench: Bench) -> None:
+    placed = await bench.prepare()
+    for root in (bench.project, placed.directory):
+        (root / "a.txt").write_text("staged\n")
+        git(root, "add", "a.txt")
+        (root / "a.txt").write_text("and more\n")
+        (root / "new.txt").write_text("untracked\n")
+    before = [git(root, "status", "--porcelain") for root in (bench.project, placed.directory)]
+    index = (bench.project / ".git" / "index").read_bytes()
+    await bench.measure(placed)
+    await bench.prepare(job=2, wanted=Workspace.PROJECT)
+    assert [git(root, "status", "--porcelain") for root in (bench.project, placed.directory)] == before
+    assert before == ["MM a.txt\n?? new.txt"] * 2
+    assert (bench.project / ".git" / "index").read_bytes() == index
+    assert [entry.name for entry in bench.run().path.iterdir()] == ["diff.patch"]
+
+
+async def test_a_clean_workspace_has_an_empty_diff(bench: Bench) -> None:
+    placed = await bench.prepare()
+    assert await bench.measure(placed) == DiffStat(files=0, added=0, removed=0)
+    assert bench.patch.read_bytes() == b""
+
+
+async def test_commits_changes_and_new_files_are_in_it_and_ignored_ones_are_not(bench: Bench) -> None:
+    placed = await bench.prepare()
+    (placed.directory / "committed").write_text("1\n")
+    git(placed.directory, "add", ".")
+    git(placed.directory, "commit", "--quiet", "--message", "one")
+    (placed.directory / "staged").write_text("2\n")
+    git(placed.directory, "add", ".")
+    (placed.directory / "untracked").write_text("3\n")
+    (placed.directory / "build.log").write_text("4\n")
+    (placed.directory / "a.txt").unlink()
+    assert await bench.measure(placed) == DiffStat(files=4, added=3, removed=3)
+
+
+async def test_a_binary_file_counts_as_a_file_and_is_in_the_patch(bench: Bench) -> None:
+    placed = await bench.prepare()
+    (placed.directory / "image").write_bytes(bytes(range(256)) * 4)
+    assert await bench.measure(placed) == DiffStat(files=1, added=0, removed=0)
+    assert b"GIT binary patch" in bench.patch.read_bytes()
+
+
+UNUSUAL = (
+    " leading", "trailing ", "two\nlines", "tab\there", 'quo"te', "back\\slash", "-dash", "ünïcödé", "emoji 🧭",
+    "line\u2028separator", "next\x85line", "form\x0cfeed", "esc\x1b[31m", "=>", "{a => b}", os.fsdecode(b"not\xffutf8"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", UNUSUAL, ids=ascii)
+async def test_a_file_may_have_any_name(bench: Bench, name: str) -> None:
+    placed = await bench.prepare()
+    (placed.directory / name).write_text("x\n")
+    assert await bench.measure(placed) == DiffStat(files=1, added=1, removed=0)
+    await applies(bench, placed)
+
+
+@pytest.mark.parametrize(
+    "key",
+    ("diff.noprefix=true", "diff.mnemonicPrefix=true", "diff.external=false", "color.ui=always", "diff.renames=copies",
+     "diff.context=0", "diff.srcPrefix=x/", "diff.wordRegex=.", "core.quotePath=true", "diff.algorithm=patience",
+     "diff.orderFile=/nowhere", "core.autocrlf=input", "diff.upper.textconv=tr a-z A-Z <", "diff.submodule=log",
+     "core.pager=false", "diff.statGraphWidth=1", "diff.ignoreSubmodules=all", "diff.interHunkContext=9"),
+)  # fmt: skip
+async def test_the_users_own_way_of_showing_diffs_changes_nothing(bench: Bench, key: str) -> None:
+    name, value = key.split("=", 1)
+    git(bench.project, "config", name, value)
+    placed = await bench.prepare()
+    (placed.directory / ".gitattributes").write_text("*.txt diff=upper\n")
+    (placed.directory / "a.txt").write_text("one\nTWO\nthree\nfour\n")
+    (placed.directory / "sub" / "b.txt").rename(placed.directory / "c.txt")
+    stat = await bench.measure(placed)
+    assert stat is not None
+    assert (stat.added, stat.removed) in {(3, 1), (4, 2)}, "a rename may be told as one file or as two"
+    await applies(bench, placed)
+
+
+async def test_a_repository_inside_the_workspace_does_not_cost_the_diff(bench: Bench) -> None:
+    placed = await bench.prepare()
+    (placed.directory / "a.txt").write_text("changed\n")
+    git(placed.directory, "init", "--quiet", "inner")
+    (placed.directory / "inner" / "x").write_text("x\n")
+    git(placed.directory / "inner", "add", ".")
+    git(placed.directory / "inner", "commit", "--quiet", "--message", "inner")
+    stat = await bench.measure(placed)
+    assert stat is not None
+    assert stat.files == 2
+    assert not await bench.workspaces.tidy(placed)
+
+
+@pytest.mark.xfail(strict=True, reason="git add refuses a repository without a commit, and then adds nothing")
+async def test_an_empty_repository_inside_the_workspace_does_not_cost_the_diff(bench: Bench) -> None:
+    placed = await bench.prepare()
+    (placed.directory / "a.txt").write_text("changed\n")
+    git(placed.directory, "init", "--quiet", "inner")
+    stat = await bench.measure(placed)
+    assert stat is not None
+    assert stat.files == 1
+
+
+async def applies(bench: Bench, placed: Placed) -> None:
+    """The patch on the base gives the files of the workspace, byte for byte."""
+    assert placed.base is not None
+    there = bench.home / "there"
+    git(bench.project, "worktree", "add", "--quiet", "--detach", str(there), placed.base)
+    try:
+        if bench.patch.stat().st_size:
+            git(there, "apply", "--whitespace=nowarn", str(bench.patch))
+        assert contents(there) == contents(placed.directory)
+    finally:
+        git(bench.project, "worktree", "remove", "--force", str(there))
+
+
+_NAMES = st.sampled_from(["a.txt", "sub/b.txt", "new", "deep/er/file", "two words", "two\nlines", "é", "x.log", "l"])
+_BYTES = st.binary(max_size=30) | st.sampled_from([b"one\ntwo\nthree\n", b"one\r\ntwo\r\n", b"no newline", b"\0" * 9])
+_CHANGES = st.lists(
+    st.tuples(_NAMES, st.one_of(_BYTES, st.sampled_from(["delete", "run", "link", "rename", "commit"]))), max_size=6
+)
+
+
+def change(root: Path, name: str, what: bytes | str) -> None:
+    path = root / name
+    if what == "commit":
+        git(root, "add", "--all")
+        git(root, "commit", "--quiet", "--allow-empty", "--message", "one")
+    elif isinstance(what, bytes):
+        if path.is_symlink():
+            path.unlink()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(what)
+    elif what == "link":
+        path.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.symlink_to("some where")
+    elif path.is_file() and not path.is_symlink():
+        if what == "delete":
+            path.unlink()
+        elif what == "run":
+            path.chmod(0o755)
+        else:
+            path.rename(root / "renamed")
+
+
+@given(_CHANGES)
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+@example([("a.txt", "rename"), ("sub/b.txt", "delete"), ("l", "link"), ("new", b"\0\1"), ("a.txt", "run")])
+@example([("x.log", b"ignored"), ("new", b"x"), ("new", "commit"), ("new", "delete")])
+def test_the_patch_on_the_base_gives_what_stands_in_the_workspace(
+    bench: Bench, changes: list[tuple[str, bytes | str]]
+) -> None:
+    async def once() -> None:
+        placed = await bench.prepare()
+        for name, what in changes:
+            change(placed.directory, name, what)
+        stat = await bench.measure(placed)
+        assert stat is not None
+        assert (stat.files == 0) == (contents(placed.directory) == contents(bench.project))
+        await applies(bench, placed)
+        git(bench.project, "worktree", "remove", "--force", str(placed.root))
+        git(bench.project, "branch", "--quiet", "-D", str(placed.branch))
+
+    asyncio.run(once())

@@ -1,0 +1,128 @@
+"""The operator's verbs: what they do, what they leave alone and why, and what a dry run leaves behind."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+
+import pytest
+
+from engine.errors import NotFoundError, UsageError
+from engine.model import State, Verb
+from engine.store import jobs, verbs
+from engine.store.verbs import Request
+from tests.store.samples import NOON, Bench, accepted, failure, success, table
+
+
+@pytest.fixture
+async def four(bench: Bench) -> Bench:
+    """One job each: ready, running, succeeded, failed."""
+    await bench.submit(*(accepted(str(n), priority=9 - n) for n in (1, 2, 3, 4)))
+    for end in (failure(), success(), None):
+        (claim,) = await bench.claim()
+        if end:
+            await bench.settle(claim.attempt.id, end)
+    return bench
+
+
+def states(bench: Bench) -> list[State]:
+    connection = sqlite3.connect(bench.path)
+    found = [row.state for row in table(connection).values()]
+    connection.close()
+    return found
+
+
+async def test_each_verb_says_what_it_did_and_why_it_left_the_rest(four: Bench) -> None:
+    assert states(four) == [State.READY, State.RUNNING, State.SUCCEEDED, State.FAILED]
+    everything = [1, 2, 3, 4]
+    held = await four.act(Verb.HOLD, everything)
+    assert (held.done, held.skipped) == ([1, 2], {"has succeeded already": [3], "has failed already": [4]})
+    again = await four.act(Verb.HOLD, [1])
+    assert (again.done, again.skipped) == ([], {"is held already": [1]})
+    released = await four.act(Verb.RELEASE, everything)
+    assert (released.done, released.skipped) == ([1, 2], {"is not held": [3, 4]})
+    retried = await four.act(Verb.RETRY, everything)
+    assert (retried.done, retried.skipped) == ([3, 4], {"is ready": [1], "is running": [2]})
+    cancelled = await four.act(Verb.CANCEL, everything)
+    assert (cancelled.done, cancelled.stopping, cancelled.skipped) == ([1, 3, 4], [2], {})
+
+
+async def test_a_second_cancel_finds_the_same_attempt_and_logs_nothing_more(four: Bench) -> None:
+    await four.act(Verb.CANCEL, [2])
+    seq = await four.store.read.newest_seq()
+    assert (await four.act(Verb.CANCEL, [2])).stopping == [2]
+    assert await four.store.read.newest_seq() == seq
+
+
+async def test_an_id_given_twice_counts_once(four: Bench) -> None:
+    assert (await four.act(Verb.HOLD, [1, 1, 1])).done == [1]
+
+
+@pytest.mark.parametrize("missing", [99, 0, -1, 1 << 63, 1 << 70])
+async def test_one_missing_job_and_nothing_is_done_to_any(four: Bench, missing: int) -> None:
+    seq = await four.store.read.newest_seq()
+    with pytest.raises(NotFoundError, match=str(missing)):
+        await four.act(Verb.CANCEL, [1, missing])
+    assert await four.store.read.newest_seq() == seq
+
+
+async def test_no_jobs_at_all_is_a_mistake(four: Bench) -> None:
+    with pytest.raises(UsageError, match="hold needs one or more job ids"):
+        await four.act(Verb.HOLD, [])
+
+
+@pytest.mark.parametrize("verb", list(Verb))
+async def test_a_dry_run_says_the_same_and_leaves_no_trace(four: Bench, verb: Verb) -> None:
+    seq, before = await four.store.read.newest_seq(), states(four)
+    told = len(four.published)
+    dry = await four.act(verb, [1, 2, 3, 4], dry_run=True)
+    assert dry.dry_run
+    assert (await four.store.read.newest_seq(), states(four), len(four.published)) == (seq, before, told)
+    real = await four.act(verb, [1, 2, 3, 4])
+    assert (dry.done, dry.stopping, dry.skipped) == (real.done, real.stopping, real.skipped)
+
+
+async def test_every_action_is_recorded_with_how_things_stood(four: Bench) -> None:
+    await four.act(Verb.HOLD, [1, 3])
+    connection = sqlite3.connect(four.path)
+    ((at, verb, by, ids, inverse),) = connection.execute("SELECT at, verb, by, jobs, inverse FROM actions")
+    connection.close()
+    assert (at, verb, by, json.loads(ids)) == (NOON, "hold", "tester", [1])
+    assert json.loads(inverse) == [{"id": 1, "state": "ready", "held_by": None, "not_before": None}]
+
+
+async def test_what_changed_nothing_is_not_recorded(four: Bench) -> None:
+    await four.act(Verb.RELEASE, [1, 2])
+    connection = sqlite3.connect(four.path)
+    assert connection.execute("SELECT count(*) FROM actions").fetchone() == (0,)
+    connection.close()
+
+
+async def test_everything_is_held_and_released_at_once(four: Bench) -> None:
+    async def all_of_it(verb: Verb) -> None:
+        await four.store.write(lambda tx: verbs.act(tx, Request(verb, (), "me", everything=True)))
+
+    await all_of_it(Verb.HOLD)
+    await all_of_it(Verb.HOLD)
+    assert await four.store.read.held_all() == "me" == await four.store.write(jobs.held_all)
+    await all_of_it(Verb.RELEASE)
+    assert await four.store.read.held_all() is None
+    for verb in (Verb.CANCEL, Verb.RETRY):
+        with pytest.raises(UsageError, match="takes job ids"):
+            await all_of_it(verb)
+
+
+async def test_a_cancelled_job_that_is_retried_keeps_its_hold(four: Bench) -> None:
+    await four.act(Verb.HOLD, [1])
+    assert (await four.store.read.counts()).held == 1
+    await four.act(Verb.CANCEL, [1])
+    assert (await four.store.read.counts()).held == 0, "only unfinished jobs count as held"
+    await four.act(Verb.RETRY, [1])
+    assert (await four.store.read.counts()).held == 1
+    assert (await four.row(1)).held_by == "tester"
+
+
+async def test_a_thousand_jobs_are_one_action(bench: Bench) -> None:
+    ids = await bench.submit(*(accepted() for _ in range(1_000)))
+    assert (await bench.act(Verb.HOLD, ids)).done == ids
+    assert (await bench.store.read.counts()).held == 1_000
