@@ -9,7 +9,7 @@ run: $(VENV)/installed
 	@$(BIN)/headway demo
 
 test: $(VENV)/installed-dev
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 lint: $(VENV)/installed-dev
 	@$(BIN)/ruff check .

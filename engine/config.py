@@ -8,7 +8,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct, field
 
-from engine.documents import nearest, parse
+from engine.documents import line_of, nearest, parse
 from engine.errors import UsageError
 from engine.model import Workspace
 
@@ -91,7 +91,10 @@ def load_settings(path: Path | None, agents: Iterable[str]) -> Settings:
         raise UsageError(f"{path} cannot be read: {error}") from None
     settings = parse(text, str(path), Settings)
     names = sorted(agents)
-    for name in (*settings.agents, settings.default_agent):
+    named = [("agents", name) for name in settings.agents] + [("default_agent",)]
+    for keys in named:
+        name = keys[-1] if len(keys) > 1 else settings.default_agent
         if name not in names:
-            raise UsageError(f"{path}: there is no agent {name!r}; {nearest(name, names)}")
+            line = line_of(text, *keys)
+            raise UsageError(f"{path}, line {line}: {keys[0]}: there is no agent {name!r}; {nearest(name, names)}")
     return settings

@@ -70,6 +70,17 @@ def parse_list(text: str, name: str, kind: type[T], key: str) -> tuple[T, list[P
     ]
 
 
+def line_of(text: str, *keys: str) -> int:
+    """The line, from 1, on which a key of a valid document stands, found by the keys that lead to it."""
+    node, found = _read(text, "")[0], 1
+    for key in keys:
+        named = _key(node, key)
+        if named is None:
+            break
+        found, node = named.start_mark.line + 1, _value(node, key)
+    return found
+
+
 def _convert(node: yaml.Node | None, data: Any, name: str, kind: type[T]) -> T:
     try:
         return msgspec.convert(data, kind)

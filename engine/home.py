@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from engine.errors import RefusedError, StorageError
+from engine.errors import RefusedError, StorageError, UsageError
 
 SOCKET = "engine.sock"
 LOCK = "engine.lock"
@@ -22,9 +22,17 @@ _SIGNS = ("headway.db", LOCK, "headway.yaml", LOG)
 def default_home(environment: dict[str, str]) -> Path:
     """`HEADWAY_HOME`, else `$XDG_STATE_HOME/headway`, else `~/.local/state/headway`."""
     if named := environment.get("HEADWAY_HOME"):
-        return Path(named).expanduser()
+        return Path(named)
     state = environment.get("XDG_STATE_HOME")
     return (Path(state) if state else Path.home() / ".local" / "state") / "headway"
+
+
+def whole(home: Path) -> Path:
+    """A home as the user wrote it, as an absolute path. Raises `UsageError` for the `~` of somebody unknown."""
+    try:
+        return home.expanduser().absolute()
+    except RuntimeError:
+        raise UsageError(f"{home} is no home: nobody of that name is known here") from None
 
 
 def make_home(home: Path) -> None:

@@ -40,14 +40,14 @@ def console(
     version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
 ) -> None:
     """Exit codes: 0 done, 1 failed, 2 usage, 3 no engine, 4 not found, 5 refused."""
-    from engine.home import default_home
+    from engine.home import default_home, whole
 
     if version:
         from engine import __version__
 
         print(f"headway {__version__}")
         raise typer.Exit
-    context.obj = Context((home or default_home(dict(os.environ))).expanduser().absolute())
+    context.obj = Context(whole(home or default_home(dict(os.environ))))
     if context.invoked_subcommand is None:
         raise typer.Exit(_open_console(context.obj, link, ascii_only))
 

@@ -130,7 +130,8 @@ def job_ids(words: list[str]) -> list[int]:
     ids: list[int] = []
     for word in words:
         first, dash, last = word.upper().replace("J", "").partition("-")
-        if not first.isdigit() or (dash and not last.isdigit()) or len(first + last) > 36:
+        numbers = (first, last) if dash else (first,)
+        if not all(number.isascii() and number.isdigit() and len(number) <= 18 for number in numbers):
             raise UsageError(f"{word!r} is not a job id; write 12, J12, or 3-7 for several")
         ids.extend(range(int(first), int(last) + 1) if dash else [int(first)])
     return ids

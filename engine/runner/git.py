@@ -11,8 +11,11 @@ from engine.runner import spawn
 
 TIMEOUT_SECONDS = 300.0  #: a worktree of a very large repository on a slow disk takes minutes, never more
 
-#: A hook of the project is the project's code: it must not run outside the agent's own limits.
-_QUIET = ("-c", "core.hooksPath=/dev/null", "-c", "core.quotePath=false", "-c", "advice.detachedHead=false")
+#: What the project's settings, which the agent may write, would have git run must not run outside the agent's limits.
+_QUIET = (
+    "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "core.quotePath=false",
+    "-c", "advice.detachedHead=false",
+)  # fmt: skip
 
 
 class GitError(HeadwayError):
@@ -33,4 +36,4 @@ async def git(directory: Path, *arguments: str, env: Mapping[str, str] | None = 
     if done.code != 0:
         said = done.stderr.decode(errors="replace").strip().splitlines()
         raise GitError(f"git {arguments[0]} in {directory}: {said[-1] if said else f'exit {done.code}'}")
-    return done.stdout.decode(errors="surrogateescape").strip()
+    return done.stdout.decode(errors="surrogateescape").rstrip("\n")

@@ -18,7 +18,7 @@ from engine.runner.cgroup import Cgroups
 from engine.runner.environment import environment
 from engine.runner.run_dir import Facts, RunDir
 from engine.runner.tree import Tree
-from engine.runner.workspace import Placed, Workspaces
+from engine.runner.workspace import Placed, Wanted, Workspaces
 from engine.store.jobs import Claim
 
 RESUME_PROMPT = (
@@ -57,14 +57,15 @@ class Launcher:
         agent = self.agent(claim.attempt.agent)
         previous = claim.previous
         run.make()
-        placed = await self.workspaces.prepare(
-            claim.job.id,
-            claim.job.title,
-            claim.job.project,
-            claim.spec.workspace or Workspace.WORKTREE,
-            run,
-            previous.base if previous else None,
+        wanted = Wanted(
+            job=claim.job.id,
+            title=claim.job.title,
+            project=claim.job.project,
+            workspace=claim.spec.workspace or Workspace.WORKTREE,
+            base=previous.base if previous else None,
+            branch=previous.branch if previous else None,
         )
+        placed = await self.workspaces.prepare(wanted, run)
         session = claim.attempt.resumes or (str(uuid.uuid4()) if agent.chooses_session else None)
         assignment = Assignment(
             prompt=_prompt(claim),

@@ -213,13 +213,16 @@ class Runner:
         self._settled()
 
     async def _abandon(self, live: Live, failure: Failure, reason: str) -> None:
-        marker = live.claim.attempt.marker
-        group = self._around.launcher.cgroups.of(marker)
-        _, who = live.run.claim()
-        await tree.stop(Tree(who, marker, group, adopted=True), self._around.grace)
-        self._around.launcher.cgroups.remove(group)
-        outcome = Outcome(succeeded=False, failure=failure, reason=reason)
-        await self._settle(live, Settlement(outcome, None))
+        """End what there is of an attempt that the engine cannot look after. Raises nothing: it is the last resort."""
+        try:
+            marker = live.claim.attempt.marker
+            group = self._around.launcher.cgroups.of(marker)
+            _, who = live.run.claim()
+            await tree.stop(Tree(who, marker, group, adopted=True), self._around.grace)
+            self._around.launcher.cgroups.remove(group)
+            await self._settle(live, Settlement(Outcome(succeeded=False, failure=failure, reason=reason), None))
+        except Exception:
+            logger.exception("job %d: it could not be ended; the next engine will look at it", live.claim.job.id)
 
     async def _give_back(self, claim: Claim) -> None:
         outcome = Outcome(succeeded=False, failure=Failure.ENGINE_LOST, reason="the engine ended before it could start")

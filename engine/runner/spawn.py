@@ -7,6 +7,7 @@ readable when its process ends, whoever its parent is.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import resource
 import signal
@@ -36,6 +37,14 @@ def raise_open_files_limit() -> None:
     """500 attempts hold more than the usual 1,024 descriptors. The shim gives programs the old limit back."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def keep_descriptors() -> None:
+    """Mark every descriptor that our own parent handed on as ours: no program that we start shall inherit it."""
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > 2:
+            with contextlib.suppress(OSError):
+                os.set_inheritable(int(name), False)
 
 
 @dataclass(frozen=True, slots=True)

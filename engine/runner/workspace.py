@@ -8,6 +8,7 @@ trees, so that untracked files count and nobody's index is touched. A workspace 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import shutil
 from collections import defaultdict
@@ -40,6 +41,18 @@ class Placed:
     """The commit or tree that the diff is taken against."""
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The workspace that an attempt asks for. `base` and `branch` are an earlier attempt's, kept for its retries."""
+
+    job: int
+    title: str
+    project: str | None
+    workspace: Workspace = Workspace.WORKTREE
+    base: str | None = None
+    branch: str | None = None
+
+
 def slug(title: str) -> str:
     """A title as part of a branch's and a directory's name."""
     words = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
@@ -54,39 +67,54 @@ class Workspaces:
         # Git locks a repository for a moment at each change of its worktrees, and fails instead of waiting.
         self._locks: defaultdict[Path, asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    async def prepare(
-        self, job: int, title: str, project: str | None, wanted: Workspace, run: RunDir, base: str | None
-    ) -> Placed:
-        """The job's workspace, made if it is not there yet. `base` is an earlier attempt's, kept for its retries.
+    async def prepare(self, wanted: Wanted, run: RunDir) -> Placed:
+        """The job's workspace, made if it is not there yet.
 
         Raises `RefusedError` or `GitError` with what to do.
         """
-        if project is None:
-            directory = self._home / "work" / str(job)
+        if wanted.project is None:
+            directory = self._home / "work" / str(wanted.job)
             directory.mkdir(parents=True, exist_ok=True)
             return Placed(directory)
-        directory = Path(project)
+        directory = Path(wanted.project)
         if not directory.is_dir():
             raise RefusedError(f"the project {directory} is not a directory any more")
         top = await _top(directory)
         if top is None:
             return Placed(directory)
-        if wanted is Workspace.PROJECT:
+        if wanted.workspace is Workspace.PROJECT:
             return Placed(directory, root=top, base=await _tree(top, run))
-        return await self._worktree(job, title, top, directory.resolve().relative_to(top), base)
+        return await self._worktree(wanted, top, directory.resolve().relative_to(top))
 
-    async def _worktree(self, job: int, title: str, top: Path, below: Path, base: str | None) -> Placed:
-        name = f"{job}-{slug(title)}"
-        branch, root = f"headway/{name}", self._home / "worktrees" / name
+    async def _worktree(self, wanted: Wanted, top: Path, below: Path) -> Placed:
         async with self._locks[top]:
-            if not await _is_worktree(root, branch):
-                _move_aside(root)
+            root, branch, exists = await self._choose(wanted, top)
+            if not exists:
                 await self._add_worktree(top, root, branch)
+        base = wanted.base
         if base is None:
             base = await git(root, "rev-parse", "HEAD")
         directory = root / below
         directory.mkdir(parents=True, exist_ok=True)
         return Placed(directory, root=root, repository=top, branch=branch, base=base)
+
+    async def _choose(self, wanted: Wanted, top: Path) -> tuple[Path, str, bool]:
+        """The worktree's directory and branch, and whether it is there already.
+
+        Every home counts its jobs from 1, so another one may have left a branch of that name: it is not ours to go on
+        from, unless an earlier attempt of this job worked on it.
+        """
+        name = f"{wanted.job}-{slug(wanted.title)}"
+        number = 1
+        while True:
+            named = name if number == 1 else f"{name}-{number}"
+            branch, root = f"headway/{named}", self._home / "worktrees" / named
+            if await _is_worktree(root):
+                return root, branch, True
+            if branch == wanted.branch or not await _has_branch(top, branch):
+                _move_aside(root)
+                return root, branch, False
+            number += 1
 
     async def _add_worktree(self, top: Path, root: Path, branch: str) -> None:
         try:
@@ -96,12 +124,10 @@ class Workspaces:
                 f"{top} has no commit yet: commit once, or submit with --in-place to work in it directly"
             ) from None
         await git(top, "worktree", "prune")
-        try:
-            await git(top, "rev-parse", "--verify", "--quiet", f"refs/heads/{branch}")
-        except GitError:
-            await git(top, "worktree", "add", "--quiet", "-b", branch, str(root), head)
-        else:
+        if await _has_branch(top, branch):
             await git(top, "worktree", "add", "--quiet", str(root), branch)
+        else:
+            await git(top, "worktree", "add", "--quiet", "-b", branch, str(root), head)
 
     async def measure(self, placed: Placed, run: RunDir) -> DiffStat | None:
         """Write what changed since the base into the run's `diff.patch`. None outside git."""
@@ -150,7 +176,15 @@ async def _top(directory: Path) -> Path | None:
         return None
 
 
-async def _is_worktree(root: Path, branch: str) -> bool:
+async def _has_branch(top: Path, branch: str) -> bool:
+    try:
+        await git(top, "rev-parse", "--verify", "--quiet", f"refs/heads/{branch}")
+    except GitError:
+        return False
+    return True
+
+
+async def _is_worktree(root: Path) -> bool:
     if not (root / ".git").is_file():
         return False
     try:
@@ -177,7 +211,9 @@ async def _tree(root: Path, run: RunDir) -> str:
         if own.exists():
             shutil.copyfile(own, index)  # what git knows of unchanged files spares it from reading them
         env = {"GIT_INDEX_FILE": str(index), "GIT_OPTIONAL_LOCKS": "1"}
-        await git(root, "add", "--all", env=env)
+        # What cannot be added, such as an empty repository inside, must not cost the rest of the diff.
+        with contextlib.suppress(GitError):
+            await git(root, "add", "--all", "--ignore-errors", env=env)
         return await git(root, "write-tree", env=env)
     finally:
         for leftover in (index, run.path / "index.lock"):

@@ -98,7 +98,7 @@ class _Api:
 
     async def events(self, request: Request) -> Response:
         after = _number(request, "after", None)
-        if (last := request.headers.get("last-event-id", "")).isdigit():
+        if _is_number(last := request.headers.get("last-event-id", "")):
             after = int(last)
         if request.query_params.get("follow") == "1":
             progress = request.query_params.get("progress") == "1"
@@ -151,14 +151,19 @@ def _number(request: Request, name: str, default: int | None) -> int | None:
     text = request.query_params.get(name)
     if text is None or text == "":
         return default
-    if not text.isdigit() or len(text) > 18:
+    if not _is_number(text):
         raise UsageError(f"{name}={text} is not a number")
     return int(text)
 
 
+def _is_number(text: str) -> bool:
+    """Digits that fit into SQLite's integers."""
+    return text.isascii() and text.isdigit() and len(text) <= 18
+
+
 def _ids(text: str) -> list[int]:
     words = text.split(",")
-    if not all(word.isdigit() and len(word) <= 18 for word in words):
+    if not all(map(_is_number, words)):
         raise UsageError("ids must be numbers with commas between them")
     return [int(word) for word in words]
 

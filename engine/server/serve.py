@@ -43,6 +43,7 @@ async def serve(home: Path, settings: Settings, terms: Terms) -> None:
     Raises `RefusedError` where another engine holds the home.
     """
     spawn.raise_open_files_limit()
+    spawn.keep_descriptors()
     orphans = reaper.become_subreaper()
     async with serving(home, settings, subreaper=orphans) as engine:
         reaping = reaper.Reaper()

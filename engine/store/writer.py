@@ -23,7 +23,7 @@ import msgspec
 
 from engine import events as log
 from engine.clock import now_ms
-from engine.errors import StorageError
+from engine.errors import RefusedError, StorageError
 from engine.store.schema import storage_error
 
 T = TypeVar("T")
@@ -147,6 +147,8 @@ class Writer:
             del transaction.logged[logged:]
             if isinstance(error, RollbackError):
                 pending.value = error.value
+            elif isinstance(error, sqlite3.IntegrityError):
+                pending.error = RefusedError(f"the database refuses it: {error}")
             elif isinstance(error, sqlite3.Error):
                 pending.error = storage_error(error, self._path)
             else:

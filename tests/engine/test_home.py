@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import RefusedError, StorageError
-from engine.home import LOCK, Holder, Lock, default_home, holder, make_home
+from engine.errors import RefusedError, StorageError, UsageError
+from engine.home import LOCK, Holder, Lock, default_home, holder, make_home, whole
 
 ME = Holder(4711, "9.9", 1)
 
@@ -105,7 +105,7 @@ def test_where_the_home_is(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, environment: dict[str, str], place: str
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert str(default_home(environment)) == place.replace("HOME", str(tmp_path))
+    assert str(whole(default_home(environment))) == place.replace("HOME", str(tmp_path))
 
 
 def test_a_lock_says_who_has_it_and_gives_it_back(home: Path) -> None:
@@ -157,3 +157,8 @@ def test_a_lock_file_that_does_not_say_who_is_no_obstacle(home: Path, written: b
     with pytest.raises(RefusedError, match="another engine serves"):
         Lock.take(home, ME)
     first.release()
+
+
+def test_the_home_of_nobody_is_refused() -> None:
+    with pytest.raises(UsageError, match="nobody of that name"):
+        whole(Path("~nobody-of-that-name/h"))

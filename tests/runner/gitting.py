@@ -8,7 +8,7 @@ from pathlib import Path
 
 from engine.model import DiffStat, Workspace
 from engine.runner.run_dir import RunDir, run_dir
-from engine.runner.workspace import Placed, Workspaces
+from engine.runner.workspace import Placed, Wanted, Workspaces
 
 IDENTITY = ("-c", "user.name=Test", "-c", "user.email=test@localhost", "-c", "commit.gpgsign=false")
 
@@ -42,9 +42,10 @@ class Bench:
         project: Path | None = None,
         wanted: Workspace = Workspace.WORKTREE,
         base: str | None = None,
+        branch: str | None = None,
     ) -> Placed:
-        chosen = str(project or self.project)
-        return await self.workspaces.prepare(job, title, chosen, wanted, self.run(job, number), base)
+        asked = Wanted(job, title, str(project or self.project), wanted, base, branch)
+        return await self.workspaces.prepare(asked, self.run(job, number))
 
     async def measure(self, placed: Placed) -> DiffStat | None:
         return await self.workspaces.measure(placed, self.run())

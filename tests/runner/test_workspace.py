@@ -14,7 +14,7 @@ from hypothesis import example, given
 from engine.errors import HeadwayError, RefusedError
 from engine.model import DiffStat, Workspace
 from engine.runner.git import GitError
-from engine.runner.workspace import SLUG_LENGTH, Placed, slug
+from engine.runner.workspace import SLUG_LENGTH, Placed, Wanted, slug
 from tests.runner.gitting import Bench, contents, git
 
 # Where an attempt works
@@ -66,7 +66,7 @@ async def test_a_worktree_that_somebody_deleted_is_made_again_with_its_commits(b
     git(first.directory, "commit", "--quiet", "--allow-empty", "--message", "work")
     tip = git(first.directory, "rev-parse", "HEAD")
     shutil.rmtree(first.directory)
-    again = await bench.prepare(number=2, base=first.base)
+    again = await bench.prepare(number=2, base=first.base, branch=first.branch)
     assert git(again.directory, "rev-parse", "HEAD") == tip
     assert again == first
 
@@ -88,7 +88,7 @@ async def test_something_in_the_way_is_moved_aside_and_not_deleted(bench: Bench,
     assert (aside if what == "file" else aside / "note").read_text() == "precious"
     shutil.rmtree(placed.directory)
     placed.directory.mkdir()
-    await bench.prepare()
+    await bench.prepare(branch=placed.branch)
     assert place.with_name("1-fix-it.aside-2").is_dir()
 
 
@@ -104,10 +104,10 @@ async def test_a_plain_directory_is_used_as_it_is(bench: Bench, tmp_path: Path) 
 
 
 async def test_a_job_without_a_project_gets_a_directory_that_its_retries_find_again(bench: Bench) -> None:
-    first = await bench.workspaces.prepare(7, "t", None, Workspace.WORKTREE, bench.run(7), None)
+    first = await bench.workspaces.prepare(Wanted(7, "t", None), bench.run(7))
     (first.directory / "x").touch()
     assert first == Placed(bench.home / "work" / "7")
-    assert await bench.workspaces.prepare(7, "t", None, Workspace.WORKTREE, bench.run(7, 2), None) == first
+    assert await bench.workspaces.prepare(Wanted(7, "t", None), bench.run(7, 2)) == first
     assert (first.directory / "x").exists()
 
 
@@ -170,7 +170,6 @@ async def test_many_jobs_of_one_repository_are_prepared_at_once(bench: Bench) ->
     assert bench.worktrees() == 13
 
 
-@pytest.mark.xfail(strict=True, reason="the branch is named by the job's id, which every home counts from 1")
 @pytest.mark.parametrize("is_gone", [False, True], ids=["beside it", "after it"])
 async def test_another_home_does_not_go_on_from_this_ones_branch(bench: Bench, tmp_path: Path, is_gone: bool) -> None:
     mine = await bench.prepare()
@@ -182,7 +181,6 @@ async def test_another_home_does_not_go_on_from_this_ones_branch(bench: Bench, t
     assert git(other.directory, "log", "--format=%s") == "first"
 
 
-@pytest.mark.xfail(strict=True, raises=ValueError, reason="what git prints is stripped, a name's own blanks included")
 async def test_a_directory_may_end_in_a_blank(bench: Bench) -> None:
     named = bench.project.rename(bench.project.with_name("project "))
     assert (await bench.prepare(project=named)).repository == named
@@ -207,7 +205,6 @@ async def test_no_hook_of_the_project_runs(bench: Bench, tmp_path: Path) -> None
     assert not (tmp_path / "ran").exists()
 
 
-@pytest.mark.xfail(strict=True, reason="git runs the program named in core.fsmonitor")
 async def test_what_the_agent_wrote_into_the_settings_of_git_is_not_run(bench: Bench, tmp_path: Path) -> None:
     spy = tmp_path / "spy"
     spy.write_text(f'#!/bin/sh\necho "$0" >>"{tmp_path}/ran"\n')

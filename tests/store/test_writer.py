@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from engine import events as log
-from engine.errors import StorageError, UsageError
+from engine.errors import RefusedError, StorageError, UsageError
 from engine.store.schema import open_writer
 from engine.store.writer import BATCH_LIMIT, RollbackError, Transaction, Writer
 
@@ -117,7 +117,7 @@ async def test_a_broken_constraint_is_the_fault_of_one(desk: Desk) -> None:
 
     one, two, three = await desk.together(note(1), broken, note(3))
     assert (one, three) == (1, 3)
-    assert isinstance(two, StorageError)
+    assert isinstance(two, RefusedError)
     assert desk.bodies() == desk.told() == [1, 3]
 
 
