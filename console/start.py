@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -39,8 +41,7 @@ def _start(home: Path, link: str, ascii: bool, factory: ClientFactory) -> int:
     require_terminal()
     colourless = os.environ.pop("NO_COLOR", "") != ""
     _set_environment(chosen)
-    # A lost terminal must end the process, also where the shell (nohup, a supervisor) told it to ignore that.
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    _end_with_the_terminal()
     plain = ascii or os.environ.get("TERM") in _PLAIN
     return asyncio.run(_run(home, chosen, plain, colourless, factory))
 
@@ -52,6 +53,23 @@ def require_terminal() -> None:
         raise UsageError(f"the console needs a terminal; {instead}")
     if os.environ.get("TERM", "dumb") in ("", "dumb"):
         raise UsageError(f"the console cannot draw on TERM=dumb; {instead}")
+
+
+def _end_with_the_terminal() -> None:
+    """A lost terminal must end the process, also where a parent (nohup, a supervisor) ignores or blocks the signal.
+
+    Textual alone would live on and burn a core, reading the end of its input again and again.
+    """
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
+    threading.Thread(target=_wait_for_hangup, name="terminal", daemon=True).start()
+
+
+def _wait_for_hangup() -> None:
+    hangup = select.poll()
+    hangup.register(sys.stdin.fileno(), 0)  # a hang-up is told even to those who ask for nothing
+    hangup.poll()
+    os._exit(128 + signal.SIGHUP)
 
 
 def _set_environment(link: Link) -> None:

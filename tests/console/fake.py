@@ -184,7 +184,7 @@ class FakeEngine:
                 id=number, job=job, number=number, agent=found.agent, model=found.model, created_at=found.created_at,
                 started_at=found.started_at, ended_at=found.ended_at, failure=found.failure, reason=found.reason,
                 succeeded=found.state is State.SUCCEEDED if found.ended_at else None,
-                workspace=f"/srv/work/J{job}", branch=f"headway/J{job}", session="5d1c",
+                workspace=f"/srv/jobs/J{job}", branch=f"headway/J{job}", session="5d1c",
                 run_dir=f"runs/{job}/{number}",
             )
             for number in range(1, found.attempts + 1)

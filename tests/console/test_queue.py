@@ -248,7 +248,7 @@ async def test_edit_says_what_is_in_the_way(monkeypatch) -> None:  # type: ignor
         await stage.press("o")
         await stage.shows("J4 has no workspace yet")
         await stage.press("j", "o")
-        await stage.shows("the workspace /srv/work/J3 is not there any more")
+        await stage.shows("the workspace /srv/jobs/J3 is not there any more")
 
 
 async def test_hold_all_holds_everything() -> None:
