@@ -9,7 +9,7 @@ from typing import TypeVar
 import msgspec
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import FileResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from engine.engine import Engine
@@ -82,11 +82,11 @@ class _Api:
     async def output(self, request: Request) -> Response:
         """What the agent printed, byte for byte."""
         _, _, run = await self._engine.attempt_files(request.path_params["job"], _number(request, "attempt", None))
-        return FileResponse(run.stdout) if run.stdout.exists() else Response(b"")
+        return StreamingResponse(streams.content(run.stdout), media_type="application/octet-stream")
 
     async def diff(self, request: Request) -> Response:
         _, _, run = await self._engine.attempt_files(request.path_params["job"], _number(request, "attempt", None))
-        return FileResponse(run.diff) if run.diff.exists() else Response(b"")
+        return StreamingResponse(streams.content(run.diff), media_type="text/x-diff")
 
     async def act(self, request: Request) -> Response:
         body = await _body(request, Action)

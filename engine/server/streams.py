@@ -112,6 +112,12 @@ def _tell(parser: Parser, attempt: int, line: bytes, behind: int) -> bytes:
     )
 
 
+async def content(path: Path) -> AsyncIterator[bytes]:
+    """A file as it is now, which may still grow; nothing where there is none."""
+    for data in _pieces(path, 0):
+        yield data
+
+
 def _pieces(path: Path, offset: int) -> Iterator[bytes]:
     """What a file has from an offset on, piece by piece."""
     try:

@@ -48,9 +48,22 @@ ORDER = (
 )
 FAILED_FIRST = "SELECT id FROM jobs WHERE state = 'failed' AND {where} ORDER BY ended_at DESC, id DESC LIMIT ?"
 
-_EVENTS = "SELECT seq, at, job, attempt, body FROM events WHERE seq > ? ORDER BY seq LIMIT ?"
-_EVENTS_OF_JOB = "SELECT seq, at, job, attempt, body FROM events WHERE job = ? AND seq > ? ORDER BY seq LIMIT ?"
-_EVENTS_NEWEST = "SELECT * FROM (SELECT seq, at, job, attempt, body FROM events ORDER BY seq DESC LIMIT ?) ORDER BY seq"
+#: Bodies of one answer, in characters: a submission carries its prompt, and a page of long ones must not fill memory.
+EVENTS_LIMIT = 4 << 20
+
+# The running sum stops a page once it is full; its first event is always in it.
+_PAGE = (
+    "SELECT seq, at, job, attempt, body FROM (SELECT *, sum(length(body)) OVER (ORDER BY seq) - length(body) AS before "
+    "FROM (SELECT seq, at, job, attempt, body FROM events WHERE {which} ORDER BY seq LIMIT ?)) "
+    f"WHERE before < {EVENTS_LIMIT} ORDER BY seq"
+)
+_EVENTS = _PAGE.format(which="seq > ?")
+_EVENTS_OF_JOB = _PAGE.format(which="job = ? AND seq > ?")
+_EVENTS_NEWEST = (
+    "SELECT seq, at, job, attempt, body FROM (SELECT *, sum(length(body)) OVER (ORDER BY seq DESC) - length(body) "
+    "AS behind FROM (SELECT seq, at, job, attempt, body FROM events ORDER BY seq DESC LIMIT ?)) "
+    f"WHERE behind < {EVENTS_LIMIT} ORDER BY seq"
+)
 
 
 class Reader:
@@ -124,7 +137,7 @@ class Reader:
         return [usage_row(row) for row in await self._all_rows(SELECT_USAGE, (attempt,))]
 
     async def events(self, after: int, limit: int = 500, job: int | None = None) -> list[log.Event]:
-        """The log after a sequence number, oldest first; of one job where it is named."""
+        """A page of the log after a sequence number, oldest first; of one job where it is named. Empty at its end."""
         if job is None:
             return _events(await self._all_rows(_EVENTS, (after, limit)))
         return _events(await self._all_rows(_EVENTS_OF_JOB, (job, after, limit)))
