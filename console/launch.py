@@ -50,7 +50,7 @@ def start_engine(
             stderr=said,
             start_new_session=True,
             pass_fds=(writing,),
-            env={**os.environ, **env} if env is not None else None,
+            env=_environment(env or {}),
         )
     os.close(writing)
     with os.fdopen(reading, "rb") as ready:
@@ -58,6 +58,12 @@ def start_engine(
             return process
     process.wait()
     raise _failure(log, before, process.returncode)
+
+
+def _environment(more: Mapping[str, str]) -> dict[str, str]:
+    """Ours without the marks of an attempt: an engine that an agent starts is no part of the agent's job."""
+    own = {name: value for name, value in os.environ.items() if name not in ("HEADWAY_ATTEMPT", "HEADWAY_JOB")}
+    return {**own, **more}
 
 
 def _failure(log: Path, before: int, code: int) -> HeadwayError:

@@ -91,6 +91,11 @@ def load_settings(path: Path | None, agents: Iterable[str]) -> Settings:
         raise UsageError(f"{path} cannot be read: {error}") from None
     settings = parse(text, str(path), Settings)
     names = sorted(agents)
+    for name, one in settings.agents.items():
+        for variable in (*one.env, *one.pass_env):
+            if not variable or "=" in variable or "\0" in variable + one.env.get(variable, ""):
+                line = line_of(text, "agents", name)
+                raise UsageError(f"{path}, line {line}: agents.{name}: {variable!r} is no name of a variable")
     named = [("agents", name) for name in settings.agents] + [("default_agent",)]
     for keys in named:
         name = keys[-1] if len(keys) > 1 else settings.default_agent

@@ -92,7 +92,7 @@ class Engine:
         """Start nothing more, and stop once nothing runs."""
         self._dispatcher.draining = True
         seq = self.hub.seq
-        while (await self.store.read.counts()).running:
+        while (await self.store.read.counts()).running and not self.hub.closing.is_set():
             await self.hub.changed(seq, self.hub.progress_after(0)[0])
             seq = self.hub.seq
         self.asked_to_stop.set()

@@ -41,6 +41,10 @@ def make_home(home: Path) -> None:
     Raises `RefusedError` for a directory with other things in it, and `StorageError` where it cannot be made.
     """
     try:
+        str(home).encode()
+    except UnicodeEncodeError:
+        raise RefusedError("the home's name is not valid UTF-8; name another with --home") from None
+    try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         entries = {entry.name for entry in home.iterdir()}
         if entries and not entries & set(_SIGNS):
@@ -69,23 +73,29 @@ class Lock:
     """The engine lock of a home. The kernel gives it back when its holder dies, however it dies."""
 
     fd: int
+    directory: int
+    """The home itself is locked too: the file can be deleted under us."""
 
     @classmethod
     def take(cls, home: Path, holder: Holder) -> Lock:
         """Hold the home, raising `RefusedError` that says who has it."""
         fd = os.open(home / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        directory = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
+            fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(fd)
+            os.close(directory)
             raise RefusedError(_taken(home)) from None
         os.ftruncate(fd, 0)
         os.pwrite(fd, msgspec.json.encode(holder), 0)
-        return cls(fd)
+        return cls(fd, directory)
 
     def release(self) -> None:
         os.ftruncate(self.fd, 0)
         os.close(self.fd)
+        os.close(self.directory)
 
 
 def holder(home: Path) -> Holder | None:

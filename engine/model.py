@@ -141,6 +141,8 @@ class DiffStat(Struct, frozen=True, kw_only=True):
     files: int
     added: int
     removed: int
+    whole: bool = True
+    """Everything could be looked at; else there may be more than was counted."""
 
 
 class Attempt(Struct, frozen=True, kw_only=True):

@@ -141,8 +141,9 @@ def _project(spec: JobSpec, settings: Settings) -> str | None:
 def _workspace(directory: str | None, settings: Settings) -> Workspace:
     """How the settings want the project in a directory to be worked in."""
     for project in settings.projects.values():
-        if directory is not None and str(Path(project.path).expanduser()) == directory:
-            return project.workspace
+        with contextlib.suppress(RuntimeError):  # "~somebody" whom nobody knows
+            if directory is not None and str(Path(project.path).expanduser()) == directory:
+                return project.workspace
     return Workspace.WORKTREE
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -62,6 +63,8 @@ def _open_console(context: Context, link: str, ascii_only: bool) -> int:
 
 def run() -> None:
     """Run the command line and exit. Every error is one line on standard error; a defect of ours is one too."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal without Unicode still gets its lines
     try:
         app()
     except HeadwayError as error:
@@ -69,6 +72,8 @@ def run() -> None:
     except BrokenPipeError:
         # The reader (head, less) has seen enough; Python would complain once more when it closes the stream.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except UnicodeEncodeError:
+        _leave("something in this command is not valid UTF-8: its words, its input, or this directory's name", 2)
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:

@@ -48,8 +48,8 @@ def demo(
 
     headless = headless or picture is not None or not (sys.stdin.isatty() and sys.stdout.isatty())
     home = (keep or Path(tempfile.mkdtemp(prefix="headway-demo-"))).expanduser().absolute()
-    if keep is not None and (home / "headway.db").exists():
-        raise RefusedError(f"{home} is in use already; a demo wants a home of its own")
+    if keep is not None and home.exists() and any(home.iterdir()):
+        raise RefusedError(f"{home} is not empty; a demo wants a home of its own")
     code = 1
     try:
         code = _play(home, headless, speed if speed is not None else (4.0 if headless else 1.0), picture, size)

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from engine.model import ActionResult, Verb
     from engine.server.client import Client
 
+MOST_JOBS = 100_000  #: of one command
+
 _Jobs = Annotated[list[str] | None, typer.Argument(metavar="JOB...", help="Job ids, such as 12 or J12.")]
 _Everything = Annotated[bool, typer.Option("--all", help="Everything that is and that comes.")]
 _DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
@@ -133,5 +135,8 @@ def job_ids(words: list[str]) -> list[int]:
         numbers = (first, last) if dash else (first,)
         if not all(number.isascii() and number.isdigit() and len(number) <= 18 for number in numbers):
             raise UsageError(f"{word!r} is not a job id; write 12, J12, or 3-7 for several")
-        ids.extend(range(int(first), int(last) + 1) if dash else [int(first)])
+        span = range(int(first), int(last) + 1) if dash else range(int(first), int(first) + 1)
+        if len(ids) + len(span) > MOST_JOBS:
+            raise UsageError(f"{word!r} makes more than {MOST_JOBS:,} jobs; name fewer at once")
+        ids.extend(span)
     return ids

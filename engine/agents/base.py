@@ -84,6 +84,9 @@ class Parser(ABC):
         `stderr_tail` (the last lines of standard error) may only be quoted in a reason, never decide a class.
         """
 
+    newest_only: bool = False
+    """Its verdict needs the last lines alone, so that a flood of output may be jumped over."""
+
     @property
     def said_done(self) -> bool:
         """The agent has printed its last event: a process that lives on after it is only lingering."""

@@ -16,6 +16,8 @@ LINE_LIMIT = 2_000  #: characters of one line that are shown
 class ShellParser(Parser):
     """Every line is output, none has a meaning."""
 
+    newest_only = True
+
     def __init__(self) -> None:
         self._last: deque[str] = deque(maxlen=LAST_LINES)
 

@@ -17,6 +17,9 @@ from engine.store.jobs import Claim
 logger = logging.getLogger(__name__)
 
 CLAIM_LIMIT = 64  #: attempts begun in one go, so that a thousand free slots do not start a thousand programs at once
+#: While a job waits for a time, look at the clock at least so often: it may be set, and the loop's own stands still
+#: while the machine sleeps.
+LOOK_SECONDS = 30.0
 STORAGE_RETRY_SECONDS = 5.0  #: between looks while the store cannot be written
 
 
@@ -87,5 +90,5 @@ class Dispatcher:
     async def _until(self, seconds: float | None) -> None:
         """Sleep until woken or until a job is due."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(None if seconds is None else max(0.0, seconds)):
+            async with asyncio.timeout(None if seconds is None else min(max(0.0, seconds), LOOK_SECONDS)):
                 await self._wake.wait()

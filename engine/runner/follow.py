@@ -7,14 +7,19 @@ would wake the engine for every line that any agent writes; here a tick serves a
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from engine.runner.run_dir import open_regular
+
+logger = logging.getLogger(__name__)
+
 TICK_SECONDS = 0.05  #: while something is being written
 QUIET_SECONDS = 0.25  #: while all are silent
-READ_BYTES = 1 << 18  #: at most this much of one file a tick, so that a flood cannot starve the others
+READ_BYTES = 1 << 16  #: at most this much of one file a tick, so that a flood cannot starve the others
 LINE_BYTES = 1 << 24  #: a longer line is given up: its bytes are kept on disk, not in memory
 
 Sink = Callable[[list[bytes]], None]
@@ -61,16 +66,21 @@ class Tail:
     offset: int = 0
     lines: Lines = field(default_factory=Lines)
     fd: int | None = None
+    newest_only: bool = False
+    """Only its last lines matter: a flood is jumped over instead of being read."""
 
     def read(self, limit: int) -> int:
         """Give new lines to the sink; returns how many bytes there were."""
+        if self.fd is None and (fd := open_regular(self.path)) is not None:
+            self.fd = fd
         if self.fd is None:
-            try:
-                self.fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-            except OSError:
-                return 0
-        if os.fstat(self.fd).st_size <= self.offset:
             return 0
+        size = os.fstat(self.fd).st_size
+        if size <= self.offset:
+            return 0
+        if self.newest_only and size - self.offset > limit:
+            self.offset = size - limit
+            self.lines = Lines(self.offset)
         data = os.pread(self.fd, limit, self.offset)
         self.offset += len(data)
         if lines := self.lines.feed(data):
@@ -91,15 +101,15 @@ class Follower:
         self._waiting: dict[int, list[asyncio.Future[None]]] = {}
         self._added = asyncio.Event()
 
-    def add(self, attempt: int, path: Path, sink: Sink) -> None:
-        self._tails[attempt] = Tail(path, sink)
+    def add(self, attempt: int, path: Path, sink: Sink, *, newest_only: bool = False) -> None:
+        self._tails[attempt] = Tail(path, sink, newest_only=newest_only)
         self._added.set()
 
     async def finish(self, attempt: int) -> None:
         """Read a file to its end, an unfinished last line included, and let it go."""
         tail = self._tails.pop(attempt, None)
         if tail is None:
-            return  # the follower was stopped first
+            return  # the follower was stopped first, or gave it up
         try:
             while tail.read(READ_BYTES):  # noqa: ASYNC110 - it gives way to others, it waits for nothing
                 await asyncio.sleep(0)
@@ -128,6 +138,17 @@ class Follower:
             if not future.done():
                 future.set_result(None)
 
+    def _read(self, attempt: int, tail: Tail) -> bool:
+        """Read a piece of one file. What goes wrong in it costs that file, and none of the others."""
+        try:
+            return tail.read(READ_BYTES) > 0
+        except Exception:
+            logger.exception("attempt %d: its output cannot be followed", attempt)
+            tail.close()
+            self._tails.pop(attempt, None)
+            self.tell(attempt)
+            return False
+
     async def run(self) -> None:
         """Until cancelled. Without files to follow it sleeps, and wakes nobody."""
         try:
@@ -137,9 +158,10 @@ class Follower:
                     await self._added.wait()
                 busy = False
                 for attempt, tail in list(self._tails.items()):
-                    if tail.read(READ_BYTES):
+                    if self._read(attempt, tail):
                         busy = True
                         self.tell(attempt)
+                        await asyncio.sleep(0)
                 await asyncio.sleep(TICK_SECONDS if busy else QUIET_SECONDS)
         finally:
             for attempt, tail in self._tails.items():

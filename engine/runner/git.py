@@ -14,7 +14,7 @@ TIMEOUT_SECONDS = 300.0  #: a worktree of a very large repository on a slow disk
 #: What the project's settings, which the agent may write, would have git run must not run outside the agent's limits.
 _QUIET = (
     "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "core.quotePath=false",
-    "-c", "advice.detachedHead=false",
+    "-c", "core.safecrlf=false", "-c", "advice.detachedHead=false",
 )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import uuid
 from collections.abc import Mapping
@@ -64,6 +65,7 @@ class Launcher:
             workspace=claim.spec.workspace or Workspace.WORKTREE,
             base=previous.base if previous else None,
             branch=previous.branch if previous else None,
+            marker=claim.attempt.marker,
         )
         placed = await self.workspaces.prepare(wanted, run)
         session = claim.attempt.resumes or (str(uuid.uuid4()) if agent.chooses_session else None)
@@ -104,7 +106,9 @@ class Launcher:
                 spawn.Streams(nothing, nothing, errors),
             )
         except OSError as error:
-            raise RefusedError(f"the attempt could not be started: {error.strerror}") from error
+            if error.errno in (errno.E2BIG, errno.ENOENT, errno.EACCES):
+                raise RefusedError(f"the attempt could not be started: {error.strerror}") from error
+            raise
         finally:
             os.close(nothing)
             os.close(errors)

@@ -31,11 +31,12 @@ class Process:
     session: int
     state: str
     started: int
+    threads: int = 1
 
     @property
     def is_gone(self) -> bool:
-        """It has ended and only waits to be reaped."""
-        return self.state in "ZX"
+        """It has ended and only waits to be reaped. One whose first thread ended before the others still runs."""
+        return self.state in "ZX" and self.threads <= 1
 
 
 @cache
@@ -57,6 +58,7 @@ def process(pid: int) -> Process | None:
         session=int(fields[3]),
         state=fields[0].decode(),
         started=int(fields[19]),
+        threads=int(fields[17]),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -11,6 +12,7 @@ import msgspec
 
 from engine.runner.procfs import Identity
 
+FACTS_BYTES = 1 << 16
 TAIL_BYTES = 4_000  #: of standard error, for a reason's quotation
 VOID = "void"  #: what an engine writes into a claim so that no late shim starts
 
@@ -51,21 +53,25 @@ class RunDir:
         return self.path / "diff.patch"
 
     def make(self) -> None:
+        """An empty directory. What stands there already is another database's run of that number: it is moved aside."""
+        number = 1
+        while self.path.exists() and any(self.path.iterdir()):
+            aside = self.path.with_name(f"{self.path.name}.aside-{number}")
+            if not aside.exists():
+                self.path.rename(aside)
+            number += 1
         self.path.mkdir(parents=True, exist_ok=True)
 
     def exit_code(self) -> int | None:
         """The code that the shim wrote, once it has."""
-        try:
-            return int((self.path / "exit").read_text())
-        except (OSError, ValueError):
-            return None
+        text = (read_regular(self.path / "exit", 64) or b"").strip()
+        return int(text) if text.isdigit() and len(text) < 5 else None
 
     def claim(self) -> tuple[Claimed, Identity | None]:
         """Whether the shim began, and who it is. The identity is None where it died before it could say."""
-        try:
-            words = (self.path / "claim").read_bytes().decode(errors="replace").split()
-        except FileNotFoundError:
+        if not os.path.lexists(self.path / "claim"):
             return Claimed.NEVER, None
+        words = (read_regular(self.path / "claim", 200) or b"").decode(errors="replace").split()
         if words == [VOID]:
             return Claimed.VOIDED, None
         if len(words) == 3 and all(word.isdecimal() and len(word) <= 20 for word in words[:2]):
@@ -79,13 +85,13 @@ class RunDir:
     def facts(self) -> Facts | None:
         """What was noted; None where the engine never came as far as starting it."""
         try:
-            return msgspec.json.decode((self.path / "facts.json").read_bytes(), type=Facts)
-        except (OSError, msgspec.MsgspecError):
+            return msgspec.json.decode(read_regular(self.path / "facts.json", FACTS_BYTES) or b"", type=Facts)
+        except (UnicodeDecodeError, msgspec.MsgspecError):
             return None
 
     def void(self) -> bool:
         """Make the claim ourselves, so that a shim on its way will not start. False where it was first."""
-        self.make()
+        self.path.mkdir(parents=True, exist_ok=True)
         try:
             fd = os.open(self.path / "claim", os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         except FileExistsError:
@@ -96,12 +102,33 @@ class RunDir:
 
     def stderr_tail(self) -> str:
         """The last lines of standard error."""
-        try:
-            with self.stderr.open("rb") as file:
-                file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))
-                return file.read().decode(errors="replace").strip()
-        except OSError:
-            return ""
+        return (read_regular(self.stderr, -TAIL_BYTES) or b"").decode(errors="replace").strip()
+
+
+def open_regular(path: Path) -> int | None:
+    """A descriptor of a plain file, or None: an agent can put a pipe or a link there, and nobody may wait on it."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None
+    if stat.S_ISREG(os.fstat(fd).st_mode):
+        return fd
+    os.close(fd)
+    return None
+
+
+def read_regular(path: Path, count: int) -> bytes | None:
+    """The first `count` bytes of a plain file, or the last where it is negative; None where there is no such file."""
+    fd = open_regular(path)
+    if fd is None:
+        return None
+    try:
+        start = max(0, os.fstat(fd).st_size + count) if count < 0 else 0
+        return os.pread(fd, abs(count), start)
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
 
 
 def run_dir(home: Path, job: int, number: int) -> RunDir:

@@ -7,7 +7,9 @@ next engine adopts them.
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
+import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,8 +17,9 @@ from typing import TypeVar
 
 from engine import events as log
 from engine.agents.base import Agent, Exit, Outcome
+from engine.clock import now_ms
 from engine.dispatch import retry
-from engine.errors import HeadwayError, StorageError
+from engine.errors import HeadwayError, RefusedError, StorageError
 from engine.hub import Hub
 from engine.model import DiffStat, Failure
 from engine.runner import procfs, spawn, tree
@@ -34,6 +37,10 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+KILLED = 128 + signal.SIGKILL
+POSTPONE_SECONDS = 30  #: before an attempt that this machine had nothing left for is tried again
+#: What goes by: a full disk, no descriptors, no memory, no more processes.
+PASSING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM})
 STORAGE_RETRY_SECONDS = 5.0  #: between tries to write down what has happened already, while the disk is full
 
 
@@ -44,6 +51,18 @@ class Live:
     claim: Claim
     run: RunDir
     stop_asked: asyncio.Event = field(default_factory=asyncio.Event)
+    begun: bool = False
+    """A process of it was started."""
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a shim ended, as far as its parent can tell."""
+
+    code: int | None = None
+    """Its exit code, if it was our child."""
+    stopped: bool = False
+    """We ended it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,23 +109,37 @@ class Runner:
     async def take_over(self, claims: list[Claim]) -> None:
         """Adopt, settle or give back what an earlier engine left. Returns when each has been judged."""
         for claim in claims:
-            run = run_dir(self._around.home, claim.job.id, claim.attempt.number)
-            claimed, who = run.claim()
-            if claimed is Claimed.NEVER and not run.void():
-                claimed, who = run.claim()  # its shim was quicker
-            alive = who is not None and procfs.is_alive(who)
-            found = finding(claimed, run.exit_code(), alive)
-            logger.info("attempt %d of job %d: %s", claim.attempt.number, claim.job.id, found)
-            if found is Finding.NEVER_STARTED:
+            try:
+                await self._take_over(claim)
+            except Exception as error:
+                logger.exception("job %d: it cannot be taken over", claim.job.id)
+                live = Live(claim, run_dir(self._around.home, claim.job.id, claim.attempt.number))
+                await self._abandon(live, Failure.UNKNOWN, f"it could not be taken over: {error}")
+
+    async def _take_over(self, claim: Claim) -> None:
+        run = run_dir(self._around.home, claim.job.id, claim.attempt.number)
+        claimed, who = run.claim()
+        if claimed is Claimed.NEVER and not run.void():
+            claimed, who = run.claim()  # its shim was quicker
+        alive = who is not None and procfs.is_alive(who)
+        found = finding(claimed, run.exit_code(), alive)
+        noted = run.facts()
+        group = self._around.launcher.cgroups.of(claim.attempt.marker)
+        whole = Tree(who, claim.attempt.marker, group, adopted=True)
+        if found is Finding.NEVER_STARTED:
+            # The files are where an agent can reach them: what was launched, or lives, is not believed to be neither.
+            left = await asyncio.to_thread(whole.members)
+            if claim.attempt.started_at is None and not (left and noted):
+                await tree.stop(whole, self._around.grace)  # git, at work on its workspace
                 await self._give_back(claim)
-                continue
-            noted = run.facts()
-            if claim.attempt.started_at is None and noted is not None:
-                await self._note_launch(claim, who.pid if who else 0, noted)
-            if found is Finding.ADOPT and who is not None:
-                await self._note_adoption(claim, who.pid)
-            group = self._around.launcher.cgroups.of(claim.attempt.marker)
-            self._go_on(claim, Tree(who, claim.attempt.marker, group, adopted=True), placed_at(noted))
+                return
+            found = Finding.LOST
+        logger.info("attempt %d of job %d: %s", claim.attempt.number, claim.job.id, found)
+        if claim.attempt.started_at is None and noted is not None:
+            await self._note_launch(claim, who.pid if who else 0, noted)
+        if found is Finding.ADOPT and who is not None:
+            await self._note_adoption(claim, who.pid)
+        self._go_on(claim, whole, placed_at(noted))
 
     def _go_on(self, claim: Claim, whole: Tree, placed: Placed | None) -> None:
         agent = self._around.launcher.agent(claim.attempt.agent)
@@ -129,8 +162,13 @@ class Runner:
             logger.warning("job %d: %s", claim.job.id, error)
             await self._abandon(live, Failure.SPAWN_FAILED, str(error))
         except Exception as error:
-            logger.exception("job %d: the engine failed", claim.job.id)
-            await self._abandon(live, Failure.UNKNOWN, f"the engine failed: {type(error).__name__}: {error}")
+            if isinstance(error, OSError) and error.errno in PASSING and not live.begun:
+                logger.warning("job %d: %s; trying again in %.0f s", claim.job.id, error, POSTPONE_SECONDS)
+                reason = f"this machine was short of something: {error.strerror}"
+                await self._abandon(live, Failure.SPAWN_FAILED, reason, again=now_ms() + POSTPONE_SECONDS * 1000)
+            else:
+                logger.exception("job %d: the engine failed", claim.job.id)
+                await self._abandon(live, Failure.UNKNOWN, f"the engine failed: {type(error).__name__}: {error}")
         finally:
             self._forget(live)
             self._around.hub.forget(claim.attempt.id)
@@ -139,10 +177,12 @@ class Runner:
         claim, launcher = live.claim, self._around.launcher
         prepared = await launcher.prepare(claim, live.run)
         if live.stop_asked.is_set():
+            await self._tidy(live, prepared.placed)
             outcome = Outcome(succeeded=False, failure=Failure.CRASHED, reason="cancelled before it started")
             await self._settle(live, Settlement(outcome, None))
             return
         whole = launcher.start(claim, live.run, prepared)
+        live.begun = True
         await self._note_launch(claim, whole.root.pid if whole.root else 0, facts(prepared))
         await self._watch(live, prepared.agent, whole, prepared.placed)
 
@@ -150,37 +190,40 @@ class Runner:
         """Follow a running attempt to its end, clear up after it, and settle it."""
         around, claim = self._around, live.claim
         watch = Watch(claim.job.id, claim.attempt.id, agent.name, agent.parser(), around.hub, self._see_limit)
-        around.follower.add(claim.attempt.id, live.run.stdout, watch.sink)
+        parser = watch.parser
+        around.follower.add(claim.attempt.id, live.run.stdout, watch.sink, newest_only=parser.newest_only)
+        end = End()
         try:
-            await self._until_end(live, whole, watch, around.launcher.settings.agent(agent.name).linger)
+            end = await self._until_end(live, whole, watch, around.launcher.settings.agent(agent.name).linger)
         finally:
             await around.follower.finish(claim.attempt.id)
             watch.close()
         if await asyncio.to_thread(whole.strays, around.subreaper):
             await tree.stop(whole, around.grace)
         around.launcher.cgroups.remove(whole.group)
-        outcome, code = _outcome(live.run, watch)
+        outcome, code = _outcome(live.run, watch, end)
         diff = await self._measure(live, placed)
         outcome = watch.judged(outcome, diff)
-        if outcome.succeeded and diff is not None and diff.files == 0:
+        if outcome.succeeded and diff is not None and diff.whole and diff.files == 0:
             await self._tidy(live, placed)
         requeue_at = 0 if self._goes_back(claim, agent, outcome) else None
         await self._settle(live, Settlement(outcome, code, diff, watch.agent_version, requeue_at))
 
-    async def _until_end(self, live: Live, whole: Tree, watch: Watch, linger: float) -> None:
+    async def _until_end(self, live: Live, whole: Tree, watch: Watch, linger: float) -> End:
         """Until the process has ended, by itself or because it was asked to."""
         if whole.root is None:
-            return
+            return End()
         if not procfs.is_alive(whole.root) and not spawn.is_ours(whole.root.pid):
-            return
+            return End()
         over = asyncio.ensure_future(spawn.ended(whole.root.pid))
         asked = asyncio.ensure_future(live.stop_asked.wait())
         overdue = asyncio.ensure_future(watch.overdue(linger))
         try:
             await asyncio.wait({over, asked, overdue}, return_when=asyncio.FIRST_COMPLETED)
-            if not over.done():
+            stopped = not over.done()
+            if stopped:
                 await tree.stop(whole, self._around.grace)
-                await over
+            return End(await over, stopped)
         finally:
             for waiting in (over, asked, overdue):
                 waiting.cancel()
@@ -212,17 +255,30 @@ class Runner:
         self._forget(live)
         self._settled()
 
-    async def _abandon(self, live: Live, failure: Failure, reason: str) -> None:
-        """End what there is of an attempt that the engine cannot look after. Raises nothing: it is the last resort."""
+    async def _abandon(self, live: Live, failure: Failure, reason: str, *, again: int | None = None) -> None:
+        """End what there is of an attempt that the engine cannot look after, and settle it. Raises nothing.
+
+        `again`: when the job may be tried once more, for an attempt that never began.
+        """
+        job = live.claim.job.id
         try:
             marker = live.claim.attempt.marker
             group = self._around.launcher.cgroups.of(marker)
             _, who = live.run.claim()
             await tree.stop(Tree(who, marker, group, adopted=True), self._around.grace)
             self._around.launcher.cgroups.remove(group)
-            await self._settle(live, Settlement(Outcome(succeeded=False, failure=failure, reason=reason), None))
         except Exception:
-            logger.exception("job %d: it could not be ended; the next engine will look at it", live.claim.job.id)
+            logger.exception("job %d: its processes could not be ended", job)
+        for said in (reason.encode(errors="replace").decode(), "the engine could not look after it"):
+            try:
+                outcome = Outcome(succeeded=False, failure=failure, reason=said)
+                await self._settle(live, Settlement(outcome, None, requeue_at=again))
+            except RefusedError:
+                return  # it has been settled already
+            except Exception:
+                logger.exception("job %d: it could not be settled", job)
+            else:
+                return
 
     async def _give_back(self, claim: Claim) -> None:
         outcome = Outcome(succeeded=False, failure=Failure.ENGINE_LOST, reason="the engine ended before it could start")
@@ -257,20 +313,24 @@ class Runner:
             del self.live[live.claim.job.id]
 
 
-def _outcome(run: RunDir, watch: Watch) -> tuple[Outcome, int | None]:
+def _outcome(run: RunDir, watch: Watch, end: End) -> tuple[Outcome, int | None]:
     """The adapter's verdict; or, where the shim could not write the end, what is known without it."""
     code = run.exit_code()
+    if code is None and end.code is not None and end.code != KILLED:
+        code = end.code  # it ended by itself, and only could not write it down: the disk is full
     if code is not None:
         return watch.parser.outcome(Exit(code), run.stderr_tail()), code
+    told = watch.parser.outcome(Exit(KILLED), run.stderr_tail())
+    if end.stopped:
+        return told, None
     _, who = run.claim()
     rebooted = who is not None and who.boot != procfs.boot_id()
-    partial = watch.parser.outcome(Exit(137), run.stderr_tail())
     outcome = Outcome(
         succeeded=False,
         failure=Failure.ENGINE_LOST if rebooted else Failure.CRASHED,
         reason="the machine went down while it ran" if rebooted else "its processes were killed from outside",
-        usage=partial.usage,
-        session=partial.session,
-        unknown_lines=partial.unknown_lines,
+        usage=told.usage,
+        session=told.session,
+        unknown_lines=told.unknown_lines,
     )
     return outcome, None

@@ -14,8 +14,13 @@ import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from engine.runner import procfs
+
 #: Python ignores these for itself; a program expects the default.
 _DEFAULT_SIGNALS = (signal.SIGPIPE, signal.SIGXFSZ)
+
+POLL_SECONDS = 0.05  #: between looks at a process that could not be given a descriptor
+TOGETHER = 64  #: processes waited for at once: each takes a descriptor while it is
 
 _spawned: set[int] = set()
 
@@ -81,6 +86,10 @@ async def ended(pid: int) -> int | None:
         pidfd = os.pidfd_open(pid)
     except ProcessLookupError:
         return _reap(pid)
+    except OSError:  # no descriptor is left: look instead of being told
+        while (found := procfs.process(pid)) is not None and not found.is_gone:  # noqa: ASYNC110
+            await asyncio.sleep(POLL_SECONDS)
+        return _reap(pid)
     loop = asyncio.get_running_loop()
     gone = loop.create_future()
     loop.add_reader(pidfd, lambda: None if gone.done() else gone.set_result(None))
@@ -95,9 +104,11 @@ async def ended(pid: int) -> int | None:
 async def all_ended(pids: Sequence[int], within: float) -> bool:
     """Wait until all of them have ended; False where some still run after that many seconds."""
     try:
-        async with asyncio.timeout(within), asyncio.TaskGroup() as group:
-            for pid in pids:
-                group.create_task(ended(pid))
+        async with asyncio.timeout(within):
+            for start in range(0, len(pids), TOGETHER):
+                async with asyncio.TaskGroup() as group:
+                    for pid in pids[start : start + TOGETHER]:
+                        group.create_task(ended(pid))
     except TimeoutError:
         return False
     return True

@@ -35,13 +35,13 @@ class Tree:
     def members(self) -> set[int]:
         """Pids that are alive now. Reads all of /proc: call it in a thread."""
         table = procfs.processes()
+        table.pop(os.getpid(), None)  # an agent may have started this engine: what is below it is not the agent's
         mark = f"{MARKER}={self.marker}".encode()
         found = self._of_shim(table)
         found |= {pid for pid in table if procfs.carries(pid, mark)}
         found |= procfs.descendants(found, table)
         if self.group is not None:
-            found |= cgroup.members(self.group)
-        found.discard(os.getpid())
+            found |= cgroup.members(self.group) & table.keys()
         return {pid for pid in found if pid in table and not table[pid].is_gone}
 
     def _of_shim(self, table: dict[int, Process]) -> set[int]:
@@ -51,6 +51,8 @@ class Tree:
         root = self.root.pid
         if root in table and table[root].started != self.root.started:
             return set()
+        if root not in table and self.adopted:
+            return set()  # while no engine looked, its number may have been another session's
         return procfs.descendants([root], table) | {pid for pid, one in table.items() if one.session == root}
 
     def strays(self, subreaper: bool) -> set[int]:

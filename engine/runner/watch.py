@@ -120,7 +120,7 @@ class Watch:
         if not outcome.succeeded or not outcome.denied:
             return outcome
         tools = ", ".join(f"{name} x{outcome.denied.count(name)}" for name in dict.fromkeys(outcome.denied))
-        if diff is not None and diff.files == 0:
+        if diff is not None and diff.whole and diff.files == 0:
             reason = f"the agent was denied {tools} and changed nothing; allow them in headway.yaml (allowed_tools)"
             return replace(outcome, succeeded=False, failure=Failure.BAD_OUTPUT, reason=reason)
         return replace(outcome, reason=f"done, but it was denied {tools}")

@@ -19,10 +19,12 @@ from engine.errors import RefusedError
 from engine.model import DiffStat, Workspace
 from engine.runner.git import GitError, git
 from engine.runner.run_dir import RunDir
+from engine.runner.tree import MARKER
 
 #: Unlike `git diff` this does not ask how a person likes to see differences: prefixes, context, text conversion.
 _DIFF = ("diff-tree", "-r", "-M", "--no-color", "--no-ext-diff", "--no-textconv")
 
+_COMMON = ("--path-format=absolute", "--git-common-dir")
 SLUG_LENGTH = 32  #: characters of a title in a branch's name
 
 
@@ -51,6 +53,8 @@ class Wanted:
     workspace: Workspace = Workspace.WORKTREE
     base: str | None = None
     branch: str | None = None
+    marker: str = ""
+    """In the environment of what makes the workspace."""
 
 
 def slug(title: str) -> str:
@@ -89,11 +93,8 @@ class Workspaces:
     async def _worktree(self, wanted: Wanted, top: Path, below: Path) -> Placed:
         async with self._locks[top]:
             root, branch, exists = await self._choose(wanted, top)
-            if not exists:
-                await self._add_worktree(top, root, branch)
-        base = wanted.base
-        if base is None:
-            base = await git(root, "rev-parse", "HEAD")
+            begun = None if exists else await self._add_worktree(wanted, top, root, branch)
+        base = begun or wanted.base or await git(root, "rev-parse", "HEAD")
         directory = root / below
         directory.mkdir(parents=True, exist_ok=True)
         return Placed(directory, root=root, repository=top, branch=branch, base=base)
@@ -109,31 +110,37 @@ class Workspaces:
         while True:
             named = name if number == 1 else f"{name}-{number}"
             branch, root = f"headway/{named}", self._home / "worktrees" / named
-            if await _is_worktree(root):
+            if await _is_worktree(root, top):
                 return root, branch, True
             if branch == wanted.branch or not await _has_branch(top, branch):
                 _move_aside(root)
                 return root, branch, False
             number += 1
 
-    async def _add_worktree(self, top: Path, root: Path, branch: str) -> None:
+    async def _add_worktree(self, wanted: Wanted, top: Path, root: Path, branch: str) -> str | None:
+        """Make the worktree; the commit that its new branch begins at, or None where the branch was there already.
+
+        With --force, because git may still know the directory from before it was deleted. A `worktree prune` would do
+        as well, and also forget worktrees of the user's that are only away for the moment.
+        """
         try:
             head = await git(top, "rev-parse", "--verify", "HEAD^{commit}")
         except GitError:
             raise RefusedError(
                 f"{top} has no commit yet: commit once, or submit with --in-place to work in it directly"
             ) from None
-        await git(top, "worktree", "prune")
+        env = {MARKER: wanted.marker}  # if the engine dies meanwhile, the next one finds and ends it
         if await _has_branch(top, branch):
-            await git(top, "worktree", "add", "--quiet", str(root), branch)
-        else:
-            await git(top, "worktree", "add", "--quiet", "-b", branch, str(root), head)
+            await git(top, "worktree", "add", "--force", "--quiet", str(root), branch, env=env)
+            return None
+        await git(top, "worktree", "add", "--force", "--quiet", "-b", branch, str(root), head, env=env)
+        return head
 
     async def measure(self, placed: Placed, run: RunDir) -> DiffStat | None:
         """Write what changed since the base into the run's `diff.patch`. None outside git."""
         if placed.root is None or placed.base is None:
             return None
-        tree = await _tree(placed.root, run)
+        tree, whole = await _snapshot(placed.root, run)
         with run.diff.open("wb") as file:
             await git(placed.root, *_DIFF, "--patch", "--binary", placed.base, tree, stdout=file.fileno())
         counted = await git(placed.root, *_DIFF, "--numstat", placed.base, tree)
@@ -143,7 +150,7 @@ class Workspaces:
             files += 1
             added += int(plus) if plus.isdigit() else 0
             removed += int(minus) if minus.isdigit() else 0
-        return DiffStat(files=files, added=added, removed=removed)
+        return DiffStat(files=files, added=added, removed=removed, whole=whole)
 
     async def tidy(self, placed: Placed) -> bool:
         """Remove a worktree in which nothing was done; True where it was removed.
@@ -156,9 +163,13 @@ class Workspaces:
             left = await git(placed.root, "status", "--porcelain", "--ignored", "--untracked-files=all")
             if left or await git(placed.root, "rev-parse", "HEAD") != placed.base:
                 return False
+            if await git(placed.root, "rev-parse", f"refs/heads/{placed.branch}") != placed.base:
+                return False
             # No --force: git looks once more itself, and refuses where something has appeared meanwhile.
             await git(placed.repository, "worktree", "remove", str(placed.root))
-            await git(placed.repository, "branch", "--quiet", "-D", placed.branch)
+            # Nor -D: a branch that git finds unmerged stays.
+            with contextlib.suppress(GitError):
+                await git(placed.repository, "branch", "--quiet", "-d", placed.branch)
         return True
 
 
@@ -171,9 +182,18 @@ async def _top(directory: Path) -> Path | None:
     try:
         return Path(await git(directory, "rev-parse", "--show-toplevel"))
     except GitError:
+        if await _is_bare(directory):
+            raise RefusedError(f"{directory} is a bare repository; name a checkout of it") from None
         if any((one / ".git").exists() for one in (directory.resolve(), *directory.resolve().parents)):
             raise
         return None
+
+
+async def _is_bare(directory: Path) -> bool:
+    try:
+        return await git(directory, "rev-parse", "--is-bare-repository") == "true"
+    except GitError:
+        return False
 
 
 async def _has_branch(top: Path, branch: str) -> bool:
@@ -184,12 +204,20 @@ async def _has_branch(top: Path, branch: str) -> bool:
     return True
 
 
-async def _is_worktree(root: Path) -> bool:
+async def _is_worktree(root: Path, top: Path) -> bool:
+    """Whether a directory is a whole worktree of this repository.
+
+    While git fills a new one it keeps it locked, and writes its index last: one that a crash left halfway is not whole.
+    """
     if not (root / ".git").is_file():
         return False
     try:
-        return await git(root, "rev-parse", "--show-toplevel") == str(root.resolve())
-    except GitError:
+        own, common = (await git(root, "rev-parse", "--absolute-git-dir", *_COMMON)).split("\n")
+        gitdir = Path(own)
+        if (gitdir / "locked").exists() or not (gitdir / "index").exists():
+            return False
+        return common == await git(top, "rev-parse", *_COMMON)
+    except (GitError, ValueError):
         return False
 
 
@@ -205,16 +233,23 @@ def _move_aside(root: Path) -> None:
 
 async def _tree(root: Path, run: RunDir) -> str:
     """The working tree as a git tree object: tracked and untracked files, without the ignored ones."""
+    return (await _snapshot(root, run))[0]
+
+
+async def _snapshot(root: Path, run: RunDir) -> tuple[str, bool]:
+    """A tree object, and whether everything could be put into it: an empty repository inside, for one, cannot."""
     index = run.path / "index"
     own = Path(await git(root, "rev-parse", "--path-format=absolute", "--git-path", "index"))
     try:
         if own.exists():
             shutil.copyfile(own, index)  # what git knows of unchanged files spares it from reading them
         env = {"GIT_INDEX_FILE": str(index), "GIT_OPTIONAL_LOCKS": "1"}
-        # What cannot be added, such as an empty repository inside, must not cost the rest of the diff.
-        with contextlib.suppress(GitError):
-            await git(root, "add", "--all", "--ignore-errors", env=env)
-        return await git(root, "write-tree", env=env)
+        whole = True
+        try:
+            await git(root, "add", "--all", "--ignore-errors", "--sparse", env=env)
+        except GitError:
+            whole = False
+        return await git(root, "write-tree", env=env), whole
     finally:
         for leftover in (index, run.path / "index.lock"):
             if leftover.exists():

@@ -21,6 +21,7 @@ from engine.store import verbs
 T = TypeVar("T")
 
 BODY_LIMIT = 128 << 20  #: bytes of a request; the longest submission that is sensible is far below it
+LIST_LIMIT = 10_000  #: entries of one answer, whatever is asked for
 OPERATOR = "operator"  #: who acts, for whoever may open the socket: it is the home's owner
 
 
@@ -33,10 +34,10 @@ def make_app(engine: Engine) -> Starlette:
             Route("/v1/jobs", api.list_jobs),
             Route("/v1/jobs", api.submit, methods=["POST"]),
             Route("/v1/order", api.order),
-            Route("/v1/jobs/{job:int}", api.job),
-            Route("/v1/jobs/{job:int}/log", api.log),
-            Route("/v1/jobs/{job:int}/output", api.output),
-            Route("/v1/jobs/{job:int}/diff", api.diff),
+            Route("/v1/jobs/{job}", api.job),
+            Route("/v1/jobs/{job}/log", api.log),
+            Route("/v1/jobs/{job}/output", api.output),
+            Route("/v1/jobs/{job}/diff", api.diff),
             Route("/v1/actions", api.act, methods=["POST"]),
             Route("/v1/events", api.events),
             Route("/v1/limits", api.limits),
@@ -58,7 +59,7 @@ class _Api:
         if ids := request.query_params.get("ids"):
             return _json(await self._engine.rows(_ids(ids)))
         limit = _number(request, "limit", 50)
-        return _json(await self._engine.list_jobs(request.query_params.get("filter", ""), limit or 50))
+        return _json(await self._engine.list_jobs(request.query_params.get("filter", ""), min(limit or 50, LIST_LIMIT)))
 
     async def submit(self, request: Request) -> Response:
         body = await _body(request, Submission)
@@ -69,10 +70,10 @@ class _Api:
         return Response(ids, media_type="application/octet-stream")
 
     async def job(self, request: Request) -> Response:
-        return _json(await self._engine.job(request.path_params["job"]))
+        return _json(await self._engine.job(_job(request)))
 
     async def log(self, request: Request) -> Response:
-        job, number = request.path_params["job"], _number(request, "attempt", None)
+        job, number = _job(request), _number(request, "attempt", None)
         follow = request.query_params.get("follow") == "1"
         # What is wrong is said before the stream begins: afterwards there is no status line to say it in.
         await (self._engine.row(job) if follow and number is None else self._engine.attempt_files(job, number))
@@ -81,11 +82,11 @@ class _Api:
 
     async def output(self, request: Request) -> Response:
         """What the agent printed, byte for byte."""
-        _, _, run = await self._engine.attempt_files(request.path_params["job"], _number(request, "attempt", None))
+        _, _, run = await self._engine.attempt_files(_job(request), _number(request, "attempt", None))
         return StreamingResponse(streams.content(run.stdout), media_type="application/octet-stream")
 
     async def diff(self, request: Request) -> Response:
-        _, _, run = await self._engine.attempt_files(request.path_params["job"], _number(request, "attempt", None))
+        _, _, run = await self._engine.attempt_files(_job(request), _number(request, "attempt", None))
         return StreamingResponse(streams.content(run.diff), media_type="text/x-diff")
 
     async def act(self, request: Request) -> Response:
@@ -104,7 +105,7 @@ class _Api:
             progress = request.query_params.get("progress") == "1"
             start = self._engine.hub.seq if after is None else after
             return _stream(streams.events(self._engine, start, progress=progress))
-        read, limit = self._engine.store.read, _number(request, "limit", 50) or 50
+        read, limit = self._engine.store.read, min(_number(request, "limit", 50) or 50, LIST_LIMIT)
         job = _number(request, "job", None)
         if after is None and job is None:
             return _json(await read.newest_events(limit))
@@ -145,6 +146,13 @@ async def _body(request: Request, kind: type[T]) -> T:
         return msgspec.json.decode(b"".join(parts) or b"{}", type=kind)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise UsageError(f"request body: {error}") from None
+
+
+def _job(request: Request) -> int:
+    text = request.path_params["job"]
+    if not _is_number(text):
+        raise NotFoundError(f"there is no job {text[:40]}")
+    return int(text)
 
 
 def _number(request: Request, name: str, default: int | None) -> int | None:

@@ -75,7 +75,8 @@ async def _stop_when_asked(engine: Engine, server: _Server, terms: Terms) -> Non
     await server.answering.wait()
     logger.info("serving %s as pid %d", engine.home, os.getpid())
     if terms.ready_fd is not None:
-        os.write(terms.ready_fd, b"ready\n")
+        with contextlib.suppress(OSError):  # whoever waited may have gone
+            os.write(terms.ready_fd, b"ready\n")
         os.close(terms.ready_fd)
     idle = asyncio.create_task(_idle(engine, terms.idle_exit)) if terms.idle_exit is not None else None
     await engine.asked_to_stop.wait()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from pathlib import Path
 
@@ -11,11 +12,12 @@ from engine.agents.events import LogLine, Output
 from engine.engine import Engine
 from engine.errors import NotStartedError
 from engine.runner.follow import Lines
-from engine.runner.run_dir import RunDir
+from engine.runner.run_dir import RunDir, open_regular, read_regular
 from engine.server.wire import KEEP_ALIVE, frame
 
 KEEP_ALIVE_SECONDS = 15.0  #: of silence, after which a comment finds out whether the reader is still there
 READ_BYTES = 1 << 16
+BREATH_SECONDS = 0.1  #: between two answers to one subscriber: what happens meanwhile goes into the next
 NO_PROGRESS = 1 << 62  #: a version that no progress is newer than: wait for events only
 TAIL_BYTES = 1 << 20  #: how far back a tail looks for its lines
 STDERR_BYTES = 1 << 16  #: of standard error that is shown after the output
@@ -36,6 +38,7 @@ async def events(engine: Engine, after: int, *, progress: bool) -> AsyncIterator
                 frames += [frame(report) for report in reports]
             if frames:
                 yield b"".join(frames)
+                await asyncio.sleep(BREATH_SECONDS)
             elif not await _within(hub.changed(after, version if progress else NO_PROGRESS)):
                 yield KEEP_ALIVE
     finally:
@@ -120,27 +123,21 @@ async def content(path: Path) -> AsyncIterator[bytes]:
 
 def _pieces(path: Path, offset: int) -> Iterator[bytes]:
     """What a file has from an offset on, piece by piece."""
-    try:
-        with path.open("rb") as file:
-            file.seek(offset)
-            while data := file.read(READ_BYTES):
-                yield data
-    except OSError:
+    fd = open_regular(path)
+    if fd is None:
         return
+    with os.fdopen(fd, "rb") as file:
+        file.seek(offset)
+        while data := file.read(READ_BYTES):
+            yield data
 
 
 def _start_of_tail(path: Path, count: int | None) -> int:
     """The offset at which the last `count` lines begin; 0 for all of them."""
     if count is None:
         return 0
-    try:
-        with path.open("rb") as file:
-            size = file.seek(0, 2)
-            begin = max(0, size - TAIL_BYTES)
-            file.seek(begin)
-            data = file.read()
-    except OSError:
-        return 0
+    data = read_regular(path, -TAIL_BYTES) or b""
+    begin = max(0, path.stat().st_size - len(data)) if data else 0
     at = len(data) - 1 if data.endswith(b"\n") else len(data)
     for _ in range(count):
         at = data.rfind(b"\n", 0, at)
@@ -150,9 +147,4 @@ def _start_of_tail(path: Path, count: int | None) -> int:
 
 
 def _errors(run: RunDir) -> list[str]:
-    try:
-        with run.stderr.open("rb") as file:
-            file.seek(max(0, file.seek(0, 2) - STDERR_BYTES))
-            return file.read().decode(errors="replace").splitlines()
-    except OSError:
-        return []
+    return (read_regular(run.stderr, -STDERR_BYTES) or b"").decode(errors="replace").splitlines()

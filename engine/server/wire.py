@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Annotated
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from engine.errors import (
     EntryError,
@@ -37,7 +38,7 @@ class Action(Struct, frozen=True, forbid_unknown_fields=True):
     """Body of `POST /v1/actions`."""
 
     verb: Verb
-    jobs: list[int] = []
+    jobs: list[Annotated[int, Meta(ge=0, le=10**18)]] = []
     everything: bool = False
     fresh: bool = False
     dry_run: bool = False

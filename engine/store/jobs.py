@@ -118,7 +118,7 @@ def claim(
 
 
 def _claim_one(tx: Transaction, row: JobRow, resumable: frozenset[str], engine: str) -> Claim:
-    previous = newest_attempt(tx, row)
+    previous = newest_launched(tx, row)
     resumes = None
     if previous and previous.session and not row.fresh and row.agent in resumable and previous.agent == row.agent:
         resumes = previous.session
@@ -143,10 +143,12 @@ def _claim_one(tx: Transaction, row: JobRow, resumable: frozenset[str], engine: 
     return Claim(after, read_spec(tx, row), attempt, previous)
 
 
-def newest_attempt(tx: Transaction, row: JobRow) -> AttemptRow | None:
-    if row.attempt is None:
-        return None
-    values = tx.connection.execute(f"{SELECT_ATTEMPT} WHERE id = ?", (row.attempt,)).fetchone()
+_LAUNCHED = f"{SELECT_ATTEMPT} WHERE job = ? AND workspace IS NOT NULL ORDER BY number DESC LIMIT 1"
+
+
+def newest_launched(tx: Transaction, row: JobRow) -> AttemptRow | None:
+    """The newest attempt that ran: what it left in its workspace and its session is what a retry goes on from."""
+    values = tx.connection.execute(_LAUNCHED, (row.id,)).fetchone()
     return attempt_row(values) if values else None
 
 

@@ -70,7 +70,7 @@ async def test_it_edits_a_file_in_a_worktree_and_everything_is_told(
     assert {"text", "tool_call", "tool_result", "file_edit"} <= set(kinds)
     assert shown["job"]["state"] == "succeeded"
     (attempt,) = shown["attempts"]
-    assert attempt["diff"] == {"files": 1, "added": 2, "removed": 0}
+    assert attempt["diff"] == {"files": 1, "added": 2, "removed": 0, "whole": True}
     assert attempt["result"] == "Done: wrote b.txt."
     assert attempt["unknown_lines"] == 0
     (usage,) = attempt["usage"]

@@ -30,7 +30,7 @@ class Bench:
 
     def run(self, job: int = 1, number: int = 1) -> RunDir:
         run = run_dir(self.home, job, number)
-        run.make()
+        run.path.mkdir(parents=True, exist_ok=True)
         return run
 
     async def prepare(
