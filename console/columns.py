@@ -11,7 +11,7 @@ from console.status import Mark, mark_of, shown_age
 from engine.model import Job, State
 
 #: A title narrower than this says too little: other columns go first.
-_TITLE_LEAST = 22
+_TITLE_LEAST = 20
 
 #: Spare cells that the title keeps before a further column is shown.
 _TITLE_GOOD = 26
@@ -43,10 +43,15 @@ def _cost(job: Job, mark: Mark, now: int) -> str:
     return text if text[-1] in "*~?" else f"{text} "
 
 
+def _state(job: Job, mark: Mark) -> str:
+    """The state, and for a failed job its class: the glyph and the colour say already that it failed."""
+    return job.failure.value if job.state is State.FAILED and job.failure is not None else mark.word
+
+
 _PRIORITY = Column("P", 1, lambda job, mark, now: str(job.priority))
 _ID = Column("ID", 7, lambda job, mark, now: job_name(job.id), plain=False)
 _TITLE = Column("TITLE", 0, lambda job, mark, now: clean_line(job.title))
-_STATE = Column("STATE", 13, lambda job, mark, now: mark.word, plain=False)
+_STATE = Column("STATE", 13, lambda job, mark, now: _state(job, mark), plain=False)
 _TARGET = Column("AGENT", 16, lambda job, mark, now: _target(job))
 _PROJECT = Column("PROJECT", 14, lambda job, mark, now: _project(job))
 _TRY = Column("TRY", 3, lambda job, mark, now: str(job.attempts) if job.attempts else "-", True)
@@ -59,7 +64,7 @@ _COST = Column("COST", 9, _cost, True)
 #: In the order on screen, and in the order in which they come as the table grows.
 _ORDER = (_PRIORITY, _ID, _TITLE, _PROJECT, _TARGET, _TRY, _TOKENS, _STATE, _AGE, _COST)
 _ALWAYS = (_PRIORITY, _ID, _TITLE, _AGE)
-_COMING = (_COST, _STATE, _TARGET, _TRY, _PROJECT, _TOKENS)
+_COMING = (_STATE, _COST, _TARGET, _TRY, _PROJECT, _TOKENS)
 
 #: Mark sign, state glyph, and the cell after it.
 _SIGNS = 3
@@ -75,7 +80,7 @@ def choose(width: int, longest_id: int = 0) -> list[tuple[Column, int]]:
         return width - _SIGNS - taken - 1
 
     for column in _COMING:
-        least = _TITLE_LEAST if column is _COST else _TITLE_GOOD
+        least = _TITLE_LEAST if column is _STATE else _TITLE_GOOD
         if title_room([*chosen, column]) < least:
             break
         chosen.append(column)

@@ -46,4 +46,7 @@ class Desk:
     def require_engine(self) -> None:
         """Raises `NoEngineError` while the engine does not answer, before anything is sent to it."""
         if self.offline_since is not None:
-            raise NoEngineError(f"the engine does not answer ({self.offline_text(self.clock())}); nothing was done")
+            raise NoEngineError(
+                f"the engine does not answer ({self.offline_text(self.clock())}); nothing was done. "
+                "`headway serve` starts one"
+            )

@@ -15,10 +15,10 @@ import psutil
 from msgspec import Struct
 
 from engine import __version__
-from engine.agents.registry import agents
+from engine.agents.registry import agents, check_agents
 from engine.config import Settings, find_settings, load_settings
 from engine.errors import HeadwayError, NoEngineError
-from engine.home import holder
+from engine.home import holder, is_home
 from engine.runner import spawn
 from engine.runner.cgroup import Cgroups
 from engine.server.client import Client
@@ -52,7 +52,9 @@ async def examine(home: Path, *, deep: bool = False) -> list[Check]:
     try:
         path = find_settings(home, config_home)
         settings = load_settings(path, agents())
+        check_agents(settings)
         checks.append(Check("settings", True, str(path or "none: defaults")))
+        checks.extend(_projects(settings))
     except HeadwayError as error:
         checks.append(Check("settings", False, error.message, "mend that line; the engine does not start with it"))
     checks.append(await _engine(home))
@@ -77,10 +79,24 @@ def _platform() -> Check:
 def _home(home: Path) -> Check:
     if not home.exists():
         return Check("home", True, f"{home} is not there yet; the first start makes it")
+    if not is_home(home):
+        return Check(
+            "home", False, f"{home} is no Headway home and not empty", "name another with --home or HEADWAY_HOME"
+        )
     mode = home.stat().st_mode & 0o777
     if mode & 0o077:
         return Check("home", False, f"{home} is open to others (mode {mode:o})", f"chmod 700 {home}")
     return Check("home", os.access(home, os.W_OK), str(home), f"{home} cannot be written")
+
+
+def _projects(settings: Settings) -> Iterator[Check]:
+    for name, project in settings.projects.items():
+        try:
+            there = Path(project.path).expanduser().is_dir()
+        except (OSError, RuntimeError):
+            there = False
+        if not there:
+            yield Check(f"project {name}", False, f"{project.path} is not a directory", "mend projects in headway.yaml")
 
 
 async def _engine(home: Path) -> Check:

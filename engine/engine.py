@@ -161,7 +161,7 @@ class Engine:
             raise NotStartedError(f"job {job} has not started yet")
         chosen = attempts[-1] if number is None else next((one for one in attempts if one.number == number), None)
         if chosen is None:
-            raise NotFoundError(f"job {job} has {len(attempts)} attempts, there is no attempt {number}")
+            raise NotFoundError(f"job {job} has no attempt {number}; its last is {attempts[-1].number}")
         return chosen.id, chosen.agent, run_dir(self.home, job, chosen.number)
 
     async def limits(self) -> list[LimitReading]:

@@ -35,6 +35,12 @@ def whole(home: Path) -> Path:
         raise UsageError(f"{home} is no home: nobody of that name is known here") from None
 
 
+def is_home(home: Path) -> bool:
+    """Whether a directory is a Headway home, or empty and may become one."""
+    entries = {entry.name for entry in home.iterdir()}
+    return not entries or bool(entries & set(_SIGNS))
+
+
 def make_home(home: Path) -> None:
     """Create the home, or take one that is there. It is nobody else's to read.
 
@@ -46,8 +52,7 @@ def make_home(home: Path) -> None:
         raise RefusedError("the home's name is not valid UTF-8; name another with --home") from None
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        entries = {entry.name for entry in home.iterdir()}
-        if entries and not entries & set(_SIGNS):
+        if not is_home(home):
             raise RefusedError(f"{home} is not a Headway home and not empty; name another with --home")
         if home.stat().st_mode & 0o077:
             home.chmod(0o700)

@@ -6,7 +6,7 @@ import contextlib
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -160,7 +160,15 @@ def _not_before(value: str | int | None, now: int) -> int | None:
             moment = datetime.fromisoformat(value)
         except ValueError:
             raise _WrongError("not_before", f"{value!r} is no time; write 15m, 2h or 2026-01-31T07:00Z") from None
-        at = round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+        at = _milliseconds(moment)
     if at >= _YEAR_10000_MS:
         raise _WrongError("not_before", f"{str(value)[:40]!r} is later than the year 9999")
     return at if at > now else None
+
+
+def _milliseconds(moment: datetime) -> int:
+    """Milliseconds UTC. Without a zone it is this machine's time; what no clock can tell is past, or too far away."""
+    try:
+        return round(moment.timestamp() * 1000)
+    except (OverflowError, ValueError, OSError):
+        return 0 if moment.year < 1970 else _YEAR_10000_MS

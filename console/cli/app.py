@@ -65,13 +65,22 @@ def run() -> None:
     """Run the command line and exit. Every error is one line on standard error; a defect of ours is one too."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal without Unicode still gets its lines
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - it stays open to the end
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            # The reader (head, less) has seen enough; Python would complain once more when it closes the stream.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _leave(f"the output cannot be written: {error.strerror}", 1)
     except HeadwayError as error:
         _leave(error.message, error.exit_code)
-    except BrokenPipeError:
-        # The reader (head, less) has seen enough; Python would complain once more when it closes the stream.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except UnicodeEncodeError:
         _leave("something in this command is not valid UTF-8: its words, its input, or this directory's name", 2)
     except KeyboardInterrupt:

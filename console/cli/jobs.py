@@ -111,19 +111,25 @@ def _described(detail: JobDetail) -> list[str]:
 
 
 def _attempt_lines(attempt: Attempt) -> list[str]:
-    from console.format import age, clean_line, moment, money, number
+    from pathlib import Path
+
+    from console.format import age, clean_line, moment, money, number, plural
 
     took = age(attempt.ended_at - attempt.started_at) if attempt.ended_at and attempt.started_at else None
-    verdict = "runs" if attempt.ended_at is None else "succeeded" if attempt.succeeded else str(attempt.failure)
+    gone = attempt.workspace is not None and not Path(attempt.workspace).exists()
+    workspace = "removed again: nothing was changed in it" if gone else attempt.workspace
+    verdict = (
+        "runs" if attempt.ended_at is None else "succeeded" if attempt.succeeded else str(attempt.failure or "stopped")
+    )
     facts = {
         "started": moment(attempt.started_at) if attempt.started_at else None,
         "took": took,
         "exit": None if attempt.exit_code is None else str(attempt.exit_code),
         "pid": str(attempt.pid) if attempt.pid and attempt.ended_at is None else None,
         "session": attempt.session and attempt.session + (" (resumed)" if attempt.resumes else ""),
-        "workspace": attempt.workspace,
-        "branch": attempt.branch,
-        "diff": attempt.diff and f"{attempt.diff.files} files +{attempt.diff.added} −{attempt.diff.removed}",
+        "workspace": workspace,
+        "branch": None if gone else attempt.branch,
+        "diff": attempt.diff and f"{plural(attempt.diff.files, 'file')} +{attempt.diff.added} −{attempt.diff.removed}",
         "reason": attempt.reason and clean_line(attempt.reason),
         "said": attempt.result and clean_line(attempt.result)[:200],
         "unread": f"{attempt.unknown_lines} lines of unknown form" if attempt.unknown_lines else None,
@@ -167,15 +173,25 @@ async def _print_raw(client: Client, job: int, attempt: int | None) -> None:
 
 
 async def _print_log(client: Client, job: int, attempt: int | None, tail: int | None, follow: bool, json: bool) -> None:
-    from console.cli.output import print_json_line
+    from console.cli.output import note, print_json_line
+    from console.format import clean_line
     from console.transcript import entries
 
+    said = False
     async for line in client.log(job, attempt=attempt, tail=tail, follow=follow):
+        said = True
         if json:
             print_json_line(line)
             continue
         for entry in entries(line):
             print("".join(text for text, _ in entry.parts), flush=follow)
+    ended = (await client.job(job)).job
+    if ended.state == "failed" or not said:
+        note(
+            f"J{job} {ended.state}: {ended.failure or 'nothing was said'}: {clean_line(ended.reason or '')}".rstrip(
+                ": "
+            )
+        )
 
 
 def diff(context: typer.Context, job: _Job, attempt: _Attempt = None) -> None:

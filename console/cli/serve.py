@@ -28,7 +28,7 @@ def serve(
     import sys
     from pathlib import Path
 
-    from engine.agents.registry import agents
+    from engine.agents.registry import agents, check_agents
     from engine.config import find_settings, load_settings
     from engine.home import make_home
     from engine.server.serve import Terms
@@ -45,6 +45,7 @@ def serve(
     make_home(home)
     config_home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
     settings = load_settings(find_settings(home, config_home), agents())
+    check_agents(settings)
     asyncio.run(serve_home(home, settings, Terms(ready_fd, idle_exit)))
 
 
@@ -53,4 +54,21 @@ def shutdown(
     drain: Annotated[bool, typer.Option("--drain", help="Start nothing more, and let what runs finish first.")] = False,
 ) -> None:
     """Stop the engine of this home. Running agents go on, and the next engine adopts them."""
-    ctx.of(context).ask(lambda client: client.shutdown(drain=drain))
+    from console.cli.output import note
+    from engine.errors import NoEngineError
+    from engine.server.client import Client
+
+    async def ask(client: Client) -> int:
+        status = await client.status()
+        await client.shutdown(drain=drain)
+        if drain and status.counts.running:
+            note(f"waiting for {status.counts.running} running to finish")
+        try:
+            async for _ in client.follow(status.seq):
+                pass  # until the engine is gone
+        except NoEngineError:
+            pass
+        return 0 if drain else status.counts.running
+
+    left = ctx.of(context).ask(ask)
+    note("the engine has stopped" + (f"; {left} running go on, and the next engine adopts them" if left else ""))

@@ -31,7 +31,10 @@ def submit(
     agent: Annotated[str | None, typer.Option(help="claude, shell or rehearsal.")] = None,
     model: Annotated[str | None, typer.Option(help="The agent's model; for rehearsal, a scenario.")] = None,
     project: Annotated[
-        str | None, typer.Option(help="A directory, or a project's name in headway.yaml. Without it: this directory.")
+        str | None,
+        typer.Option(
+            help="A directory, or a project's name in headway.yaml. Without it, for a prompt: this directory."
+        ),
     ] = None,
     scratch: Annotated[
         bool, typer.Option("--scratch", help="No project: an empty directory of the job's own.")
@@ -42,24 +45,27 @@ def submit(
     title: Annotated[str | None, typer.Option(help="A short name; without it, the prompt's beginning.")] = None,
     priority: Annotated[int | None, typer.Option(min=0, max=9, help="0 is most urgent.  [default: 5]")] = None,
     not_before: Annotated[
-        str | None, typer.Option(metavar="WHEN", help="A time, or a delay such as 15m, 2h, 1d.")
+        str | None, typer.Option(metavar="WHEN", help="A local time (or with Z, UTC), or a delay: 15m, 2h, 1d.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, submit nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the accepted jobs as a JSON array.")] = False,
 ) -> None:
     """Submit a job, or a file of jobs, all or none. Prints the new ids, one a line.
 
-    With -f, the options fill in what the file's entries leave open.
+    With -f, the options fill in what the file's entries leave open; an entry without a project gets an empty
+    directory of its own.
     """
     from msgspec.structs import replace
 
     from engine.errors import EntryError, UsageError
     from engine.model import JobSpec, Workspace
 
-    if (prompt is None) == (file is None):
+    if prompt is None and file is None:
         raise UsageError('give a prompt, or jobs with -f: headway submit "fix the failing test"')
-    if scratch and project is not None:
-        raise UsageError("--scratch and --project exclude each other")
+    if prompt is not None and file is not None:
+        raise UsageError("give a prompt or jobs with -f, not both")
+    if scratch and (project is not None or in_place):
+        raise UsageError("--scratch excludes --project and --in-place: it has no project")
     given = {
         "agent": agent,
         "model": model,
@@ -76,6 +82,8 @@ def submit(
         specs = [replace(spec, **{k: v for k, v in chosen.items() if _is_open(spec, k)}) for spec in listed.specs]
     else:
         text = sys.stdin.read() if prompt == "-" else prompt or ""
+        if not text.strip():
+            raise UsageError("the prompt is empty")
         if not scratch:
             chosen.setdefault("project", str(Path.cwd()))
         specs = [replace(JobSpec(prompt=text), **chosen)]

@@ -19,7 +19,7 @@ from console.said import question, result_line, skipped_text
 from console.screens.frame import Frame
 from console.status import mark_of
 from console.tabs import Tab
-from engine.model import ActionResult, Verb
+from engine.model import ActionResult, Job, State, Verb
 
 #: More jobs than this are cancelled only after their number was typed.
 _MANY = 20
@@ -53,7 +53,7 @@ class Operating(Frame):
         self.work(self._toggle_hold(self.targets()))
 
     def action_retry(self) -> None:
-        self.work(self._act(Verb.RETRY, self.targets()))
+        self.work(self._retry(self.targets()))
 
     def action_cancel(self) -> None:
         self.work(self._cancel(self.targets()))
@@ -150,6 +150,27 @@ class Operating(Frame):
             await self._act(Verb.CANCEL, meant)
         else:
             self.say("nothing was cancelled")
+
+    async def _rows(self, jobs: list[int]) -> list[Job]:
+        self.desk.require_engine()
+        return await self.desk.client.rows(jobs) if jobs else []
+
+    async def _retry(self, jobs: list[int]) -> None:
+        """Put back what failed at once; ask before paying again for what succeeded."""
+        rows = await self.attempt(self._rows(jobs[:_READ]))
+        if rows is None:
+            return
+        done = sum(job.state is State.SUCCEEDED for job in rows)
+        if done:
+            what = (
+                f"{job_name(jobs[0])}, which succeeded"
+                if len(jobs) == 1
+                else f"{plural(len(jobs), 'job')}, {done} of which succeeded"
+            )
+            if not await self.ask.confirm(f"retry {what}?"):
+                self.say("nothing was retried")
+                return
+        await self._act(Verb.RETRY, jobs)
 
     async def _edit(self, jobs: list[int]) -> None:
         if len(jobs) != 1:

@@ -226,7 +226,9 @@ class AskBar(Horizontal):
             self.post_message(self.Entered(kind, text))
 
     def on_key(self, event: Key) -> None:
-        if self._kind and event.key == "escape":
+        if self._kind and event.key in ("escape", "tab", "shift+tab"):
+            # Tab would take the keys that follow to a pane, where each of them is a verb.
             event.stop()
             event.prevent_default()
-            self.close()
+            if event.key == "escape":
+                self.close()

@@ -103,6 +103,9 @@ class Agent(ABC):
     pass_env: tuple[str, ...] = ()
     """Names of the engine's own environment that this agent needs, beyond the allow-list."""
 
+    def check(self, settings: AgentSettings) -> None:  # noqa: B027 - most agents take anything
+        """Raise `UsageError` for settings that no attempt could be started with."""
+
     @abstractmethod
     def launch(self, assignment: Assignment) -> Launch:
         """The command line, raising `UsageError` where the assignment cannot be put to this agent."""

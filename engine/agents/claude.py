@@ -7,6 +7,7 @@ from uuid import UUID
 
 from engine.agents.base import Agent, Assignment, Launch, Parser
 from engine.agents.claude_parser import ClaudeParser
+from engine.config import AgentSettings
 from engine.errors import UsageError
 
 #: What Headway sets for claude; `env` in the settings overrides it.
@@ -51,6 +52,9 @@ class Claude(Agent):
         "AWS_DEFAULT_REGION", "AWS_BEARER_TOKEN_BEDROCK",
         "CLOUD_ML_REGION", "GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_CLOUD_PROJECT",
     )  # fmt: skip
+
+    def check(self, settings: AgentSettings) -> None:
+        _refuse(settings.command or [], settings.args, settings.permission_mode)
 
     def launch(self, assignment: Assignment) -> Launch:
         """The prompt goes to standard input: one argument may not pass 128 KiB, and `ps` shows arguments to all."""

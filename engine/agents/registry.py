@@ -8,6 +8,13 @@ from engine.agents.base import Agent
 from engine.agents.claude import Claude
 from engine.agents.rehearsal import Rehearsal
 from engine.agents.shell import Shell
+from engine.config import Settings
+
+
+def check_agents(settings: Settings) -> None:
+    """Hold each agent's settings against what it takes, raising `UsageError` for what it refuses."""
+    for agent in agents().values():
+        agent.check(settings.agent(agent.name))
 
 
 def agents() -> Mapping[str, Agent]:

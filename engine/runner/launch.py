@@ -12,7 +12,7 @@ from pathlib import Path
 
 from engine.agents.base import Agent, Assignment, Launch
 from engine.config import Settings
-from engine.errors import RefusedError
+from engine.errors import HeadwayError, RefusedError
 from engine.model import Workspace
 from engine.runner import procfs, spawn
 from engine.runner.cgroup import Cgroups
@@ -78,7 +78,11 @@ class Launcher:
             session=session,
             resumes=claim.attempt.resumes,
         )
-        return Prepared(agent, placed, agent.launch(assignment), session)
+        try:
+            return Prepared(agent, placed, agent.launch(assignment), session)
+        except HeadwayError:
+            await self.workspaces.tidy(placed)
+            raise
 
     def start(self, claim: Claim, run: RunDir, prepared: Prepared) -> Tree:
         """Note where it runs, and start it."""

@@ -204,9 +204,9 @@ class Runner:
         outcome, code = _outcome(live.run, watch, end)
         diff = await self._measure(live, placed)
         outcome = watch.judged(outcome, diff)
-        if outcome.succeeded and diff is not None and diff.whole and diff.files == 0:
-            await self._tidy(live, placed)
         requeue_at = 0 if self._goes_back(claim, agent, outcome) else None
+        if requeue_at is None and diff is not None and diff.whole and diff.files == 0:
+            await self._tidy(live, placed)
         await self._settle(live, Settlement(outcome, code, diff, watch.agent_version, requeue_at))
 
     async def _until_end(self, live: Live, whole: Tree, watch: Watch, linger: float) -> End:

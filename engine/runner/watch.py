@@ -39,6 +39,7 @@ class Watch:
         self._see_limit = see_limit
         self._line = ""
         self._context = self._output = self._calls = 0
+        self._worked = False
         self._reported = 0.0
         self._late: asyncio.TimerHandle | None = None
         self._said_done = asyncio.Event()
@@ -67,6 +68,8 @@ class Watch:
             case said.Context(context_tokens=context, output_tokens=output):
                 self._context = context or self._context
                 self._output = max(self._output, output)
+            case said.ToolResult(ok=True) | said.FileEdit():
+                self._worked = True
             case said.Retrying(error=error, attempt=attempt, delay_ms=delay):
                 self._line = f"{error}: try {attempt + 1} in {delay / 1000:.0f} s"
             case said.Compacted():
@@ -120,7 +123,8 @@ class Watch:
         if not outcome.succeeded or not outcome.denied:
             return outcome
         tools = ", ".join(f"{name} x{outcome.denied.count(name)}" for name in dict.fromkeys(outcome.denied))
-        if diff is not None and diff.whole and diff.files == 0:
+        nothing = diff.files == 0 if diff is not None and diff.whole else not self._worked
+        if nothing:
             reason = f"the agent was denied {tools} and changed nothing; allow them in headway.yaml (allowed_tools)"
             return replace(outcome, succeeded=False, failure=Failure.BAD_OUTPUT, reason=reason)
         return replace(outcome, reason=f"done, but it was denied {tools}")

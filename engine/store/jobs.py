@@ -184,6 +184,8 @@ def settle(tx: Transaction, attempt: int, end: Settlement) -> JobRow:
     row, tried = _fenced(tx, attempt)
     outcome = end.outcome
     diff = end.diff
+    verdict = _verdict(row, end)
+    cancelled = isinstance(verdict, log.Cancelled)
     tx.connection.execute(
         "UPDATE attempts SET ended_at = ?, exit_code = ?, succeeded = ?, failure = ?, reason = ?, result = ?, "
         "session = coalesce(?, session), diff_files = ?, diff_added = ?, diff_removed = ?, unknown_lines = ? "
@@ -192,8 +194,8 @@ def settle(tx: Transaction, attempt: int, end: Settlement) -> JobRow:
             tx.now,
             end.exit_code,
             outcome.succeeded,
-            outcome.failure,
-            outcome.reason,
+            None if cancelled else outcome.failure,
+            f"cancelled by {row.stopping}" if cancelled else outcome.reason,
             outcome.result,
             outcome.session,
             diff.files if diff else None,
@@ -206,7 +208,7 @@ def settle(tx: Transaction, attempt: int, end: Settlement) -> JobRow:
     _keep_usage(tx, attempt, outcome)
     if outcome.session and tried.workspace:
         keep_session(tx, tried.agent, outcome.session, tried.workspace, end.agent_version)
-    return record(tx, row, _verdict(row, end), attempt)
+    return record(tx, row, verdict, attempt)
 
 
 def _verdict(row: JobRow, end: Settlement) -> log.AnyBody:

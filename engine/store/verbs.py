@@ -103,23 +103,23 @@ def _move(tx: Transaction, row: JobRow, tally: _Tally, body: log.AnyBody) -> Non
 
 def _hold(tx: Transaction, row: JobRow, request: Request, tally: _Tally) -> None:
     if row.ended_at is not None:
-        tally.skip(row, f"has {row.state} already")
+        tally.skip(row, f"already {row.state}")
     elif row.held_by is not None:
-        tally.skip(row, "is held already")
+        tally.skip(row, "already held")
     else:
         _move(tx, row, tally, log.Held(by=request.by))
 
 
 def _release(tx: Transaction, row: JobRow, request: Request, tally: _Tally) -> None:
     if row.held_by is None:
-        tally.skip(row, "is not held")
+        tally.skip(row, "not held")
     else:
         _move(tx, row, tally, log.Released(by=request.by))
 
 
 def _cancel(tx: Transaction, row: JobRow, request: Request, tally: _Tally) -> None:
     if row.ended_at is not None:
-        tally.skip(row, f"has {row.state} already")
+        tally.skip(row, f"already {row.state}")
     elif row.state is not State.RUNNING:
         _move(tx, row, tally, log.Cancelled(by=request.by))
     else:
@@ -132,7 +132,7 @@ def _cancel(tx: Transaction, row: JobRow, request: Request, tally: _Tally) -> No
 
 def _retry(tx: Transaction, row: JobRow, request: Request, tally: _Tally) -> None:
     if row.ended_at is None:
-        tally.skip(row, f"is {row.state}")
+        tally.skip(row, f"still {row.state}")
     else:
         _move(tx, row, tally, log.Retried(by=request.by, fresh=request.fresh))
 

@@ -109,7 +109,7 @@ def test_verbs_say_what_they_did_and_what_they_left(served: Served) -> None:
     )
     assert served.headway("hold", "1").stdout == "held J1\n"
     again = served.headway("hold", "1-2")
-    assert again.stdout == "held J2; left J1: is held already\n"
+    assert again.stdout == "held J2; left J1: already held\n"
     assert served.headway("hold", "1").returncode == 5
     would = served.headway("cancel", "--dry-run", "1", "2", "3")
     assert would.stdout == "would: cancelled 3 jobs\n"

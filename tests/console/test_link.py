@@ -34,7 +34,7 @@ async def test_when_the_engine_goes_the_screen_stays_and_verbs_refuse() -> None:
         await stage.shows("offline 14s, retrying")
         for key in ("x", "r"):
             await stage.press(key)
-            await stage.shows("the engine does not answer (offline 14s, retrying); nothing was done")
+            await stage.shows("the engine does not answer (offline 14s, retrying)")
         assert stage.engine.acts == []
 
 
@@ -100,6 +100,7 @@ async def test_nothing_is_drawn_when_nothing_changed(monkeypatch: pytest.MonkeyP
         await stage.shows("bench  39")
         await stage.shows("The comments survive")
         drawn: list[object] = []
+        stage.now += 20_000  # away from the moment at which a countdown in minutes moves on
         for _ in range(3):
             await stage.app._beat()
             await stage.pilot.pause()

@@ -175,6 +175,8 @@ async def test_a_verb_that_does_not_fit_says_why() -> None:
         await stage.press("j", "x")
         await stage.shows("left J3: already ended")
         await stage.press("r")
+        await stage.shows("retry J3, which succeeded?")
+        await stage.press("y")
         await stage.shows("put back J3")
 
 

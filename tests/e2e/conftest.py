@@ -28,12 +28,17 @@ def claude() -> Path:
             pytest.skip(reason)
         folder.mkdir(parents=True, exist_ok=True)
         package = f"@anthropic-ai/claude-code@{CLAUDE_VERSION}"
-        subprocess.run(
+        done = subprocess.run(
             [npm, "install", "--no-audit", "--no-fund", "--prefix", str(folder), package],
-            check=True,
+            check=False,
             capture_output=True,
+            text=True,
             timeout=600,
         )
+        if done.returncode != 0:
+            reason = f"npm could not install {package}: the REAL claude was NOT tested: {done.stderr[-300:]}"
+            warnings.warn(reason, stacklevel=1)
+            pytest.skip(reason)
     return binary
 
 

@@ -36,13 +36,13 @@ async def test_each_verb_says_what_it_did_and_why_it_left_the_rest(four: Bench) 
     assert states(four) == [State.READY, State.RUNNING, State.SUCCEEDED, State.FAILED]
     everything = [1, 2, 3, 4]
     held = await four.act(Verb.HOLD, everything)
-    assert (held.done, held.skipped) == ([1, 2], {"has succeeded already": [3], "has failed already": [4]})
+    assert (held.done, held.skipped) == ([1, 2], {"already succeeded": [3], "already failed": [4]})
     again = await four.act(Verb.HOLD, [1])
-    assert (again.done, again.skipped) == ([], {"is held already": [1]})
+    assert (again.done, again.skipped) == ([], {"already held": [1]})
     released = await four.act(Verb.RELEASE, everything)
-    assert (released.done, released.skipped) == ([1, 2], {"is not held": [3, 4]})
+    assert (released.done, released.skipped) == ([1, 2], {"not held": [3, 4]})
     retried = await four.act(Verb.RETRY, everything)
-    assert (retried.done, retried.skipped) == ([3, 4], {"is ready": [1], "is running": [2]})
+    assert (retried.done, retried.skipped) == ([3, 4], {"still ready": [1], "still running": [2]})
     cancelled = await four.act(Verb.CANCEL, everything)
     assert (cancelled.done, cancelled.stopping, cancelled.skipped) == ([1, 3, 4], [2], {})
 
