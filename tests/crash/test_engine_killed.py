@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -158,3 +159,31 @@ async def test_a_cancel_in_the_middle_of_a_kill_is_carried_out_by_the_next_engin
     async with Client(served.home) as client:
         assert (await client.job(job)).job.state is State.CANCELLED
     assert _marked(_markers(served.home)) == set()
+
+
+async def test_a_running_job_is_not_started_again_because_its_files_are_gone(served: Served, tmp_path: Path) -> None:
+    settings_file(served.home, "grace: 1\n")
+    served.start()
+    lines = tmp_path / "lines"
+    async with Client(served.home) as client:
+        (job,) = await client.submit([shell(f"echo ran >>{lines}; while :; do sleep 60; done")])
+    await _started(served, [job])
+    while not lines.exists():
+        await asyncio.sleep(0.01)
+    served.kill()
+    shutil.rmtree(served.home / "runs")
+    served.start()
+    await served.until_ended([job])
+    async with Client(served.home) as client:
+        ended = (await client.job(job)).job
+    assert (ended.state, ended.failure, ended.attempts) == (State.FAILED, "crashed", 1)
+    assert lines.read_text() == "ran\n"
+    assert _marked(_markers(served.home)) == set()
+
+
+async def test_a_flood_of_short_lines_holds_nobody_up(served: Served) -> None:
+    served.start()
+    async with Client(served.home) as client:
+        (job,) = await client.submit([shell("yes | head -c 30000000; echo the end")])
+        await served.until_ended([job])
+        assert ((await client.job(job)).attempts[0].result or "").endswith("the end")

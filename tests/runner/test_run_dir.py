@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, example, given, settings
 
 from engine.runner import procfs
 from engine.runner.procfs import Identity
-from engine.runner.run_dir import TAIL_BYTES, Claimed, Facts, RunDir, run_dir
+from engine.runner.run_dir import TAIL_BYTES, Claimed, Facts, RunDir, read_regular, run_dir
 
 FACTS = Facts("/w", "s", "headway/1-x", "abc", "/r", None)
 
@@ -175,3 +175,24 @@ def test_the_tail_of_standard_error_is_bounded_and_always_text(run: RunDir) -> N
     tail = run.stderr_tail()
     assert len(tail) <= TAIL_BYTES
     assert tail.endswith("\ufffd\ufffd the end")
+
+
+def test_a_directory_left_by_another_database_is_moved_aside(tmp_path: Path) -> None:
+    run = run_dir(tmp_path, 1, 1)
+    run.make()
+    (run.path / "exit").write_text("0\n")
+    run.make()
+    assert run.exit_code() is None
+    assert (run.path.with_name("1.aside-1") / "exit").read_text() == "0\n"
+
+
+@pytest.mark.parametrize("name", ["exit", "claim", "stderr", "facts.json"])
+def test_what_an_agent_puts_in_the_place_of_a_file_is_not_waited_on(tmp_path: Path, name: str) -> None:
+    run = run_dir(tmp_path, 1, 1)
+    run.make()
+    os.mkfifo(run.path / name)
+    assert run.exit_code() is None
+    assert run.facts() is None
+    assert run.stderr_tail() == ""
+    assert run.claim()[1] is None
+    assert read_regular(run.path / name, 10) is None

@@ -348,3 +348,36 @@ def test_a_slug_is_a_safe_part_of_a_branch_and_of_a_path(title: str) -> None:
 def test_a_slug_keeps_what_can_be_read() -> None:
     assert slug("Fix the Ledger: 2 of 3!") == "fix-the-ledger-2-of-3"
     assert slug("日本語") == "job"
+
+
+async def test_a_branch_whose_head_is_elsewhere_is_not_deleted(bench: Bench) -> None:
+    placed = await bench.prepare()
+    git(placed.directory, "commit", "--quiet", "--allow-empty", "--message", "work")
+    tip = git(placed.directory, "rev-parse", "HEAD")
+    git(placed.directory, "checkout", "--quiet", "--detach", "HEAD~1")
+    assert not await bench.workspaces.tidy(placed)
+    assert git(bench.project, "rev-parse", placed.branch or "") == tip
+
+
+async def test_a_worktree_of_the_users_that_is_away_is_not_forgotten(bench: Bench, tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    git(bench.project, "worktree", "add", "--quiet", str(mine))
+    mine.rename(tmp_path / "away")
+    await bench.prepare()
+    (tmp_path / "away").rename(mine)
+    assert git(mine, "status", "--porcelain") == ""
+
+
+async def test_a_worktree_that_a_crash_left_halfway_is_made_again(bench: Bench) -> None:
+    placed = await bench.prepare()
+    gitdir = Path(git(placed.directory, "rev-parse", "--absolute-git-dir"))
+    (gitdir / "index").unlink()
+    (placed.directory / "a.txt").unlink()
+    again = await bench.prepare(branch=placed.branch)
+    assert contents(again.directory) == contents(bench.project)
+
+
+async def test_a_bare_repository_is_no_place_to_work_in(bench: Bench, tmp_path: Path) -> None:
+    git(bench.project, "clone", "--quiet", "--bare", str(bench.project), str(tmp_path / "bare.git"))
+    with pytest.raises(RefusedError, match="bare"):
+        await bench.prepare(project=tmp_path / "bare.git")
