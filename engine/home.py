@@ -103,6 +103,15 @@ class Lock:
         os.close(self.directory)
 
 
+def wait_until_free(home: Path) -> None:
+    """Return once no engine holds the home: its files may be moved, or another engine started."""
+    directory = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_SH)
+    finally:
+        os.close(directory)
+
+
 def holder(home: Path) -> Holder | None:
     """Who serves this home, by its lock file; None where it does not say."""
     try:

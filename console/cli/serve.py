@@ -56,6 +56,7 @@ def shutdown(
     """Stop the engine of this home. Running agents go on, and the next engine adopts them."""
     from console.cli.output import note
     from engine.errors import NoEngineError
+    from engine.home import wait_until_free
     from engine.server.client import Client
 
     async def ask(client: Client) -> int:
@@ -71,4 +72,5 @@ def shutdown(
         return 0 if drain else status.counts.running
 
     left = ctx.of(context).ask(ask)
+    wait_until_free(ctx.of(context).home)
     note("the engine has stopped" + (f"; {left} running go on, and the next engine adopts them" if left else ""))
