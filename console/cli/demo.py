@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -50,48 +53,93 @@ def demo(
     home = (keep or Path(tempfile.mkdtemp(prefix="headway-demo-"))).expanduser().absolute()
     if keep is not None and home.exists() and any(home.iterdir()):
         raise RefusedError(f"{home} is not empty; a demo wants a home of its own")
+    pace = speed if speed is not None else (4.0 if headless else 1.0)
     code = 1
     try:
-        code = _play(home, headless, speed if speed is not None else (4.0 if headless else 1.0), picture, size)
+        code = _play(home, headless, pace, picture, size, remove=keep is None)
     finally:
         if keep is None:
             shutil.rmtree(home, ignore_errors=True)
     raise typer.Exit(code)
 
 
-def _play(home: Path, headless: bool, speed: float, picture: Path | None, size: str) -> int:
+def _play(home: Path, headless: bool, speed: float, picture: Path | None, size: str, *, remove: bool) -> int:
     import asyncio
 
-    from console.launch import start_engine
     from engine.home import make_home
-    from engine.rehearsal.fleet import fleet, make_project
 
     make_home(home)
     (home / "headway.yaml").write_text(_SETTINGS, encoding="utf-8")
+    if not headless:
+        return _with_console(home, speed, remove=remove)
+    with _stage(home, speed) as specs:
+        if picture is not None:
+            asyncio.run(_draw(home, specs, picture, size))
+            return 0
+        return asyncio.run(_run_headless(home, specs))
+
+
+@contextmanager
+def _stage(home: Path, speed: float) -> Iterator[list[JobSpec]]:
+    """A project and an engine to rehearse with; on leaving, what runs is cancelled and the engine stopped."""
+    import asyncio
+
+    from console.launch import start_engine
+    from engine.rehearsal.fleet import fleet, make_project
+
     project = home / "rehearsal-project"
     make_project(project)
     engine = start_engine(home, idle_exit=_ORPHAN_SECONDS, env={"HEADWAY_REHEARSAL_SPEED": str(speed)})
     try:
-        if picture is not None:
-            asyncio.run(_draw(home, fleet(project), picture, size))
-            return 0
-        if headless:
-            return asyncio.run(_run_headless(home, fleet(project)))
-        asyncio.run(_submit(home, fleet(project)))
-        return _console(home)
+        yield fleet(project)
     finally:
         asyncio.run(_end(home))
         engine.wait()
 
 
-def _console(home: Path) -> int:
-    """The console as a process of its own: if the terminal goes away it ends, and this one still clears up."""
-    import signal
-    import subprocess
+def _with_console(home: Path, speed: float, *, remove: bool) -> int:
+    """The console at once, and the stage set behind it by a process that clears up when the console is gone.
 
-    for number in (signal.SIGHUP, signal.SIGINT):
-        signal.signal(number, signal.SIG_IGN)
-    return subprocess.call([sys.executable, "-m", "console.cli", "--home", str(home)])
+    It hears of that by the end of a pipe, however the console ended: `q`, a lost terminal, a kill.
+    """
+    from console import start
+
+    start.require_terminal()
+    reading, writing = os.pipe()
+    stagehand = os.fork()
+    if stagehand == 0:
+        os.close(writing)
+        _work_behind(home, speed, reading, remove=remove)
+    os.close(reading)
+    try:
+        return start.run(home)
+    finally:
+        os.close(writing)
+        os.waitpid(stagehand, 0)
+
+
+def _work_behind(home: Path, speed: float, reading: int, *, remove: bool) -> NoReturn:
+    import asyncio
+
+    from engine.home import LOG
+
+    code = 1
+    try:
+        os.setsid()
+        with (home / LOG).open("ab") as said:
+            for fd in (1, 2):
+                os.dup2(said.fileno(), fd)
+        with _stage(home, speed) as specs:
+            asyncio.run(_submit(home, specs))
+            os.read(reading, 1)  # returns when the other end is closed
+        code = 0
+    except Exception as error:  # noqa: BLE001 - the edge of a process: the engine's log is where it is looked for
+        print(f"headway: the rehearsal could not be staged: {error}", file=sys.stderr, flush=True)
+        os.read(reading, 1)
+    finally:
+        if remove:
+            shutil.rmtree(home, ignore_errors=True)
+        os._exit(code)
 
 
 async def _submit(home: Path, specs: list[JobSpec]) -> list[int]:

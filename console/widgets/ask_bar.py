@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.events import Key
 from textual.message import Message
@@ -45,6 +45,15 @@ class Question(Line, can_focus=True):
         if event.key not in ("ctrl+c",) and not self._bindings.key_to_bindings.get(event.key):
             event.stop()
             event.prevent_default()
+
+
+class Prompt(Input):
+    """A line to type into. Tab stays in it: it would take the keys that follow to a pane, where each is a verb."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("tab,shift+tab", "stay", show=False)]
+
+    def action_stay(self) -> None:
+        pass
 
 
 class AskBar(Horizontal):
@@ -84,7 +93,7 @@ class AskBar(Horizontal):
         self._desk = desk
         self._question = Question(desk)
         self._question.can_focus = False
-        self._input = Input(select_on_focus=False)
+        self._input = Prompt(select_on_focus=False)
         self._input.cursor_blink = False
         self._wrong = Line(desk, id="wrong")
         self._answer: asyncio.Future[bool] | None = None
@@ -133,7 +142,7 @@ class AskBar(Horizontal):
              ("y", Role.KEY), (" yes   ", Role.MUTED), ("n", Role.KEY), (" no", Role.MUTED)]
         )  # fmt: skip
         self._question.can_focus = True
-        self._question.focus()
+        self.screen.set_focus(self._question)
         return await self._answer
 
     async def typed(self, question: str, expected: str) -> bool:
@@ -169,7 +178,7 @@ class AskBar(Horizontal):
         with self._input.prevent(Input.Changed):
             self._input.value = text
         self._input.cursor_position = len(text)
-        self._input.focus()
+        self.screen.set_focus(self._input)  # at once: the next key may be here already
 
     def _label(self, sign: str, role: Role) -> None:
         self._question.show([(" ", Role.TEXT), (sign, role), (" " if len(sign) > 1 else "", Role.TEXT)])
@@ -226,9 +235,7 @@ class AskBar(Horizontal):
             self.post_message(self.Entered(kind, text))
 
     def on_key(self, event: Key) -> None:
-        if self._kind and event.key in ("escape", "tab", "shift+tab"):
-            # Tab would take the keys that follow to a pane, where each of them is a verb.
+        if self._kind and event.key == "escape":
             event.stop()
             event.prevent_default()
-            if event.key == "escape":
-                self.close()
+            self.close()

@@ -282,3 +282,13 @@ async def test_a_screen_too_small_says_what_it_needs() -> None:
         assert "needs 60x16, has 50x12; q detaches" in stage.text
         await stage.pilot.resize_terminal(80, 24)
         await stage.shows("work 12")
+
+
+async def test_tab_stays_in_a_prompt_and_its_keys_do_not_reach_the_queue() -> None:
+    async with console(FakeEngine([make_job(1), make_job(2)])) as stage:
+        await stage.press("colon", "t", "h", "tab", "x", "shift+tab", "space")
+        await stage.shows(":thx")
+        await stage.press("escape")
+        assert stage.engine.acts == []
+        await stage.press("x")
+        await stage.shows("cancel J")
