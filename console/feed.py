@@ -33,7 +33,6 @@ class Feed:
         self._added = 0
         self._events = False
         self._status_read = 0
-        self._awake = asyncio.Event()
 
     async def run(self) -> None:
         """Follow the engine until cancelled. Reads the status, then every event after it; starts over when cut off."""
@@ -51,16 +50,7 @@ class Feed:
                 self._lost(error.message)
             pause = _PAUSES[min(failures, len(_PAUSES) - 1)]
             failures += 1
-            self._awake.clear()
-            try:
-                async with asyncio.timeout(pause):
-                    await self._awake.wait()
-            except TimeoutError:
-                continue
-
-    def hurry(self) -> None:
-        """Do not wait for the next attempt to reach the engine."""
-        self._awake.set()
+            await asyncio.sleep(pause)
 
     async def refresh(self, now: int) -> None:
         """Read the counts again where events make that worth it, at most once a second."""

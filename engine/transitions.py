@@ -49,8 +49,3 @@ def next_state(state: State | None, body: log.Body) -> State:
         return state
     word = kind.__struct_config__.tag
     raise IllegalTransitionError(f"a {state or 'new'} job cannot be {word}")
-
-
-def allows(state: State, kind: type[log.Body]) -> bool:
-    """Whether such an event can happen to a job in this state."""
-    return (state, kind) in TRANSITIONS or state in REMARKS.get(kind, frozenset())

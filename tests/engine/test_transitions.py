@@ -8,7 +8,7 @@ import pytest
 
 from engine import events as log
 from engine.model import UNFINISHED, State
-from engine.transitions import REMARKS, TRANSITIONS, IllegalTransitionError, allows, next_state
+from engine.transitions import REMARKS, TRANSITIONS, IllegalTransitionError, next_state
 from tests.engine.test_events import EXAMPLES
 
 BODIES: tuple[type[log.Body], ...] = typing.get_args(log.AnyBody)
@@ -26,17 +26,6 @@ def test_an_event_moves_a_job_as_the_table_says_or_is_refused(state: State | Non
         with pytest.raises(IllegalTransitionError) as refused:
             next_state(state, body)
         assert str(refused.value) == f"a {state or 'new'} job cannot be {kind.__struct_config__.tag}"
-
-
-@pytest.mark.parametrize("state", State)
-def test_what_is_allowed_is_what_does_not_raise(state: State) -> None:
-    for body in EXAMPLES:
-        try:
-            next_state(state, body)
-        except IllegalTransitionError:
-            assert not allows(state, type(body))
-        else:
-            assert allows(state, type(body))
 
 
 def test_an_event_is_a_move_or_a_remark_and_never_both() -> None:
