@@ -24,6 +24,7 @@ T = TypeVar("T")
 
 SIZE_LIMIT = 64 << 20  #: characters; a job file of this size holds hundreds of thousands of jobs
 DEPTH_LIMIT = 100  #: collections in collections; libyaml builds its nodes by recursion and takes the process with it
+_LIBYAML_TOO_DEEP = "exceeded maximum nesting depth"  #: its scanner, which runs ahead of us, has a limit since 6.0.4
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
@@ -109,6 +110,8 @@ def _read(text: str, name: str) -> tuple[yaml.Node | None, Any]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f", line {mark.line + 1}" if mark else ""
+        if error.problem == _LIBYAML_TOO_DEEP:
+            raise UsageError(f"{name}{place}: more than {DEPTH_LIMIT} levels deep") from None
         raise UsageError(f"{name}{place}: not valid YAML: {error.problem or error.context}") from None
     except (yaml.YAMLError, RecursionError) as error:
         raise UsageError(f"{name}: not valid YAML: {' '.join(str(error).split())}") from None

@@ -61,7 +61,8 @@ async def test_twenty_running_jobs_survive_a_kill_and_run_once(
 
     served.kill()
     # Those that wait at the gate end while no engine looks.
-    with gate.open("w") as opened:
+    # Opened for both ways: with the last reader gone, a pipe that is only written to would break.
+    with os.fdopen(os.open(gate, os.O_RDWR), "w") as opened:
         opened.write("\n" * 40)
         opened.flush()
         finishing = [served.home / "runs" / str(job) / "1" / "exit" for job in jobs[1::2]]
