@@ -16,9 +16,11 @@ lint: $(VENV)/installed-dev
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-# Ratios against what the machine can do, measured in one run; writes its table to standard output.
-bench: $(VENV)/installed-dev
+# Ratios against what the machine and other queues can do, measured in one run of some minutes; tables on standard
+# output, and as markdown with a picture in build/bench. As root it installs PostgreSQL from Debian where it is missing.
+bench: $(VENV)/installed-bench
 	@$(BIN)/python -m tests.benchmarks.startup
+	@$(BIN)/python -m tests.benchmarks.queue
 
 # The picture in the README, from the real console at work.
 picture: $(VENV)/installed
@@ -35,4 +37,8 @@ $(VENV)/installed: pyproject.toml
 
 $(VENV)/installed-dev: $(VENV)/installed
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+$(VENV)/installed-bench: $(VENV)/installed-dev
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	@touch $@

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +12,8 @@ from msgspec import Meta, Struct, field
 
 from engine.documents import line_of, nearest, parse
 from engine.errors import UsageError
-from engine.model import Workspace
+from engine.model import ALL, SCOPES, TAG, Workspace
+from engine.units import milliseconds, size
 
 _Slots = Annotated[int, Meta(ge=0, le=10_000)]
 
@@ -40,6 +43,44 @@ class AgentSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     allowed_tools: list[str] = field(default_factory=list)
     linger: Annotated[float, Meta(ge=0, le=86_400)] = 30.0
     """Seconds that a process may live on after it said that it is done, before it is stopped."""
+    timeout: str | int | None = None
+    """How long an attempt may take; a job may say otherwise."""
+    stall: str | int | None = None
+    """How long it may go without an event. An unset one takes the adapter's own; 0 is for ever."""
+    memory: str | int | None = None
+    """What an attempt's processes may hold together before it is stopped."""
+
+
+class AccountSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Another set of credentials for an agent: variables that come on top of the agent's own."""
+
+    agent: str
+    env: dict[str, str] = field(default_factory=dict)
+    """Such as `CLAUDE_CONFIG_DIR`. Keep keys out of here: name them in `pass_env` instead."""
+    pass_env: list[str] = field(default_factory=list)
+    max_running: _Slots | None = None
+
+
+class RetryBudget(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How often the engine itself may try again on one account, however many jobs ask for it."""
+
+    burst: Annotated[int, Meta(ge=1, le=10_000)] = 10
+    """So many at once."""
+    every: str | int = "30s"
+    """Then one in this time."""
+
+
+class Upkeep(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What the engine clears away by itself. Everything else waits for `headway prune`."""
+
+    compress_after: str | int = "1d"
+    """Output of attempts that ended so long ago is kept as gzip."""
+    runs_for: str | int | None = None
+    """Run directories are removed so long after their end; unset is never."""
+    worktrees_for: str | int | None = None
+    """Worktrees of ended jobs are moved to the quarantine so long after; unset is never."""
+    quarantine_for: str | int = "30d"
+    """What was moved there is removed so long after."""
 
 
 class ProjectSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -47,6 +88,16 @@ class ProjectSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     path: str
     workspace: Workspace = Workspace.WORKTREE
+    share: Annotated[float, Meta(gt=0, le=1_000)] = 1.0
+    """Its weight where several projects want the same slots."""
+    max_running: _Slots | None = None
+
+    @property
+    def directory(self) -> str:
+        """Its path, with the `~` of somebody known replaced."""
+        with contextlib.suppress(RuntimeError):
+            return str(Path(self.path).expanduser())
+        return self.path
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -58,7 +109,22 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     grace: Annotated[float, Meta(ge=0, le=600)] = 10.0
     """Seconds between asking an agent to stop and killing what is left of it."""
     agents: dict[str, AgentSettings] = field(default_factory=dict)
+    accounts: dict[str, AccountSettings] = field(default_factory=dict)
     projects: dict[str, ProjectSettings] = field(default_factory=dict)
+    caps: dict[str, _Slots] = field(default_factory=dict)
+    """Further caps, by scope: `tag:gpu`, `target:claude:opus@work`, `account:claude@work`."""
+    ageing: str | int = "1h"
+    """A job that waits so long while its project gets nothing goes up by one priority; 0 is never."""
+    max_attempts: Annotated[int, Meta(ge=1, le=100)] = 3
+    """Attempts of a job before the engine gives up. Waits for a limit do not count."""
+    timeout: str | int | None = None
+    """How long an attempt may take, where neither its job nor its agent says so."""
+    stall: str | int | None = None
+    """How long it may go without an event, likewise."""
+    retry_budget: RetryBudget = field(default_factory=RetryBudget)
+    memory_reserve: str | int = "512M"
+    """What has to stay free for the rest of the machine: with less, nothing new starts."""
+    upkeep: Upkeep = field(default_factory=Upkeep)
     theme: str | None = None
     keys: dict[str, str] = field(default_factory=dict)
     """Console keys moved to others: action -> key."""
@@ -90,16 +156,55 @@ def load_settings(path: Path | None, agents: Iterable[str]) -> Settings:
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} cannot be read: {error}") from None
     settings = parse(text, str(path), Settings)
-    names = sorted(agents)
-    for name, one in settings.agents.items():
-        for variable in (*one.env, *one.pass_env):
-            if not variable or "=" in variable or "\0" in variable + one.env.get(variable, ""):
-                line = line_of(text, "agents", name)
-                raise UsageError(f"{path}, line {line}: agents.{name}: {variable!r} is no name of a variable")
-    named = [("agents", name) for name in settings.agents] + [("default_agent",)]
-    for keys in named:
-        name = keys[-1] if len(keys) > 1 else settings.default_agent
-        if name not in names:
-            line = line_of(text, *keys)
-            raise UsageError(f"{path}, line {line}: {keys[0]}: there is no agent {name!r}; {nearest(name, names)}")
+    for keys, complaint in _complaints(settings, sorted(agents)):
+        raise UsageError(f"{path}, line {line_of(text, *keys)}: {'.'.join(keys)}: {complaint}")
     return settings
+
+
+def _complaints(settings: Settings, agents: list[str]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What is wrong beyond the types: the keys that lead to it, and why."""
+    for name, one in settings.agents.items():
+        if name not in agents:
+            yield ("agents", name), f"there is no agent {name!r}; {nearest(name, agents)}"
+        yield from _variables(("agents", name), one.env, one.pass_env)
+        yield from _units(("agents", name), one)
+    if settings.default_agent not in agents:
+        wrong = settings.default_agent
+        yield ("default_agent",), f"there is no agent {wrong!r}; {nearest(wrong, agents)}"
+    for name, account in settings.accounts.items():
+        if account.agent not in agents:
+            yield ("accounts", name, "agent"), f"there is no agent {account.agent!r}; {nearest(account.agent, agents)}"
+        if not re.fullmatch(TAG, name):
+            yield ("accounts", name), "a name is made of letters, digits and . _ / -"
+        yield from _variables(("accounts", name), account.env, account.pass_env)
+    for scope in settings.caps:
+        kind, _, rest = scope.partition(":")
+        if scope != ALL and (kind not in SCOPES or not rest):
+            yield ("caps", scope), f"a scope is {ALL} or one of {', '.join(f'{one}:NAME' for one in SCOPES)}"
+    yield from _units((), settings)
+    yield from _units(("retry_budget",), settings.retry_budget)
+    yield from _units(("upkeep",), settings.upkeep)
+
+
+_SPANS = ("timeout", "stall", "ageing", "every", "compress_after", "runs_for", "worktrees_for", "quarantine_for")
+_SIZES = ("memory", "memory_reserve")
+
+
+def _units(keys: tuple[str, ...], one: Struct) -> Iterator[tuple[tuple[str, ...], str]]:
+    for names, read in ((_SPANS, milliseconds), (_SIZES, size)):
+        for name in names:
+            value = getattr(one, name, None)
+            if value is None:
+                continue
+            try:
+                read(value)
+            except ValueError as error:
+                yield (*keys, name), str(error)
+
+
+def _variables(
+    keys: tuple[str, ...], env: dict[str, str], passed: list[str]
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    for variable in (*env, *passed):
+        if not variable or "=" in variable or "\0" in variable + env.get(variable, ""):
+            yield keys, f"{variable!r} is no name of a variable"

@@ -25,7 +25,7 @@ from engine.server.client import Client
 from engine.skills import find_skills
 from engine.store.fold import rebuild
 from engine.store.rows import SELECT_JOB, job_row
-from engine.store.schema import migrations
+from engine.store.schema import migrations, newest_backup
 from engine.store.store import FILE
 
 LOW_DISK = 1 << 30  #: bytes free under which runs are likely to fill the disk
@@ -128,19 +128,24 @@ def _database(home: Path, *, deep: bool) -> Iterator[Check]:
             mend = "a newer Headway wrote it: install that version, or restore a backup"
             yield Check("database", version <= known, f"schema {version} of {known}, {size}", mend)
             if deep:
-                yield _whole(connection)
+                yield _whole(connection, home)
         finally:
             connection.close()
     except (sqlite3.Error, HeadwayError) as error:
-        yield Check("database", False, str(error), f"move {path} away and restore a backup")
+        yield Check("database", False, str(error), f"move {path} away, or {_restore(home)}")
 
 
-def _whole(connection: sqlite3.Connection) -> Check:
+def _restore(home: Path) -> str:
+    backup = newest_backup(home)
+    return f"put the newest backup in its place: headway restore {backup}" if backup else "restore a backup"
+
+
+def _whole(connection: sqlite3.Connection, home: Path) -> Check:
     """SQLite's own check, and the table of jobs against what the log tells."""
     connection.execute("BEGIN")  # both reads see the same moment
     damage = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if damage != "ok":
-        return Check("log", False, f"damaged: {damage}", "restore a backup")
+        return Check("log", False, f"damaged: {damage}", _restore(home))
     told = rebuild(connection)
     kept = {row.id: row for row in map(job_row, connection.execute(SELECT_JOB))}
     wrong = sorted(job for job in told.keys() | kept.keys() if told.get(job) != kept.get(job))

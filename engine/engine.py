@@ -11,28 +11,47 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 
-from engine import __version__
+from msgspec.structs import replace
+
+from engine import __version__, orders
 from engine import events as log
 from engine.agents.base import Agent
 from engine.agents.registry import agents as all_agents
 from engine.clock import now_ms
 from engine.config import Settings
+from engine.dispatch.budget import Budget
 from engine.dispatch.dispatcher import Dispatcher
-from engine.dispatch.eligibility import reasons
-from engine.errors import NotFoundError, NotStartedError, RefusedError, StorageError
+from engine.dispatch.preview import Change
+from engine.dispatch.settling import Rules
+from engine.errors import NotFoundError, NotStartedError, RefusedError, StorageError, UsageError
+from engine.foresight import Foresight
 from engine.home import Holder, Lock, make_home
 from engine.hub import Hub
-from engine.model import ActionResult, Job, JobDetail, JobSpec, LimitReading, Status, Verb
+from engine.model import (
+    ALL,
+    ActionResult,
+    Breaker,
+    Cap,
+    Explanation,
+    Job,
+    JobDetail,
+    JobSpec,
+    LimitReading,
+    Order,
+    Status,
+    Undone,
+    Verb,
+)
 from engine.runner.cgroup import Cgroups
 from engine.runner.follow import Follower
 from engine.runner.launch import Launcher
 from engine.runner.run_dir import RunDir, run_dir
 from engine.runner.runner import Runner, Surroundings
 from engine.runner.workspace import Workspaces
-from engine.store import Store, jobs, verbs
-from engine.store.filter import parse
+from engine.store import Store, actions, claims, submit, verbs
+from engine.store.filter import Filter
 from engine.store.rows import JobRow
-from engine.submission import accept
+from engine.submission import Answer, Wanted, accepted
 
 READ_LIMIT = 1_000  #: rows of one page, whatever is asked for
 
@@ -59,38 +78,74 @@ class Engine:
         self.agents = agents
         self.started_at = now_ms()
         self.asked_to_stop = asyncio.Event()
+        self.foresight = Foresight(store, hub, dispatcher, settings.max_attempts)
         self._runner = runner
         self._dispatcher = dispatcher
+        self._draining: asyncio.Task[None] | None = None
 
     # ---- the operator's verbs
 
-    async def submit(self, specs: Sequence[JobSpec], *, dry_run: bool = False) -> list[int]:
-        """Accept jobs, all or none, durably. A dry run checks them and returns no ids.
+    async def submit(self, wanted: Wanted) -> Answer:
+        """Accept jobs, all or none, durably. A dry run checks them, and foresees what would become of them.
 
         Raises `EntryError` for the first that cannot be accepted.
         """
         if self._dispatcher.draining:
             raise RefusedError("the engine is draining and takes no new jobs")
-        accepted = accept(specs, self.settings, self.agents.keys(), now_ms())
-        if dry_run:
-            return []
-        ids = await self.store.write(lambda tx: jobs.submit(tx, accepted))
+        submission = accepted(wanted, self.settings, self.agents.keys(), now_ms())
+        if wanted.dry_run:
+            rows = await self.store.write(lambda tx: submit.rehearse(tx, submission))
+            return Answer(ids=[], preview=await self.foresight.preview(Change(rows)))
+        admitted = await self.store.write(lambda tx: submit.admit(tx, submission))
         self._dispatcher.wake()
-        return ids
+        return Answer(admitted.ids, admitted.existing, admitted.batch, admitted.follow_up)
 
-    async def act(self, request: verbs.Request) -> ActionResult:
-        """Hold, release, cancel or retry."""
-        result = await self.store.write(lambda tx: verbs.act(tx, request))
-        if not request.dry_run:
-            if request.verb is Verb.CANCEL:
-                for job in result.stopping:
-                    self._runner.stop(job)
+    async def act(self, order: Order, by: str) -> ActionResult:
+        """Carry out one of the operator's verbs. A dry run does the same, takes it back, and foresees what follows."""
+        spec = await self._to_edit(order) if order.verb is Verb.EDIT else None
+        request = orders.request(order, by, self.settings, self.agents.keys(), now_ms(), spec)
+        acted = await self.store.write(lambda tx: verbs.act(tx, request))
+        if order.dry_run:
+            rows = {job: after for job, (_, after) in acted.changes.items()}
+            change = await self.foresight.change_of(order.verb, rows, acted.inverse, order.limit)
+            return replace(acted.result, preview=await self.foresight.preview(change), action=None)
+        for job in acted.result.stopping:
+            self._runner.stop(job)
+        if order.verb is Verb.DRAIN:
+            self._begin_drain()
+        self._dispatcher.wake()
+        return acted.result
+
+    async def _to_edit(self, order: Order) -> JobSpec:
+        if len(order.jobs) != 1 or order.prompt is None:
+            raise UsageError("edit takes one job and its new prompt")
+        return await self.store.read.spec(await self.row(order.jobs[0]))
+
+    async def undo(self, action: int | None, by: str, *, dry_run: bool) -> Undone:
+        """Take back the newest action, or the one with that number.
+
+        Raises `NotFoundError` where there is none.
+        """
+        taken = await self.store.write(lambda tx: actions.undo(tx, by, action, dry_run=dry_run))
+        if not dry_run:
+            if taken.drain:
+                self._end_drain()
             self._dispatcher.wake()
-        return result
+        return taken.undone
 
-    async def drain(self) -> None:
+    def _begin_drain(self) -> None:
         """Start nothing more, and stop once nothing runs."""
         self._dispatcher.draining = True
+        if self._draining is None:
+            self._draining = asyncio.create_task(self._drain(), name="drain")
+
+    def _end_drain(self) -> None:
+        self._dispatcher.draining = False
+        if self._draining is not None:
+            self._draining.cancel()
+            self._draining = None
+
+    async def _drain(self) -> None:
         seq = self.hub.seq
         while (await self.store.read.counts()).running and not self.hub.closing.is_set():
             await self.hub.changed(seq, self.hub.progress_after(0)[0])
@@ -112,7 +167,7 @@ class Engine:
             now=now,
             seq=self.hub.seq,
             counts=await read.counts(),
-            slots=self.settings.max_running,
+            slots=(await read.caps()).get(ALL, self.settings.max_running),
             held_all=await read.held_all(),
             draining=self._dispatcher.draining,
             spend_today_micros=spend,
@@ -123,13 +178,16 @@ class Engine:
 
     async def order(self, text: str) -> bytes:
         """Ids of the jobs that match a filter, in the console's order: native 8-byte integers."""
-        return (await self.store.read.order(parse(text))).tobytes()
+        return (await self.store.read.order(self._filter(text))).tobytes()
+
+    def _filter(self, text: str) -> Filter:
+        return orders.filter_of(text, self.settings, now_ms())
 
     async def rows(self, ids: Sequence[int]) -> list[Job]:
         return [row.as_job() for row in await self.store.read.rows(ids[:READ_LIMIT])]
 
     async def list_jobs(self, text: str, limit: int) -> list[Job]:
-        ids = await self.store.read.order(parse(text), limit)
+        ids = await self.store.read.order(self._filter(text), limit)
         return [row.as_job() for row in await self.store.read.rows(ids.tolist())]
 
     async def job(self, job: int) -> JobDetail:
@@ -138,14 +196,31 @@ class Engine:
             tried.as_attempt(await self.store.read.usage(tried.id), str(run_dir(self.home, job, tried.number).path))
             for tried in await self.store.read.attempts(job)
         ]
+        after, before = await self.store.read.dependencies(job)
         return JobDetail(
-            job=row.as_job(), spec=await self.store.read.spec(row), attempts=attempts, waiting=await self._waiting(row)
+            job=row.as_job(),
+            spec=await self.store.read.spec(row),
+            attempts=attempts,
+            waiting=await self.foresight.waiting(row),
+            after=after,
+            before=before,
         )
 
-    async def _waiting(self, row: JobRow) -> list[str]:
-        read = self.store.read
-        world = self._dispatcher.snapshot(now_ms(), await read.running_by_agent(), await read.held_all())
-        return reasons(row, world)
+    async def explain(self, job: int) -> Explanation:
+        return await self.foresight.explain(await self.row(job))
+
+    async def caps(self) -> list[Cap]:
+        """How many attempts run in each scope that has a cap, and who set it."""
+        world = await self.store.look(self._dispatcher.world)
+        by = await self.store.read.caps_by()
+        return [
+            Cap(scope=scope, limit=limit, running=world.running.get(scope, 0), source=by.get(scope, "headway.yaml"))
+            for scope, limit in sorted(world.caps.items())
+        ]
+
+    async def breakers(self) -> list[Breaker]:
+        """The targets that have failed of late."""
+        return sorted((await self.store.look(claims.breakers)).values(), key=lambda one: one.target)
 
     async def row(self, job: int) -> JobRow:
         found = await self.store.read.rows([job])
@@ -207,16 +282,17 @@ async def _working(home: Path, settings: Settings, store: Store, hub: Hub, subre
     cgroups = Cgroups.detect(home)
     follower = Follower()
     launcher = Launcher(settings, known, Workspaces(home), cgroups)
-    around = Surroundings(home, store, hub, follower, launcher, boot, settings.grace, subreaper)
+    rules = Rules(settings.max_attempts, Budget.of(settings))
+    around = Surroundings(home, store, hub, follower, launcher, boot, settings.grace, rules, subreaper)
     hub.seq = await store.read.newest_seq()
     failure: BaseException | None = None
     async with asyncio.TaskGroup() as tasks:
         runner = Runner(around, tasks, lambda: dispatcher.wake())
-        dispatcher = Dispatcher(store, settings, known, boot, runner.start)
+        dispatcher = Dispatcher(store, settings, known, boot, runner.start, runner.meter.memory)
         engine = Engine(home, settings, store, hub, follower, runner, dispatcher, known)
         await store.write(lambda tx: tx.log(log.EngineStarted(pid=os.getpid(), version=__version__)))
         following = tasks.create_task(follower.run(), name="follower")
-        await runner.take_over(await store.write(jobs.live_attempts))
+        await runner.take_over(await store.write(claims.live_attempts))
         dispatching = tasks.create_task(dispatcher.run(), name="dispatcher")
         try:
             yield engine

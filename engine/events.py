@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from engine.model import Failure, Grade, JobSpec, Usage
+from engine.model import Failure, Grade, JobSpec, State, Usage
 
 
 class Body(Struct, frozen=True, tag_field="kind", omit_defaults=True):
@@ -24,6 +24,21 @@ class Submitted(Body, frozen=True, tag="submitted"):
     model: str | None = None
     project: str | None = None
     not_before: int | None = None
+    account: str | None = None
+    deadline: int | None = None
+    batch: int | None = None
+
+
+class Blocked(Body, frozen=True, tag="blocked"):
+    """The job waits for others: at its submission, or again because one of them was put back."""
+
+    on: tuple[int, ...] = ()
+    """The first of them."""
+    count: int = 0
+
+
+class Unblocked(Body, frozen=True, tag="unblocked"):
+    """What the job waited for is there."""
 
 
 class Claimed(Body, frozen=True, tag="claimed"):
@@ -54,6 +69,12 @@ class Requeued(Body, frozen=True, tag="requeued"):
     reason: str
     not_before: int | None = None
     usage: tuple[Usage, ...] = ()
+    counted: bool = True
+    """It uses up one of the job's attempts; a limit does not."""
+    fresh: bool = False
+    """The next attempt begins a new conversation."""
+    anew: bool = False
+    """The next attempt begins in a workspace that was set back."""
 
 
 class Succeeded(Body, frozen=True, tag="succeeded"):
@@ -68,6 +89,8 @@ class Failed(Body, frozen=True, tag="failed"):
     reason: str
     exit_code: int | None = None
     usage: tuple[Usage, ...] = ()
+    cause: int | None = None
+    """The job because of which it failed."""
 
 
 class Stopping(Body, frozen=True, tag="stopping"):
@@ -80,6 +103,9 @@ class Cancelled(Body, frozen=True, tag="cancelled"):
     by: str
     exit_code: int | None = None
     usage: tuple[Usage, ...] = ()
+    reason: str | None = None
+    cause: int | None = None
+    """The job because of which it was skipped."""
 
 
 class Retried(Body, frozen=True, tag="retried"):
@@ -90,11 +116,116 @@ class Retried(Body, frozen=True, tag="retried"):
 
 
 class Held(Body, frozen=True, tag="held"):
+    """Of a job; or, without one, of a scope: `all`, or one such as `project:/src/api`."""
+
     by: str
+    scope: str = "all"
 
 
 class Released(Body, frozen=True, tag="released"):
     by: str
+    scope: str = "all"
+
+
+class Prioritised(Body, frozen=True, tag="prioritised"):
+    by: str
+    priority: int
+
+
+class Moved(Body, frozen=True, tag="moved"):
+    """The job has another place in its queue."""
+
+    by: str
+    rank: int
+    priority: int
+
+
+class Snoozed(Body, frozen=True, tag="snoozed"):
+    by: str
+    not_before: int | None = None
+
+
+class Edited(Body, frozen=True, tag="edited"):
+    """The job asks for something else from now on. Its spec is in here, as it is in a submission."""
+
+    by: str
+    spec: JobSpec
+    title: str
+
+
+class Rerouted(Body, frozen=True, tag="rerouted"):
+    """The next attempt runs on another target."""
+
+    by: str
+    agent: str
+    model: str | None = None
+    account: str | None = None
+    was: str = ""
+    """The target before, as it is written."""
+
+
+class Standing(Struct, frozen=True, omit_defaults=True):
+    """How a job stood, as far as an operator's verb can change it."""
+
+    state: State
+    title: str
+    agent: str
+    priority: int
+    rank: int
+    spec_seq: int
+    model: str | None = None
+    account: str | None = None
+    not_before: int | None = None
+    held_by: str | None = None
+    ended_at: int | None = None
+    failure: Failure | None = None
+    reason: str | None = None
+    fresh: bool = False
+    anew: bool = False
+    tries: int = 0
+    waits: int = 0
+    cause: int | None = None
+
+
+class Restored(Body, frozen=True, tag="restored"):
+    """An action was taken back: the job stands as it did before."""
+
+    by: str
+    action: int
+    to: Standing
+
+
+class CapSet(Body, frozen=True, tag="cap_set"):
+    """How many attempts may run at once in a scope. None: as many as the settings say."""
+
+    by: str
+    scope: str
+    limit: int | None = None
+
+
+class Draining(Body, frozen=True, tag="draining"):
+    """Nothing new starts until the engine has stopped, or the drain was taken back."""
+
+    by: str
+    ended: bool = False
+
+
+class BreakerMoved(Body, frozen=True, tag="breaker_moved"):
+    """A target was paused, is tried again, or is as good as any other."""
+
+    target: str
+    failure: Failure | None = None
+    until: int | None = None
+    allowed: int | None = None
+
+
+class Pruned(Body, frozen=True, tag="pruned"):
+    """Ended jobs and their events were removed from the database."""
+
+    by: str
+    jobs: int
+    before: int
+    """All that ended before this time, as far as it was asked for."""
 
 
 class Due(Body, frozen=True, tag="due"):
@@ -122,6 +253,8 @@ class EngineStopped(Body, frozen=True, tag="engine_stopped"):
 
 AnyBody = (
     Submitted
+    | Blocked
+    | Unblocked
     | Claimed
     | Launched
     | Adopted
@@ -133,6 +266,16 @@ AnyBody = (
     | Retried
     | Held
     | Released
+    | Prioritised
+    | Moved
+    | Snoozed
+    | Edited
+    | Rerouted
+    | Restored
+    | CapSet
+    | Draining
+    | BreakerMoved
+    | Pruned
     | Due
     | LimitSeen
     | EngineStarted

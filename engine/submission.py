@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from msgspec import Struct
+import msgspec
+from msgspec import Meta, Struct, field
 from msgspec.structs import replace
 
 from engine.config import Settings
 from engine.documents import Place, nearest, parse_list
 from engine.errors import EntryError, UsageError
-from engine.model import JobSpec, Workspace
-from engine.store.jobs import Accepted
+from engine.model import JobSpec, OnFailure, Preview, Workspace
+from engine.store.submit import Accepted, Needs, Submission
+from engine.units import milliseconds, size
 
 TITLE_LENGTH = 80  #: characters of a title made from a prompt
 PROMPT_LIMIT = 4 << 20  #: bytes of one prompt: past this no model reads it, and the log would carry it for ever
 
-_DELAY = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d)")
+_DELAY = re.compile(r"\d+(?:\.\d+)?\s*(ms|s|m|h|d|w)")
 _YEAR_10000_MS = 253_402_300_800_000  #: dates end before it
-_UNIT_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,35 +61,157 @@ def read_job_file(text: str, name: str) -> JobFile:
     return JobFile(name, read.jobs if isinstance(read, Listed) else read, places)
 
 
+class Wanted(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A submission as it crosses the socket: `POST /v1/jobs`."""
+
+    jobs: list[JobSpec]
+    dry_run: bool = False
+    token: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    """The client's own name for this submission: sent again, it submits nothing twice."""
+    batch: Annotated[str, Meta(min_length=1, max_length=100)] | None = None
+    """A name for the jobs together."""
+    then: JobSpec | None = None
+    """Runs once all of the batch have ended, however they ended unless it says `on_failure`."""
+
+
+class Answer(Struct, frozen=True, omit_defaults=True):
+    """What a submission came to: the ids, in the order of the jobs; none for a dry run."""
+
+    ids: list[int]
+    existing: list[int] = field(default_factory=list)
+    """Those among them that were there already: the same key, or the same token."""
+    batch: int | None = None
+    follow_up: int | None = None
+    preview: Preview | None = None
+
+
+def accepted(wanted: Wanted, settings: Settings, agents: Collection[str], now: int) -> Submission:
+    """A whole submission, checked. Raises `EntryError` or `UsageError`."""
+    if wanted.then is not None and wanted.batch is None:
+        raise UsageError("then: only what has a batch has something to follow; name the batch")
+    asked = replace(wanted, dry_run=False, token=None)
+    return Submission(
+        jobs=accept(wanted.jobs, settings, agents, now),
+        token=wanted.token,
+        digest=hashlib.sha256(msgspec.json.encode(asked)).hexdigest() if wanted.token else "",
+        batch=wanted.batch,
+        follow_up=accept_follow_up(wanted.then, settings, agents, now) if wanted.then is not None else None,
+    )
+
+
 def accept(specs: Sequence[JobSpec], settings: Settings, agents: Collection[str], now: int) -> list[Accepted]:
     """All of them or none: raises `EntryError` that says which entry, which key and what is wrong."""
     if not specs:
         raise UsageError("there is no job to submit")
-    return [_accept_one(entry, spec, settings, agents, now) for entry, spec in enumerate(specs)]
+    names = _names(specs)
+    accepted = [_accept_one(entry, spec, settings, agents, now, names) for entry, spec in enumerate(specs)]
+    _refuse_cycle(accepted)
+    return accepted
 
 
-def _accept_one(entry: int, spec: JobSpec, settings: Settings, agents: Collection[str], now: int) -> Accepted:
+def accept_follow_up(spec: JobSpec, settings: Settings, agents: Collection[str], now: int) -> Accepted:
+    """What runs after a batch. Raises `UsageError`."""
+    if spec.after or spec.after_any or spec.name:
+        raise UsageError("then: it comes after the whole batch; leave out after, after_any and name")
+    try:
+        return _accept_one(0, replace(spec, on_failure=spec.on_failure or OnFailure.RUN), settings, agents, now, {})
+    except EntryError as error:
+        raise UsageError(f"then: {error.message}") from None
+
+
+def _accept_one(
+    entry: int, spec: JobSpec, settings: Settings, agents: Collection[str], now: int, names: Mapping[str, int]
+) -> Accepted:
     try:
         agent = spec.agent or settings.default_agent
         if agent not in agents:
             raise _WrongError("agent", f"there is no agent {agent!r}; {nearest(agent, agents)}")
         _check_prompt(spec.prompt)
-        for key, text in (("title", spec.title), ("model", spec.model), ("project", spec.project)):
+        for key, text in (("title", spec.title), ("model", spec.model), ("project", spec.project), ("key", spec.key)):
             _check_text(key, text or "")
         project = _project(spec, settings)
+        _check_measures(spec)
+        deadline = _time("deadline", spec.deadline, now)
+        if spec.deadline is not None and deadline is None:
+            raise _WrongError("deadline", f"{spec.deadline!r} is over already")
         return Accepted(
             spec=replace(spec, workspace=spec.workspace or _workspace(project, settings)),
-            title=_title(spec),
+            title=title_of(spec),
             agent=agent,
             model=spec.model or settings.agent(agent).model,
             project=project,
-            not_before=_not_before(spec.not_before, now),
+            not_before=_time("not_before", spec.not_before, now),
+            account=checked_account(agent, spec.account, settings),
+            deadline=deadline,
+            all_of=_needs("after", spec.after, names),
+            any_of=_needs("after_any", spec.after_any, names),
         )
     except _WrongError as wrong:
         raise EntryError(f"{wrong.key}: {wrong}", entry, wrong.key) from None
 
 
-class _WrongError(Exception):
+def checked_account(agent: str, account: str | None, settings: Settings) -> str | None:
+    """An account that exists and is the agent's. Raises `UsageError`."""
+    if account is None:
+        return None
+    known = [name for name, one in settings.accounts.items() if one.agent == agent]
+    if account not in known:
+        hint = nearest(account, known) if known else "headway.yaml names none for it, under accounts:"
+        raise _WrongError("account", f"{agent} has no account {account!r}; {hint}")
+    return account
+
+
+def _check_measures(spec: JobSpec) -> None:
+    for key, value, read in (
+        ("timeout", spec.timeout, milliseconds),
+        ("stall", spec.stall, milliseconds),
+        ("memory", spec.memory, size),
+    ):
+        try:
+            amount = None if value is None else read(value)
+        except ValueError as error:
+            raise _WrongError(key, str(error)) from None
+        if amount == 0 and key != "stall":
+            raise _WrongError(key, "it is 0, so that nothing could run")
+
+
+def _names(specs: Sequence[JobSpec]) -> dict[str, int]:
+    """The places of the entries that have a name."""
+    found: dict[str, int] = {}
+    for entry, spec in enumerate(specs):
+        if spec.name is not None and found.setdefault(spec.name, entry) != entry:
+            raise EntryError(f"name: {spec.name!r} is the name of an earlier entry", entry, "name")
+    return found
+
+
+def _needs(key: str, given: Sequence[int | str], names: Mapping[str, int]) -> Needs:
+    ids, entries = [], []
+    for one in given:
+        word = str(one).strip()
+        if word in names:
+            entries.append(names[word])
+        elif re.fullmatch(r"[Jj]?\d{1,18}", word):
+            ids.append(int(word.lstrip("Jj")))
+        else:
+            hint = nearest(word, names) if names else "entries have names where they say so: name: build"
+            raise _WrongError(key, f"there is no job id and no entry named {word!r}; {hint}")
+    return Needs(tuple(dict.fromkeys(ids)), tuple(dict.fromkeys(entries)))
+
+
+def _refuse_cycle(accepted: Sequence[Accepted]) -> None:
+    """Jobs that wait for each other would wait for ever. Ids are of jobs that are there already: no cycle meets them."""
+    needs = [[*one.all_of.entries, *one.any_of.entries] for one in accepted]
+    if not any(needs):
+        return
+    try:
+        TopologicalSorter(dict(enumerate(needs))).prepare()
+    except CycleError as error:
+        circle = error.args[1]
+        told = " after ".join(accepted[entry].spec.name or f"entry {entry + 1}" for entry in reversed(circle))
+        raise EntryError(f"after: these would wait for each other: {told}", max(circle), "after") from None
+
+
+class _WrongError(UsageError):
     def __init__(self, key: str, what: str) -> None:
         super().__init__(what)
         self.key = key
@@ -110,7 +235,8 @@ def _check_text(key: str, text: str) -> None:
         raise _WrongError(key, "it is not valid UTF-8") from None
 
 
-def _title(spec: JobSpec) -> str:
+def title_of(spec: JobSpec) -> str:
+    """What a list shows of a job: the title that it was given, else the beginning of its prompt."""
     lines = (
         " ".join("".join(c if c.isprintable() else " " for c in said or "").split())
         for said in (spec.title, spec.prompt)
@@ -141,28 +267,44 @@ def _project(spec: JobSpec, settings: Settings) -> str | None:
 def _workspace(directory: str | None, settings: Settings) -> Workspace:
     """How the settings want the project in a directory to be worked in."""
     for project in settings.projects.values():
-        with contextlib.suppress(RuntimeError):  # "~somebody" whom nobody knows
-            if directory is not None and str(Path(project.path).expanduser()) == directory:
-                return project.workspace
+        if project.directory == directory:
+            return project.workspace
     return Workspace.WORKTREE
 
 
-def _not_before(value: str | int | None, now: int) -> int | None:
+def edited(spec: JobSpec, prompt: str) -> tuple[JobSpec, str]:
+    """A job's spec with another prompt, and its title then. Raises `UsageError`."""
+    try:
+        _check_prompt(prompt)
+    except _WrongError as wrong:
+        raise UsageError(f"prompt: {wrong}") from None
+    after = replace(spec, prompt=prompt)
+    return after, title_of(after)
+
+
+def moment(value: str | int, now: int) -> int | None:
+    """A time as people write it, in milliseconds UTC; None where it is over. Raises `UsageError`."""
+    try:
+        return _time("when", value, now)
+    except _WrongError as wrong:
+        raise UsageError(f"when: {wrong}") from None
+
+
+def _time(key: str, value: str | int | None, now: int) -> int | None:
     if value is None:
         return None
     if isinstance(value, int):
         at = value
-    elif delay := _DELAY.fullmatch(value.strip()):
-        # Cut before it is made an integer: a float may be infinite.
-        at = now + round(min(float(delay[1]) * _UNIT_MS[delay[2]], _YEAR_10000_MS))
+    elif _DELAY.fullmatch(value.strip()):
+        at = now + milliseconds(value)
     else:
         try:
             moment = datetime.fromisoformat(value)
         except ValueError:
-            raise _WrongError("not_before", f"{value!r} is no time; write 15m, 2h or 2026-01-31T07:00Z") from None
+            raise _WrongError(key, f"{value!r} is no time; write 15m, 2h or 2026-01-31T07:00Z") from None
         at = _milliseconds(moment)
     if at >= _YEAR_10000_MS:
-        raise _WrongError("not_before", f"{str(value)[:40]!r} is later than the year 9999")
+        raise _WrongError(key, f"{str(value)[:40]!r} is later than the year 9999")
     return at if at > now else None
 
 

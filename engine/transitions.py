@@ -1,7 +1,7 @@
 """The state machine of a job: one table, and the only code that changes a state.
 
-The key is the state a job is in and the event that happens to it. What is not in the table raises. The states
-`blocked` and `gating` have no rows yet: nothing leads there until dependencies and gates exist.
+The key is the state a job is in and the event that happens to it. What is not in the table raises. The state
+`gating` has no rows yet: nothing leads there until gates exist.
 """
 
 from __future__ import annotations
@@ -14,8 +14,13 @@ from engine.model import State
 
 TRANSITIONS: Mapping[tuple[State | None, type[log.Body]], State] = {
     (None, log.Submitted): State.READY,
+    (State.READY, log.Blocked): State.BLOCKED,
+    (State.BLOCKED, log.Unblocked): State.READY,
     (State.READY, log.Claimed): State.RUNNING,
     (State.READY, log.Cancelled): State.CANCELLED,
+    (State.BLOCKED, log.Cancelled): State.CANCELLED,
+    (State.READY, log.Failed): State.FAILED,
+    (State.BLOCKED, log.Failed): State.FAILED,
     (State.RUNNING, log.Succeeded): State.SUCCEEDED,
     (State.RUNNING, log.Failed): State.FAILED,
     (State.RUNNING, log.Cancelled): State.CANCELLED,
@@ -30,9 +35,28 @@ REMARKS: Mapping[type[log.Body], frozenset[State]] = {
     log.Launched: frozenset({State.RUNNING}),
     log.Adopted: frozenset({State.RUNNING}),
     log.Stopping: frozenset({State.RUNNING}),
+    log.Prioritised: frozenset({State.BLOCKED, State.READY}),
+    log.Moved: frozenset({State.BLOCKED, State.READY}),
+    log.Snoozed: frozenset({State.BLOCKED, State.READY}),
+    log.Edited: frozenset(State) - {State.RUNNING, State.GATING},
+    log.Rerouted: frozenset(State),
     log.Due: frozenset({State.READY, State.BLOCKED}),
     log.Held: frozenset({State.BLOCKED, State.READY, State.RUNNING, State.GATING}),
     log.Released: frozenset(State),
+}
+
+_WAITING = frozenset({State.BLOCKED, State.READY})
+_OVER = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED})
+
+#: Where taking an action back may lead a job from each state. What runs or has run cannot be made undone.
+RESTORABLE: Mapping[State, frozenset[State]] = {
+    State.BLOCKED: _WAITING | _OVER,
+    State.READY: _WAITING | _OVER,
+    State.CANCELLED: _WAITING | {State.CANCELLED},
+    State.FAILED: _WAITING | {State.FAILED},
+    State.SUCCEEDED: frozenset({State.SUCCEEDED}),
+    State.RUNNING: frozenset({State.RUNNING}),
+    State.GATING: frozenset({State.GATING}),
 }
 
 
@@ -43,6 +67,8 @@ class IllegalTransitionError(RefusedError):
 def next_state(state: State | None, body: log.Body) -> State:
     """The state after an event, raising `IllegalTransitionError` where the table has no such row."""
     kind = type(body)
+    if isinstance(body, log.Restored) and state is not None and body.to.state in RESTORABLE[state]:
+        return body.to.state
     if (moved := TRANSITIONS.get((state, kind))) is not None:
         return moved
     if state is not None and state in REMARKS.get(kind, frozenset()):

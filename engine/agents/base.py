@@ -100,6 +100,12 @@ class Agent(ABC):
     chooses_session: bool = False
     """Headway picks the session id before the start."""
     resumable: bool = False
+    provider: bool = False
+    """It talks to a provider, whose limits and outages all of its jobs share."""
+    stall_seconds: float = 0
+    """How long an attempt may go without an event where nobody says so; 0 is for ever."""
+    footprint: int
+    """Bytes that an attempt holds, for as long as none has been measured."""
     pass_env: tuple[str, ...] = ()
     """Names of the engine's own environment that this agent needs, beyond the allow-list."""
 

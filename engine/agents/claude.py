@@ -38,6 +38,9 @@ class Claude(Agent):
     name = "claude"
     chooses_session = True
     resumable = True
+    provider = True
+    stall_seconds = 900
+    footprint = 300 << 20  # the whole tree of 2.1 was seen at 210 to 292 MB
     pass_env = (
         "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL", "ANTHROPIC_CUSTOM_HEADERS",
         "ANTHROPIC_MODEL", "ANTHROPIC_SMALL_FAST_MODEL", "ANTHROPIC_DEFAULT_OPUS_MODEL",

@@ -20,6 +20,9 @@ class Rehearsal(Agent):
     name = "rehearsal"
     chooses_session = True
     resumable = True
+    provider = True
+    stall_seconds = 900
+    footprint = 30 << 20
     pass_env = ("HEADWAY_REHEARSAL_SPEED",)
 
     def launch(self, assignment: Assignment) -> Launch:

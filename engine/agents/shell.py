@@ -48,6 +48,7 @@ class Shell(Agent):
     """`/bin/sh -c`, or the program that the settings name."""
 
     name = "shell"
+    footprint = 8 << 20
 
     def launch(self, assignment: Assignment) -> Launch:
         command = assignment.settings.command or ["/bin/sh"]

@@ -6,13 +6,20 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import islice
 
 from engine.agents.base import Agent
+from engine.clock import now_ms
 from engine.config import Settings
-from engine.dispatch.eligibility import Snapshot, choose
+from engine.dispatch.eligibility import of_lane
+from engine.dispatch.order import Line, choose
+from engine.dispatch.snapshot import Configured, world_of
+from engine.dispatch.world import Memory, World
 from engine.errors import StorageError
-from engine.store import Store, Transaction, jobs
-from engine.store.jobs import Claim
+from engine.model import ALL, Cause
+from engine.store import Store, Transaction, claims, jobs
+from engine.store.claims import Claim, Head
 
 logger = logging.getLogger(__name__)
 
@@ -20,7 +27,17 @@ CLAIM_LIMIT = 64  #: attempts begun in one go, so that a thousand free slots do 
 #: While a job waits for a time, look at the clock at least so often: it may be set, and the loop's own stands still
 #: while the machine sleeps.
 LOOK_SECONDS = 30.0
+MEMORY_SECONDS = 5.0  #: between looks while jobs wait for memory: nothing tells when it is free again
 STORAGE_RETRY_SECONDS = 5.0  #: between looks while the store cannot be written
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What one look at the queue came to. `due`, milliseconds UTC: when to look again by the clock."""
+
+    claims: list[Claim]
+    due: int | None
+    now: int
 
 
 class Dispatcher:
@@ -33,13 +50,14 @@ class Dispatcher:
         agents: Mapping[str, Agent],
         boot: str,
         start: Callable[[Claim], None],
+        memory: Callable[[], Memory] = Memory,
     ) -> None:
         self._store = store
-        self._settings = settings
-        self._agents = tuple(sorted(agents))
+        self._configured = Configured.of(settings)
         self._resumable = frozenset(name for name, agent in agents.items() if agent.resumable)
         self._boot = boot
         self._start = start
+        self._memory = memory
         self._wake = asyncio.Event()
         self.draining = False
 
@@ -47,48 +65,54 @@ class Dispatcher:
         """Something has changed: a submit, a settlement, a release, a retry."""
         self._wake.set()
 
-    def snapshot(self, now: int, running: Mapping[str, int], held_all: str | None) -> Snapshot:
-        """The world as this dispatcher sees it."""
-        caps = {name: one.max_running for name, one in self._settings.agents.items() if one.max_running is not None}
-        return Snapshot(now, running, self._settings.max_running, caps, held_all, self.draining)
+    def world(self, tx: Transaction) -> World:
+        """The world as this dispatcher sees it in a transaction."""
+        return world_of(tx, self._configured, self._memory(), draining=self.draining)
+
+    def configured_cap(self, scope: str) -> int | None:
+        """What the settings say of a scope."""
+        return self._configured.caps.get(scope)
 
     async def run(self) -> None:
         """Until cancelled."""
         while True:
             self._wake.clear()
             try:
-                due, now = await self._round()
+                found = await self._store.write(self._round)
             except StorageError as error:
                 logger.error("%s; looking again in %.0f s", error, STORAGE_RETRY_SECONDS)
-                due, now = round(STORAGE_RETRY_SECONDS * 1000), 0
-            await self._until(None if due is None else (due - now) / 1000)
+                now = now_ms()
+                found = Round([], now + round(STORAGE_RETRY_SECONDS * 1000), now)
+            for claim in found.claims:
+                self._start(claim)
+            if len(found.claims) == CLAIM_LIMIT:
+                self._wake.set()
+            await self._until(None if found.due is None else (found.due - found.now) / 1000)
 
-    async def _round(self) -> tuple[int | None, int]:
-        """Open what is due and claim what may start. Returns when the next job is due, and the time it was asked."""
-        claims, due, now = await self._store.write(self._claim)
-        for claim in claims:
-            self._start(claim)
-        if len(claims) == CLAIM_LIMIT:
-            self._wake.set()
-        return due, now
-
-    def _claim(self, tx: Transaction) -> tuple[list[Claim], int | None, int]:
-        due = jobs.come_due(tx)
-        world = self.snapshot(tx.now, jobs.running_by_agent(tx), jobs.held_all(tx))
-        if world.draining or world.held_all is not None:
-            return [], due, tx.now
-        heads = {name: min(free, CLAIM_LIMIT) for name in self._agents if (free := world.free(name)) > 0}
-        claims = jobs.claim(
-            tx,
-            heads,
-            lambda candidates: choose(candidates, world)[:CLAIM_LIMIT],
-            self._resumable,
-            self._boot,
-        )
-        return claims, due, tx.now
+    def _round(self, tx: Transaction) -> Round:
+        """Open what is due, fail what is late, and claim what may start."""
+        due = [jobs.come_due(tx), jobs.pass_deadlines(tx)]
+        world = self.world(tx)
+        if world.draining or ALL in world.holds:
+            return Round([], _first(due), tx.now)
+        due += [one.until for one in world.breakers.values() if one.until is not None and one.until > tx.now]
+        heads = claims.heads(tx)
+        chosen = choose([_line(tx, head) for head in heads], world, CLAIM_LIMIT)
+        if any(reason.cause is Cause.MEMORY for head in heads for reason in of_lane(head.lane, world)):
+            due.append(tx.now + round(MEMORY_SECONDS * 1000))
+        given = claims.claim(tx, chosen, self._resumable.__contains__, self._boot)
+        return Round(given, _first(due), tx.now)
 
     async def _until(self, seconds: float | None) -> None:
         """Sleep until woken or until a job is due."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(None if seconds is None else min(max(0.0, seconds), LOOK_SECONDS)):
                 await self._wake.wait()
+
+
+def _line(tx: Transaction, head: Head) -> Line:
+    return Line(head.lane, head.job, islice(claims.line(tx, head, CLAIM_LIMIT), 1, None))
+
+
+def _first(times: list[int | None]) -> int | None:
+    return min((at for at in times if at is not None), default=None)

@@ -5,70 +5,107 @@ The dispatcher acts on these reasons and the operator reads them: they are one f
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from engine.model import State
-from engine.store.rows import JobRow
+from engine.dispatch import breaker
+from engine.dispatch.world import World
+from engine.model import ALL, Cause, Failure, Reason, State
+from engine.store.lanes import Lane
+from engine.store.rows import JobRow, lane_of
+
+_LIMITS = frozenset({Failure.RATE_LIMITED, Failure.OVERLOADED})
+NAMED = 5  #: of the jobs that one waits for, so many are named
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """The world as far as starting a job depends on it. `now` is milliseconds UTC."""
-
-    now: int
-    running: Mapping[str, int]
-    """Attempts that hold a slot, by agent."""
-    slots: int
-    """Attempts at once, over all agents."""
-    caps: Mapping[str, int]
-    """Attempts at once of an agent, for those that have a cap."""
-    held_all: str | None = None
-    draining: bool = False
-
-    @property
-    def total(self) -> int:
-        return sum(self.running.values())
-
-    def with_one_more(self, agent: str) -> Snapshot:
-        return replace(self, running={**self.running, agent: self.running.get(agent, 0) + 1})
-
-    def free(self, agent: str) -> int:
-        """How many more attempts of an agent may start."""
-        left = self.slots - self.total
-        cap = self.caps.get(agent)
-        return max(0, left if cap is None else min(left, cap - self.running.get(agent, 0)))
-
-
-def reasons(job: JobRow, world: Snapshot) -> list[str]:
-    """Why a job does not start now, each a line for the operator; none if it may start, runs, or has ended."""
+def reasons(job: JobRow, world: World, needs: Sequence[int] = ()) -> list[Reason]:
+    """Why a job does not start now; none if it may start, runs, or has ended. `needs`: what it waits for."""
     if job.state in (State.RUNNING, State.GATING) or job.ended_at is not None:
         return []
+    return [*of_lane(lane_of(job), world), *of_job(job, world, needs)]
+
+
+def of_job(job: JobRow, world: World, needs: Sequence[int] = ()) -> list[Reason]:
+    """What keeps this one job from starting."""
     found = []
-    if world.draining:
-        found.append("the engine is draining: nothing new starts")
-    if world.held_all is not None:
-        found.append(f"everything is held by {world.held_all}; `headway release --all` ends it")
+    if job.state is State.BLOCKED:
+        found.append(_dependency(needs))
     if job.held_by is not None:
-        found.append(f"held by {job.held_by}; `headway release {job.id}` ends it")
+        ends = f"`headway release {job.id}` ends it"
+        found.append(Reason(Cause.HELD, f"held by {job.held_by}", ends, jobs=[job.id]))
     if job.not_before is not None and job.not_before > world.now:
-        when = datetime.fromtimestamp(job.not_before / 1000, UTC)
-        found.append(f"not before {when:%Y-%m-%d %H:%M:%S} UTC")
-    cap = world.caps.get(job.agent)
-    busy = world.running.get(job.agent, 0)
-    if cap is not None and busy >= cap:
-        found.append(f"{busy} of {cap} {job.agent} attempts run")
-    if world.total >= world.slots:
-        found.append(f"{world.total} of {world.slots} attempts run")
+        cause = Cause.NOT_BEFORE
+        what = "not before"
+        if job.failure is not None:
+            cause = Cause.LIMIT if job.failure in _LIMITS else Cause.BACKOFF
+            what = f"after {str(job.failure).replace('_', ' ')} it is tried again, not before"
+        found.append(Reason(cause, f"{what} {_utc(job.not_before)}", until=job.not_before))
     return found
 
 
-def choose(candidates: Iterable[JobRow], world: Snapshot) -> list[JobRow]:
-    """The candidates that may start now, each counted against the caps before the next is asked about."""
-    chosen = []
-    for job in candidates:
-        if not reasons(job, world):
-            chosen.append(job)
-            world = world.with_one_more(job.agent)
-    return chosen
+def _dependency(needs: Sequence[int]) -> Reason:
+    names = ", ".join(f"J{job}" for job in needs[:NAMED])
+    more = f" and {len(needs) - NAMED} more" if len(needs) > NAMED else ""
+    what = f"comes after {names}{more}" if needs else "comes after other jobs"
+    return Reason(Cause.DEPENDENCY, what, "it may start once they have ended", jobs=list(needs))
+
+
+def of_lane(lane: Lane, world: World) -> list[Reason]:
+    """What keeps any job of a lane from starting."""
+    found = []
+    if world.draining:
+        found.append(
+            Reason(Cause.DRAINING, "the engine is draining: nothing new starts", "`headway undo` ends it", scope=ALL)
+        )
+    if world.holds:
+        found += [_hold(scope, world.holds[scope]) for scope in lane.scopes if scope in world.holds]
+    for scope in lane.scopes:
+        cap = world.caps.get(scope)
+        busy = world.running.get(scope, 0)
+        if cap is not None and busy >= cap:
+            found.append(_cap(scope, busy, cap))
+    if world.breakers and (reason := _breaker(lane, world)) is not None:
+        found.append(reason)
+    need = world.memory.of(lane.agent)
+    if need > world.memory.free:
+        text = f"an attempt of {lane.agent} takes about {_size(need)}, and {_size(max(0, world.memory.free))} are free"
+        found.append(Reason(Cause.MEMORY, text, "it may start once memory is free again", scope=f"agent:{lane.agent}"))
+    return found
+
+
+def _hold(scope: str, by: str) -> Reason:
+    if scope == ALL:
+        return Reason(Cause.HELD, f"everything is held by {by}", "`headway release --all` ends it", scope=ALL)
+    return Reason(Cause.HELD, f"{scope} is held by {by}", f"`headway release --scope {scope}` ends it", scope=scope)
+
+
+def _cap(scope: str, busy: int, cap: int) -> Reason:
+    what = "" if scope == ALL else f" of {scope.partition(':')[2]}" if scope.startswith("agent:") else f" of {scope}"
+    ends = "when one of them ends" if cap else f"`headway cap {scope} N` changes that"
+    return Reason(Cause.CAP, f"{busy} of {cap} attempts{what} run", ends, scope=scope)
+
+
+def _breaker(lane: Lane, world: World) -> Reason | None:
+    name = str(lane.target)
+    one = world.breakers.get(name)
+    limit = breaker.limit(one, world.now) if one is not None else None
+    if one is None or limit is None:
+        return None
+    scope = f"target:{name}"
+    failed = str(one.failure).replace("_", " ")
+    if limit == 0:
+        text = f"{name} is paused: it failed {len(one.strikes)} times as {failed} within an hour"
+        return Reason(Cause.BREAKER, text, f"one attempt tries it at {_utc(one.until or 0)}", one.until, scope)
+    if world.running.get(scope, 0) >= limit:
+        going = "one attempt goes" if limit == 1 else f"{limit} attempts go"
+        text = f"{name} has failed as {failed}, and {going} first"
+        return Reason(Cause.BREAKER, text, "more may start once it has succeeded", scope=scope)
+    return None
+
+
+def _utc(at: int) -> str:
+    return f"{datetime.fromtimestamp(at / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _size(count: int) -> str:
+    return f"{count / (1 << 30):.1f} GiB" if count >= 1 << 30 else f"{count >> 20} MiB"

@@ -1,38 +1,132 @@
 """Failure class -> what follows, in one table. Pure.
 
-Retries with backoff, waits for a reset and reroutes take their places in this table when they exist. Until then an
-attempt that failed stops its job, for the operator to see and retry; only what surely had no effect is run again.
+What is not named here stops: an unknown failure fails closed. An attempt that may have had effects is not blindly run
+again: it is resumed where its session can be, else its workspace is set back, else the job is held for the operator.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 
 from engine.model import Failure
+
+MOST_WAITS = 50  #: waits in a row that use up no attempt, before even a limit is given up on
 
 
 class Action(StrEnum):
     """What follows an attempt that did not succeed."""
 
     STOP = "stop"
-    REQUEUE = "requeue"
+    WAIT = "wait"
+    """Until the provider serves again; uses up no attempt."""
+    RESUME = "resume"
+    """Again, in the same session where that can be."""
+    FRESH = "fresh"
+    """Again, in a new session in the same workspace."""
+    ASK = "ask"
+    """The job is held until the operator has looked."""
 
 
-#: What is not named here stops: an unknown failure fails closed.
-ACTIONS: Mapping[Failure, Action] = {Failure.ENGINE_LOST: Action.REQUEUE}
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What follows a class of failure, and how long after it. Seconds: the first delay and the longest."""
 
-#: A job whose attempts keep taking the machine down with them has to stop some day.
-MAX_ATTEMPTS = 3
+    action: Action
+    first: float = 5.0
+    longest: float = 600.0
+    repeats: bool = False
+    """A job that says that it may be repeated is run again, where others stop."""
 
 
-def after(failure: Failure, *, attempts: int, resumable: bool) -> Action:
-    """What follows a failure of this class in an attempt that ran.
+RULES: Mapping[Failure, Rule] = {
+    Failure.RATE_LIMITED: Rule(Action.WAIT, 60.0, 1_800.0),
+    Failure.OVERLOADED: Rule(Action.WAIT, 15.0, 600.0),
+    Failure.AUTH: Rule(Action.ASK),
+    Failure.BILLING: Rule(Action.ASK),
+    Failure.CONTEXT_OVERFLOW: Rule(Action.FRESH),
+    Failure.CONTEXT_LOST: Rule(Action.FRESH),
+    Failure.TIMEOUT: Rule(Action.STOP, repeats=True),
+    Failure.STALLED: Rule(Action.RESUME, 10.0),
+    Failure.CRASHED: Rule(Action.RESUME),
+    Failure.SPAWN_FAILED: Rule(Action.STOP),
+    Failure.BAD_OUTPUT: Rule(Action.STOP, repeats=True),
+    Failure.GATE_REFUSED: Rule(Action.STOP),
+    Failure.BUDGET_EXCEEDED: Rule(Action.STOP),
+    Failure.ENGINE_LOST: Rule(Action.RESUME, 0.0),
+    Failure.OUT_OF_MEMORY: Rule(Action.STOP),
+    Failure.DEPENDENCY_FAILED: Rule(Action.STOP),
+    Failure.UNKNOWN: Rule(Action.STOP, repeats=True),
+}
 
-    `attempts`: how many the job has had. `resumable`: its conversation can go on in the same place; what cannot be
-    resumed may have had effects already, and is not blindly run again.
-    """
-    action = ACTIONS.get(failure, Action.STOP)
-    if action is Action.REQUEUE and (not resumable or attempts >= MAX_ATTEMPTS):
-        return Action.STOP
-    return action
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What the decision depends on."""
+
+    failure: Failure
+    tries: int
+    """Attempts that counted, this one included."""
+    waits: int
+    """Attempts in a row before this one that did not."""
+    max_attempts: int
+    began: bool
+    """A process of it ran, so that it may have had effects."""
+    resumable: bool
+    """Its conversation can go on in the same place."""
+    restorable: bool
+    """Its workspace is a worktree of its own that can be set back."""
+    repeatable: bool
+    """The job says that it may be run again from the start."""
+    retry_at: int | None = None
+    """When the provider says that the limit ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """What follows. `at`, milliseconds UTC: not before; None for at once."""
+
+    action: Action
+    at: int | None = None
+    counted: bool = True
+    fresh: bool = False
+    anew: bool = False
+    """In a workspace that is set back."""
+    why: str = ""
+
+
+def decide(case: Case, now: int, jitter: float) -> Next:
+    """What follows a failure. `jitter`, 0 to 1, is the part of the delay that is waited (full jitter)."""
+    rule = RULES.get(case.failure, Rule(Action.STOP))
+    action = rule.action
+    if action is Action.STOP and rule.repeats and case.repeatable:
+        action = Action.RESUME
+    if action in (Action.STOP, Action.ASK):
+        return Next(action)
+    counted = action is not Action.WAIT and case.began
+    if counted and case.tries >= case.max_attempts:
+        return Next(Action.STOP, why=f"after {case.tries} attempts" if case.tries > 1 else "")
+    if not counted and case.waits >= MOST_WAITS:
+        return Next(Action.STOP, why=f"after {case.waits} waits")
+    at = _when(rule, case, now, jitter, counted=counted)
+    if not case.began:
+        return Next(action, at, counted)
+    if action is Action.FRESH:
+        return Next(action, at, fresh=True)
+    if case.resumable:
+        return Next(action, at, counted)
+    if case.repeatable:
+        return Next(action, at, counted, fresh=True)
+    if case.restorable:
+        return Next(action, at, counted, fresh=True, anew=True)
+    return Next(Action.ASK, counted=counted, why="it may have had effects, and can neither be resumed nor set back")
+
+
+def _when(rule: Rule, case: Case, now: int, jitter: float, *, counted: bool) -> int | None:
+    """Exponential backoff with full jitter; after a known reset, a part of the first delay on top."""
+    if case.retry_at is not None and case.retry_at > now:
+        return case.retry_at + round(rule.first * 1_000 * jitter)
+    doubled = min(rule.longest, rule.first * 2 ** min(case.tries - 1 if counted else case.waits, 20))
+    delay = round(doubled * 1_000 * jitter)
+    return now + delay if delay > 0 else None

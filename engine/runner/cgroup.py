@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -82,17 +83,56 @@ def kill(group: Path) -> None:
         (group / "cgroup.kill").write_text("1")
 
 
+def held(group: Path) -> int | None:
+    """Bytes of memory that a group's processes hold; None where the kernel does not count them for this group.
+
+    What the page cache holds for them is left out: it is given back as soon as anybody needs it.
+    """
+    try:
+        whole = int((group / "memory.current").read_text())
+        parts = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        return max(0, whole - int(parts["file"]) + int(parts["shmem"]))
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def room(groups: Iterable[Path]) -> int | None:
+    """Bytes of memory that the tightest of these groups can still give; None where none has a limit."""
+    left = []
+    for group in groups:
+        try:
+            most = (group / "memory.max").read_text().strip()
+        except OSError:
+            continue
+        if most.isdigit() and (used := held(group)) is not None:
+            left.append(int(most) - used)
+    return min(left, default=None)
+
+
+def own_groups() -> list[Path]:
+    """The group of this process and those around it, as far as they can be seen."""
+    own, top = _own_group(), _mount()
+    if own is None or top is None:
+        return []
+    return [one for one in (own, *own.parents) if one.is_relative_to(top)]
+
+
 def _own_group() -> Path | None:
     try:
         lines = Path("/proc/self/cgroup").read_text().splitlines()
-        mounts = Path("/proc/self/mountinfo").read_text().splitlines()
     except OSError:
         return None
     path = next((line[3:] for line in lines if line.startswith("0::")), None)
-    mount = next((line.split()[4] for line in mounts if " - cgroup2 " in line), None)
-    if path is None or mount is None:
+    mount = _mount()
+    return None if path is None or mount is None else mount / path.lstrip("/")
+
+
+def _mount() -> Path | None:
+    try:
+        mounts = Path("/proc/self/mountinfo").read_text().splitlines()
+    except OSError:
         return None
-    return Path(mount) / path.lstrip("/")
+    return next((Path(line.split()[4]) for line in mounts if " - cgroup2 " in line), None)
 
 
 def _is_ours_to_divide(group: Path) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from engine.config import BASE_ENVIRONMENT, AgentSettings
+from engine.config import BASE_ENVIRONMENT, AccountSettings, AgentSettings
 from engine.runner.tree import MARKER
 
 
@@ -15,12 +15,18 @@ def environment(
     settings: AgentSettings,
     job: int,
     marker: str,
+    account: AccountSettings | None = None,
 ) -> dict[str, str]:
     """The environment of an attempt.
 
     `own` is the engine's, `passed` names what this agent needs of it, `launch` is what its adapter sets; the
-    settings have the last word, except over the marker by which all processes of an attempt are found.
+    settings and then the account have the last word, except over the marker by which all processes of an attempt
+    are found.
     """
-    names = (*BASE_ENVIRONMENT, *passed, *settings.pass_env)
-    chosen = {name: own[name] for name in names if name in own}
-    return {**chosen, **launch, **settings.env, "HEADWAY_JOB": str(job), MARKER: marker}
+    chosen = _present(own, (*BASE_ENVIRONMENT, *passed, *settings.pass_env))
+    of_account = {**_present(own, account.pass_env), **account.env} if account is not None else {}
+    return {**chosen, **launch, **settings.env, **of_account, "HEADWAY_JOB": str(job), MARKER: marker}
+
+
+def _present(own: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
+    return {name: own[name] for name in names if name in own}

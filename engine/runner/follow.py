@@ -119,6 +119,11 @@ class Follower:
             tail.close()
             self.tell(attempt)
 
+    def position(self, attempt: int) -> int:
+        """How many bytes of a followed file have been read."""
+        tail = self._tails.get(attempt)
+        return tail.offset if tail is not None else 0
+
     def follows(self, attempt: int) -> bool:
         return attempt in self._tails
 

@@ -11,7 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from engine.agents.base import Agent, Assignment, Launch
-from engine.config import Settings
+from engine.config import AccountSettings, Settings
 from engine.errors import HeadwayError, RefusedError
 from engine.model import Workspace
 from engine.runner import procfs, spawn
@@ -20,11 +20,16 @@ from engine.runner.environment import environment
 from engine.runner.run_dir import Facts, RunDir
 from engine.runner.tree import Tree
 from engine.runner.workspace import Placed, Wanted, Workspaces
-from engine.store.jobs import Claim
+from engine.store.claims import Claim
 
 RESUME_PROMPT = (
     "You were working on this task and were interrupted: {reason}. Look at what is already done in the working "
     "directory, then finish the task.\n\nThe task was:\n\n{prompt}"
+)
+AGAIN_PROMPT = (
+    "An earlier session worked on this task in this working directory, and you do not have its conversation. It ended "
+    "before the task was done: {reason}. Look at what is already done in the working directory, then finish the task."
+    "\n\nThe task is:\n\n{prompt}"
 )
 
 
@@ -36,6 +41,7 @@ class Prepared:
     placed: Placed
     launch: Launch
     session: str | None
+    account: AccountSettings | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +59,24 @@ class Launcher:
             raise RefusedError(f"there is no agent {name!r}; there are {', '.join(sorted(self.agents))}")
         return agent
 
+    def _account(self, claim: Claim) -> AccountSettings | None:
+        """The settings may have changed since the job was accepted."""
+        name, agent = claim.attempt.account, claim.attempt.agent
+        if name is None:
+            return None
+        account = self.settings.accounts.get(name)
+        if account is None:
+            raise RefusedError(
+                f"headway.yaml has no account {name!r} any more; reroute the job, or name it there again"
+            )
+        if account.agent != agent:
+            raise RefusedError(f"the account {name!r} is one of {account.agent} in headway.yaml, and not of {agent}")
+        return account
+
     async def prepare(self, claim: Claim, run: RunDir) -> Prepared:
         """Make the workspace and the command line."""
         agent = self.agent(claim.attempt.agent)
+        account = self._account(claim)
         previous = claim.previous
         run.make()
         wanted = Wanted(
@@ -68,9 +89,11 @@ class Launcher:
             marker=claim.attempt.marker,
         )
         placed = await self.workspaces.prepare(wanted, run)
+        if claim.anew and previous is not None:
+            await self.workspaces.set_back(placed, previous.number, claim.attempt.marker)
         session = claim.attempt.resumes or (str(uuid.uuid4()) if agent.chooses_session else None)
         assignment = Assignment(
-            prompt=_prompt(claim),
+            prompt=_prompt(claim, agent, placed),
             model=claim.attempt.model,
             workspace=placed.directory,
             run_dir=run.path,
@@ -79,7 +102,7 @@ class Launcher:
             resumes=claim.attempt.resumes,
         )
         try:
-            return Prepared(agent, placed, agent.launch(assignment), session)
+            return Prepared(agent, placed, agent.launch(assignment), session, account)
         except HeadwayError:
             await self.workspaces.tidy(placed)
             raise
@@ -100,7 +123,9 @@ class Launcher:
         stdin = str(run.path / launch.stdin) if launch.stdin else os.devnull
         limit = str(spawn.open_files_limit())
         settings = self.settings.agent(agent.name)
-        env = environment(os.environ, agent.pass_env, launch.env, settings, claim.job.id, claim.attempt.marker)
+        env = environment(
+            os.environ, agent.pass_env, launch.env, settings, claim.job.id, claim.attempt.marker, prepared.account
+        )
         nothing = os.open(os.devnull, os.O_RDWR)
         errors = os.open(run.stderr, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
@@ -143,8 +168,14 @@ def placed_at(noted: Facts | None) -> Placed | None:
     )
 
 
-def _prompt(claim: Claim) -> str:
-    if claim.attempt.resumes is None:
-        return claim.spec.prompt
-    reason = (claim.previous.reason if claim.previous else None) or "the attempt ended early"
-    return RESUME_PROMPT.format(reason=reason, prompt=claim.spec.prompt)
+def _prompt(claim: Claim, agent: Agent, placed: Placed) -> str:
+    """The job's own prompt; to an agent that converses, with what became of the attempt before where that matters."""
+    prompt, previous = claim.spec.prompt, claim.previous
+    if not agent.resumable:
+        return prompt
+    reason = (previous.reason if previous else None) or "the attempt ended early"
+    if claim.attempt.resumes is not None:
+        return RESUME_PROMPT.format(reason=reason, prompt=prompt)
+    if previous is None or previous.succeeded or claim.anew or previous.workspace != str(placed.directory):
+        return prompt
+    return AGAIN_PROMPT.format(reason=reason, prompt=prompt)

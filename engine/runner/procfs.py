@@ -1,17 +1,20 @@
 """What /proc tells of processes. Linux only, as the subreaper and cgroups are.
 
-Fields of /proc/PID/stat: proc_pid_stat(5).
+Fields of /proc/PID/stat and statm: proc_pid_stat(5), proc_pid_statm(5).
 """
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 _PROC = Path("/proc")
+_TICKS = os.sysconf("SC_CLK_TCK")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,35 @@ def is_alive(who: Identity) -> bool:
     return found is not None and found.started == who.started and not found.is_gone
 
 
+def age(who: Identity) -> float:
+    """Seconds since a process of this boot was started, by the clock that nobody sets."""
+    return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - who.started / _TICKS)
+
+
+def resident(pid: int) -> tuple[int, int]:
+    """Bytes of memory that a process holds alone, and that it may share with others; nothing where it has gone."""
+    try:
+        _, whole, shared, *_ = (_PROC / str(pid) / "statm").read_bytes().split()
+    except (OSError, ValueError):
+        return 0, 0
+    return (int(whole) - int(shared)) * _PAGE, int(shared) * _PAGE
+
+
+def proportional(pid: int) -> int | None:
+    """Bytes of memory of a process, what it shares divided by those that share it; None where we may not ask.
+
+    Slow: the kernel walks all of its pages.
+    """
+    try:
+        rolled = (_PROC / str(pid) / "smaps_rollup").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0  # it has gone
+    except OSError:
+        return None
+    found = next((line for line in rolled.split(b"\n") if line.startswith(b"Pss:")), None)
+    return int(found.split()[1]) * 1024 if found else 0
+
+
 def processes() -> dict[int, Process]:
     """All processes of the machine that can be seen, by pid."""
     found = {}
@@ -86,11 +118,20 @@ def processes() -> dict[int, Process]:
 
 def carries(pid: int, mark: bytes) -> bool:
     """Whether a process was started with this `NAME=value` in its environment."""
+    return mark in _environment(pid)
+
+
+def value_of(pid: int, name: bytes) -> bytes | None:
+    """What a variable was in the environment with which a process was started."""
+    start = name + b"="
+    return next((one[len(start) :] for one in _environment(pid) if one.startswith(start)), None)
+
+
+def _environment(pid: int) -> list[bytes]:
     try:
-        environment = (_PROC / str(pid) / "environ").read_bytes()
+        return (_PROC / str(pid) / "environ").read_bytes().split(b"\0")
     except OSError:
-        return False
-    return mark in environment.split(b"\0")
+        return []
 
 
 def children() -> list[int]:

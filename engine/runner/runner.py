@@ -9,35 +9,40 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
-import signal
+import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
 from engine import events as log
-from engine.agents.base import Agent, Exit, Outcome
+from engine.agents.base import Agent, Outcome
 from engine.clock import now_ms
-from engine.dispatch import retry
+from engine.dispatch.settling import Ending, Rules, settle
 from engine.errors import HeadwayError, RefusedError, StorageError
 from engine.hub import Hub
 from engine.model import DiffStat, Failure
-from engine.runner import procfs, spawn, tree
+from engine.runner import limits, procfs, tree
 from engine.runner.adopt import Finding, finding
+from engine.runner.ending import End, outcome_of, runs, until_end
 from engine.runner.follow import Follower
 from engine.runner.launch import Launcher, facts, placed_at
+from engine.runner.limits import Cut, Limits, Past
+from engine.runner.meter import Meter, recent_peaks
 from engine.runner.run_dir import Claimed, Facts, RunDir, run_dir
 from engine.runner.tree import Tree
 from engine.runner.watch import Watch
 from engine.runner.workspace import Placed
 from engine.store import Store, Transaction, jobs
-from engine.store.jobs import Claim, Launched, Settlement
+from engine.store.claims import Claim
+from engine.store.jobs import Launched
+from engine.store.rows import JobRow
+from engine.store.writer import RollbackError
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-KILLED = 128 + signal.SIGKILL
 POSTPONE_SECONDS = 30  #: before an attempt that this machine had nothing left for is tried again
 #: What goes by: a full disk, no descriptors, no memory, no more processes.
 PASSING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM})
@@ -53,16 +58,8 @@ class Live:
     stop_asked: asyncio.Event = field(default_factory=asyncio.Event)
     begun: bool = False
     """A process of it was started."""
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """How a shim ended, as far as its parent can tell."""
-
-    code: int | None = None
-    """Its exit code, if it was our child."""
-    stopped: bool = False
-    """We ended it."""
+    session: str | None = None
+    """The conversation that it was started with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +75,7 @@ class Surroundings:
     """Names this engine process in the attempts that it claims."""
     grace: float
     """Seconds between asking a tree to end and killing it."""
+    rules: Rules
     subreaper: bool = False
 
 
@@ -91,6 +89,8 @@ class Runner:
         self._tasks: set[asyncio.Task[object]] = set()
         self.live: dict[int, Live] = {}
         """By job."""
+        self.meter = Meter(around.launcher.settings, around.launcher.agents)
+        self._keep(group.create_task(self.meter.run(), name="meter"))
 
     def start(self, claim: Claim) -> None:
         """Begin a claimed attempt."""
@@ -108,12 +108,13 @@ class Runner:
 
     async def take_over(self, claims: list[Claim]) -> None:
         """Adopt, settle or give back what an earlier engine left. Returns when each has been judged."""
+        self.meter.learn(await self._around.store.look(recent_peaks))
         for claim in claims:
             try:
                 await self._take_over(claim)
             except Exception as error:
                 logger.exception("job %d: it cannot be taken over", claim.job.id)
-                live = Live(claim, run_dir(self._around.home, claim.job.id, claim.attempt.number))
+                live = Live(claim, run_dir(self._around.home, claim.job.id, claim.attempt.number), begun=True)
                 await self._abandon(live, Failure.UNKNOWN, f"it could not be taken over: {error}")
 
     async def _take_over(self, claim: Claim) -> None:
@@ -139,18 +140,25 @@ class Runner:
             await self._note_launch(claim, who.pid if who else 0, noted)
         if found is Finding.ADOPT and who is not None:
             await self._note_adoption(claim, who.pid)
-        self._go_on(claim, whole, placed_at(noted))
+        self._go_on(claim, whole, noted)
 
-    def _go_on(self, claim: Claim, whole: Tree, placed: Placed | None) -> None:
+    def _go_on(self, claim: Claim, whole: Tree, noted: Facts | None) -> None:
         agent = self._around.launcher.agent(claim.attempt.agent)
-        there = placed or Placed(Path(claim.attempt.workspace or "/"))
-        self._own(claim, lambda live: self._watch(live, agent, whole, there))
+        there = placed_at(noted) or Placed(Path(claim.attempt.workspace or "/"))
+
+        async def follow(live: Live) -> None:
+            live.begun = True
+            live.session = (noted.session if noted else None) or claim.attempt.session
+            await self._watch(live, agent, whole, there)
+
+        self._own(claim, follow)
 
     def _own(self, claim: Claim, life: Callable[[Live], Awaitable[None]]) -> None:
         live = Live(claim, run_dir(self._around.home, claim.job.id, claim.attempt.number))
         if claim.job.stopping is not None:
             live.stop_asked.set()
         self.live[claim.job.id] = live
+        self.meter.expect(claim.attempt.id, claim.attempt.agent)
         self._keep(self._group.create_task(self._guard(live, life), name=f"job-{claim.job.id}"))
 
     async def _guard(self, live: Live, life: Callable[[Live], Awaitable[None]]) -> None:
@@ -179,10 +187,10 @@ class Runner:
         if live.stop_asked.is_set():
             await self._tidy(live, prepared.placed)
             outcome = Outcome(succeeded=False, failure=Failure.CRASHED, reason="cancelled before it started")
-            await self._settle(live, Settlement(outcome, None))
+            await self._settle(live, Ending(outcome, began=False))
             return
         whole = launcher.start(claim, live.run, prepared)
-        live.begun = True
+        live.begun, live.session = True, prepared.session
         await self._note_launch(claim, whole.root.pid if whole.root else 0, facts(prepared))
         await self._watch(live, prepared.agent, whole, prepared.placed)
 
@@ -190,43 +198,73 @@ class Runner:
         """Follow a running attempt to its end, clear up after it, and settle it."""
         around, claim = self._around, live.claim
         watch = Watch(claim.job.id, claim.attempt.id, agent.name, agent.parser(), around.hub, self._see_limit)
-        parser = watch.parser
-        around.follower.add(claim.attempt.id, live.run.stdout, watch.sink, newest_only=parser.newest_only)
+        began = self._since(live, whole, watch)
+        around.follower.add(claim.attempt.id, live.run.stdout, watch.sink, newest_only=watch.parser.newest_only)
         end = End()
         try:
-            end = await self._until_end(live, whole, watch, around.launcher.settings.agent(agent.name).linger)
+            if runs(whole):
+                end = await self._until_end(live, agent, whole, watch, began)
         finally:
             await around.follower.finish(claim.attempt.id)
             watch.close()
         if await asyncio.to_thread(whole.strays, around.subreaper):
             await tree.stop(whole, around.grace)
         around.launcher.cgroups.remove(whole.group)
-        outcome, code = _outcome(live.run, watch, end)
+        outcome, code = outcome_of(live.run, watch, end)
         diff = await self._measure(live, placed)
         outcome = watch.judged(outcome, diff)
-        requeue_at = 0 if self._goes_back(claim, agent, outcome) else None
-        if requeue_at is None and diff is not None and diff.whole and diff.files == 0:
+        ending = self._ending(live, agent, placed, outcome)
+        ending = replace(ending, exit_code=code, diff=diff, agent_version=watch.agent_version)
+        if diff is not None and diff.whole and diff.files == 0 and await self._ends(live, ending):
             await self._tidy(live, placed)
-        await self._settle(live, Settlement(outcome, code, diff, watch.agent_version, requeue_at))
+        await self._settle(live, ending)
 
-    async def _until_end(self, live: Live, whole: Tree, watch: Watch, linger: float) -> End:
-        """Until the process has ended, by itself or because it was asked to."""
-        if whole.root is None:
-            return End()
-        if not procfs.is_alive(whole.root) and not spawn.is_ours(whole.root.pid):
-            return End()
-        over = asyncio.ensure_future(spawn.ended(whole.root.pid))
-        asked = asyncio.ensure_future(live.stop_asked.wait())
-        overdue = asyncio.ensure_future(watch.overdue(linger))
-        try:
-            await asyncio.wait({over, asked, overdue}, return_when=asyncio.FIRST_COMPLETED)
-            stopped = not over.done()
-            if stopped:
-                await tree.stop(whole, self._around.grace)
-            return End(await over, stopped)
-        finally:
-            for waiting in (over, asked, overdue):
-                waiting.cancel()
+    def _since(self, live: Live, whole: Tree, watch: Watch) -> float:
+        """When the attempt began, by the monotonic clock. An adopted one did before this engine looked."""
+        past = Past()
+        if whole.adopted and whole.root is not None:
+            attempt = live.claim.attempt
+            past = limits.past(whole.root, attempt.started_at, live.run)
+            watch.adopt(past.quiet, lambda: self._around.follower.position(attempt.id) > past.printed)
+        return time.monotonic() - past.ran
+
+    async def _until_end(self, live: Live, agent: Agent, whole: Tree, watch: Watch, began: float) -> End:
+        """Until the process has ended, by itself, because it was asked to, or because a limit is reached."""
+        settings, attempt = self._around.launcher.settings, live.claim.attempt.id
+        allowed = Limits.of(live.claim, agent, settings)
+        self.meter.begin(attempt, whole, allowed.memory)
+
+        async def asked() -> Cut | None:
+            await live.stop_asked.wait()
+            return None
+
+        async def lingers() -> Cut | None:
+            await watch.overdue(settings.agent(agent.name).linger)
+            return None
+
+        calls = (asked(), lingers(), limits.overrun(allowed, began, lambda: watch.heard), self.meter.over(attempt))
+        return await until_end(whole, calls, self._around.grace)
+
+    def _ending(self, live: Live, agent: Agent, placed: Placed, outcome: Outcome) -> Ending:
+        """What the settlement has to know of an attempt that ran."""
+        session = outcome.session or live.session
+        return Ending(
+            outcome,
+            memory_peak=self.meter.peak(live.claim.attempt.id),
+            resumable=agent.resumable and session is not None and placed.directory.is_dir(),
+            restorable=placed.repository is not None and placed.base is not None,
+            provider=agent.provider,
+        )
+
+    async def _ends(self, live: Live, ending: Ending) -> bool:
+        """Whether the job ends with this attempt. Else it goes back into the queue, and finds its worktree again."""
+        if ending.outcome.succeeded or live.stop_asked.is_set():
+            return True
+
+        def rehearse(tx: Transaction) -> JobRow:
+            raise RollbackError(settle(tx, live.claim.attempt.id, ending, self._around.rules))
+
+        return (await self._persist(rehearse)).ended_at is not None
 
     async def _measure(self, live: Live, placed: Placed) -> DiffStat | None:
         """The diff. That it cannot be taken is no verdict on the agent's work."""
@@ -242,15 +280,8 @@ class Runner:
         except HeadwayError as error:
             logger.warning("job %d: its workspace stays: %s", live.claim.job.id, error)
 
-    def _goes_back(self, claim: Claim, agent: Agent, outcome: Outcome) -> bool:
-        if outcome.succeeded or outcome.failure is None:
-            return False
-        resumable = agent.resumable and (outcome.session or claim.attempt.session) is not None
-        action = retry.after(outcome.failure, attempts=claim.attempt.number, resumable=resumable)
-        return action is retry.Action.REQUEUE
-
-    async def _settle(self, live: Live, settlement: Settlement) -> None:
-        await self._persist(lambda tx: jobs.settle(tx, live.claim.attempt.id, settlement))
+    async def _settle(self, live: Live, ending: Ending) -> None:
+        await self._persist(lambda tx: settle(tx, live.claim.attempt.id, ending, self._around.rules))
         # Not before the settlement is durable: the next claim may come at once and must find the slot free.
         self._forget(live)
         self._settled()
@@ -260,19 +291,20 @@ class Runner:
 
         `again`: when the job may be tried once more, for an attempt that never began.
         """
-        job = live.claim.job.id
+        claim = live.claim
+        job = claim.job.id
         try:
-            marker = live.claim.attempt.marker
-            group = self._around.launcher.cgroups.of(marker)
+            group = self._around.launcher.cgroups.of(claim.attempt.marker)
             _, who = live.run.claim()
-            await tree.stop(Tree(who, marker, group, adopted=True), self._around.grace)
+            await tree.stop(Tree(who, claim.attempt.marker, group, adopted=True), self._around.grace)
             self._around.launcher.cgroups.remove(group)
         except Exception:
             logger.exception("job %d: its processes could not be ended", job)
         for said in (reason.encode(errors="replace").decode(), "the engine could not look after it"):
             try:
                 outcome = Outcome(succeeded=False, failure=failure, reason=said)
-                await self._settle(live, Settlement(outcome, None, requeue_at=again))
+                peak = self.meter.peak(claim.attempt.id)
+                await self._settle(live, Ending(outcome, memory_peak=peak, began=live.begun, again=again))
             except RefusedError:
                 return  # it has been settled already
             except Exception:
@@ -282,7 +314,8 @@ class Runner:
 
     async def _give_back(self, claim: Claim) -> None:
         outcome = Outcome(succeeded=False, failure=Failure.ENGINE_LOST, reason="the engine ended before it could start")
-        await self._persist(lambda tx: jobs.settle(tx, claim.attempt.id, Settlement(outcome, None, requeue_at=0)))
+        ending = Ending(outcome, began=False)
+        await self._persist(lambda tx: settle(tx, claim.attempt.id, ending, self._around.rules))
         self._settled()
 
     async def _note_launch(self, claim: Claim, pid: int, noted: Facts) -> None:
@@ -311,26 +344,4 @@ class Runner:
     def _forget(self, live: Live) -> None:
         if self.live.get(live.claim.job.id) is live:
             del self.live[live.claim.job.id]
-
-
-def _outcome(run: RunDir, watch: Watch, end: End) -> tuple[Outcome, int | None]:
-    """The adapter's verdict; or, where the shim could not write the end, what is known without it."""
-    code = run.exit_code()
-    if code is None and end.code is not None and end.code != KILLED:
-        code = end.code  # it ended by itself, and only could not write it down: the disk is full
-    if code is not None:
-        return watch.parser.outcome(Exit(code), run.stderr_tail()), code
-    told = watch.parser.outcome(Exit(KILLED), run.stderr_tail())
-    if end.stopped:
-        return told, None
-    _, who = run.claim()
-    rebooted = who is not None and who.boot != procfs.boot_id()
-    outcome = Outcome(
-        succeeded=False,
-        failure=Failure.ENGINE_LOST if rebooted else Failure.CRASHED,
-        reason="the machine went down while it ran" if rebooted else "its processes were killed from outside",
-        usage=told.usage,
-        session=told.session,
-        unknown_lines=told.unknown_lines,
-    )
-    return outcome, None
+        self.meter.release(live.claim.attempt.id)

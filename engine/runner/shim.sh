@@ -19,6 +19,8 @@ set +C
 
 [ -n "$cgroup" ] && echo $$ >"$cgroup/cgroup.procs"
 ulimit -Sn "$files"
+# When memory runs out, the kernel is to choose an agent and not the engine, which has lowered its own score.
+{ read -r score </proc/self/oom_score_adj && [ "$score" -lt 500 ] && echo 500 >/proc/self/oom_score_adj; } 2>/dev/null
 
 # A stop goes to the whole group. The shim only waits on: it still has to write the end.
 trap : TERM INT HUP QUIT

@@ -13,12 +13,14 @@ import resource
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from engine.runner import procfs
 
 #: Python ignores these for itself; a program expects the default.
 _DEFAULT_SIGNALS = (signal.SIGPIPE, signal.SIGXFSZ)
 
+OOM_SCORE = -500  #: of the engine, from -1000, never ended, to 1000, ended first
 POLL_SECONDS = 0.05  #: between looks at a process that could not be given a descriptor
 TOGETHER = 64  #: processes waited for at once: each takes a descriptor while it is
 
@@ -42,6 +44,15 @@ def raise_open_files_limit() -> None:
     """500 attempts hold more than the usual 1,024 descriptors. The shim gives programs the old limit back."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def be_spared() -> None:
+    """When memory runs out, the kernel is to end others first. Needs a privilege, and does without it.
+
+    Programs that we start inherit it; the shim of an attempt raises it again.
+    """
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(str(OOM_SCORE))
 
 
 def keep_descriptors() -> None:

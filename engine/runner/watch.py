@@ -31,6 +31,8 @@ class Watch:
         see_limit: Callable[[log.LimitSeen], None],
     ) -> None:
         self.parser = parser
+        self.heard = time.monotonic()
+        """When the agent last said something, by the monotonic clock."""
         self.agent_version: str | None = None
         self._job = job
         self._attempt = attempt
@@ -43,12 +45,20 @@ class Watch:
         self._reported = 0.0
         self._late: asyncio.TimerHandle | None = None
         self._said_done = asyncio.Event()
+        self._is_new: Callable[[], bool] = lambda: True
+
+    def adopt(self, quiet: float, is_new: Callable[[], bool]) -> None:
+        """The agent had been silent for so many seconds; what is read tells nothing of that before `is_new`."""
+        self.heard = time.monotonic() - quiet
+        self._is_new = is_new
 
     def sink(self, lines: list[bytes]) -> None:
         """Take whole lines of standard output."""
-        for line in lines:
-            for event in self.parser.line(line):
-                self._take(event)
+        events = [event for line in lines for event in self.parser.line(line)]
+        for event in events:
+            self._take(event)
+        if events and self._is_new():
+            self.heard = time.monotonic()
         if self.parser.said_done:
             self._said_done.set()
         else:

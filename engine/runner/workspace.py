@@ -19,12 +19,16 @@ from engine.errors import RefusedError
 from engine.model import DiffStat, Workspace
 from engine.runner.git import GitError, git
 from engine.runner.run_dir import RunDir
+from engine.runner.set_back import set_back
 from engine.runner.tree import MARKER
 
 #: Unlike `git diff` this does not ask how a person likes to see differences: prefixes, context, text conversion.
 _DIFF = ("diff-tree", "-r", "-M", "--no-color", "--no-ext-diff", "--no-textconv")
 
 _COMMON = ("--path-format=absolute", "--git-common-dir")
+MEASURED_AT_ONCE = (
+    8  #: working trees that git reads at one time: each keeps a core busy, and many jobs may end together
+)
 SLUG_LENGTH = 32  #: characters of a title in a branch's name
 
 
@@ -69,7 +73,8 @@ class Workspaces:
     def __init__(self, home: Path) -> None:
         self._home = home
         # Git locks a repository for a moment at each change of its worktrees, and fails instead of waiting.
-        self._locks: defaultdict[Path, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self.locks: defaultdict[Path, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._measuring = asyncio.Semaphore(MEASURED_AT_ONCE)
 
     async def prepare(self, wanted: Wanted, run: RunDir) -> Placed:
         """The job's workspace, made if it is not there yet.
@@ -87,11 +92,12 @@ class Workspaces:
         if top is None:
             return Placed(directory)
         if wanted.workspace is Workspace.PROJECT:
-            return Placed(directory, root=top, base=await _tree(top, run))
+            async with self._measuring:
+                return Placed(directory, root=top, base=await _tree(top, run))
         return await self._worktree(wanted, top, directory.resolve().relative_to(top))
 
     async def _worktree(self, wanted: Wanted, top: Path, below: Path) -> Placed:
-        async with self._locks[top]:
+        async with self.locks[top]:
             root, branch, exists = await self._choose(wanted, top)
             begun = None if exists else await self._add_worktree(wanted, top, root, branch)
         base = begun or wanted.base or await git(root, "rev-parse", "HEAD")
@@ -140,17 +146,24 @@ class Workspaces:
         """Write what changed since the base into the run's `diff.patch`. None outside git."""
         if placed.root is None or placed.base is None:
             return None
-        tree, whole = await _snapshot(placed.root, run)
-        with run.diff.open("wb") as file:
-            await git(placed.root, *_DIFF, "--patch", "--binary", placed.base, tree, stdout=file.fileno())
-        counted = await git(placed.root, *_DIFF, "--numstat", placed.base, tree)
-        added = removed = files = 0
-        for line in filter(None, counted.split("\n")):  # a name may hold what `splitlines` takes for a line's end
-            plus, minus, _ = line.split("\t", 2)
-            files += 1
-            added += int(plus) if plus.isdigit() else 0
-            removed += int(minus) if minus.isdigit() else 0
-        return DiffStat(files=files, added=added, removed=removed, whole=whole)
+        async with self._measuring:
+            return await _measure(placed.root, placed.base, run)
+
+    async def set_back(self, placed: Placed, attempt: int, marker: str) -> None:
+        """Put a job's worktree back to what the job began from.
+
+        What the attempt with that number left in it, its commits included, stays as `refs/headway/1-fix-it/<attempt>`,
+        named as the branch is. Ignored files stay where they are. Raises `RefusedError` for any other place than a
+        worktree of this home.
+        """
+        root, base, branch = placed.root, placed.base, placed.branch
+        if placed.repository is None or root is None or base is None or branch is None:
+            raise RefusedError(f"{placed.directory} is no worktree of the job's own, and is not set back")
+        if not root.is_relative_to(self._home / "worktrees"):
+            raise RefusedError(f"{root} is not a worktree of this home, and is not set back")
+        async with self.locks[placed.repository], self._measuring:
+            await set_back(root, branch, base, attempt, {MARKER: marker})
+        placed.directory.mkdir(parents=True, exist_ok=True)
 
     async def tidy(self, placed: Placed) -> bool:
         """Remove a worktree in which nothing was done; True where it was removed.
@@ -159,7 +172,7 @@ class Workspaces:
         """
         if placed.repository is None or placed.root is None or placed.branch is None:
             return False
-        async with self._locks[placed.repository]:
+        async with self.locks[placed.repository]:
             left = await git(placed.root, "status", "--porcelain", "--ignored", "--untracked-files=all")
             if left or await git(placed.root, "rev-parse", "HEAD") != placed.base:
                 return False
@@ -229,6 +242,20 @@ def _move_aside(root: Path) -> None:
     while (aside := root.with_name(f"{root.name}.aside-{number}")).exists():
         number += 1
     root.rename(aside)
+
+
+async def _measure(root: Path, base: str, run: RunDir) -> DiffStat:
+    tree, whole = await _snapshot(root, run)
+    with run.diff.open("wb") as file:
+        await git(root, *_DIFF, "--patch", "--binary", base, tree, stdout=file.fileno())
+    counted = await git(root, *_DIFF, "--numstat", base, tree)
+    added = removed = files = 0
+    for line in filter(None, counted.split("\n")):  # a name may hold what `splitlines` takes for a line's end
+        plus, minus, _ = line.split("\t", 2)
+        files += 1
+        added += int(plus) if plus.isdigit() else 0
+        removed += int(minus) if minus.isdigit() else 0
+    return DiffStat(files=files, added=added, removed=removed, whole=whole)
 
 
 async def _tree(root: Path, run: RunDir) -> str:

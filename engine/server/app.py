@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import TypeVar
 
@@ -14,9 +13,10 @@ from starlette.routing import Route
 
 from engine.engine import Engine
 from engine.errors import HeadwayError, NotFoundError, UsageError
+from engine.model import ALL, Order, Verb
 from engine.server import streams
-from engine.server.wire import Accepted, Action, Shutdown, Submission, to_wire
-from engine.store import verbs
+from engine.server.wire import Shutdown, UndoRequest, to_wire
+from engine.submission import Wanted
 
 T = TypeVar("T")
 
@@ -35,10 +35,17 @@ def make_app(engine: Engine) -> Starlette:
             Route("/v1/jobs", api.submit, methods=["POST"]),
             Route("/v1/order", api.order),
             Route("/v1/jobs/{job}", api.job),
+            Route("/v1/jobs/{job}/explain", api.explain),
             Route("/v1/jobs/{job}/log", api.log),
             Route("/v1/jobs/{job}/output", api.output),
             Route("/v1/jobs/{job}/diff", api.diff),
+            Route("/v1/actions", api.actions),
             Route("/v1/actions", api.act, methods=["POST"]),
+            Route("/v1/undo", api.undo, methods=["POST"]),
+            Route("/v1/estimates", api.estimates),
+            Route("/v1/batches", api.batches),
+            Route("/v1/caps", api.caps),
+            Route("/v1/breakers", api.breakers),
             Route("/v1/events", api.events),
             Route("/v1/limits", api.limits),
             Route("/v1/shutdown", api.shutdown, methods=["POST"]),
@@ -50,7 +57,6 @@ def make_app(engine: Engine) -> Starlette:
 class _Api:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._draining: asyncio.Task[None] | None = None
 
     async def status(self, request: Request) -> Response:
         return _json(await self._engine.status())
@@ -62,8 +68,7 @@ class _Api:
         return _json(await self._engine.list_jobs(request.query_params.get("filter", ""), min(limit or 50, LIST_LIMIT)))
 
     async def submit(self, request: Request) -> Response:
-        body = await _body(request, Submission)
-        return _json(Accepted(await self._engine.submit(body.jobs, dry_run=body.dry_run)), 201)
+        return _json(await self._engine.submit(await _body(request, Wanted)), 201)
 
     async def order(self, request: Request) -> Response:
         ids = await self._engine.order(request.query_params.get("filter", ""))
@@ -90,12 +95,33 @@ class _Api:
         return StreamingResponse(streams.content(run.diff), media_type="text/x-diff")
 
     async def act(self, request: Request) -> Response:
-        body = await _body(request, Action)
-        return _json(
-            await self._engine.act(
-                verbs.Request(body.verb, body.jobs, OPERATOR, body.everything, body.fresh, body.dry_run)
-            )
-        )
+        return _json(await self._engine.act(await _body(request, Order), OPERATOR))
+
+    async def undo(self, request: Request) -> Response:
+        body = await _body(request, UndoRequest)
+        return _json(await self._engine.undo(body.action, OPERATOR, dry_run=body.dry_run))
+
+    async def actions(self, request: Request) -> Response:
+        """What the operator did, newest first."""
+        limit = min(_number(request, "limit", 20) or 20, LIST_LIMIT)
+        return _json(await self._engine.store.read.actions(limit))
+
+    async def explain(self, request: Request) -> Response:
+        return _json(await self._engine.explain(_job(request)))
+
+    async def estimates(self, request: Request) -> Response:
+        """When jobs are expected to start and finish."""
+        return _json(await self._engine.foresight.of(_ids(request.query_params.get("ids", ""))))
+
+    async def batches(self, request: Request) -> Response:
+        limit = min(_number(request, "limit", 20) or 20, LIST_LIMIT)
+        return _json(await self._engine.store.read.batches(limit))
+
+    async def caps(self, request: Request) -> Response:
+        return _json(await self._engine.caps())
+
+    async def breakers(self, request: Request) -> Response:
+        return _json(await self._engine.breakers())
 
     async def events(self, request: Request) -> Response:
         after = _number(request, "after", None)
@@ -118,8 +144,8 @@ class _Api:
         body = await _body(request, Shutdown)
         if not body.drain:
             self._engine.asked_to_stop.set()
-        elif self._draining is None:
-            self._draining = asyncio.create_task(self._engine.drain(), name="drain")
+        else:
+            await self._engine.act(Order(verb=Verb.DRAIN, scope=ALL), OPERATOR)
         return _json({"stopping": True}, 202)
 
 

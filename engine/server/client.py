@@ -17,8 +17,27 @@ from engine.agents.events import LogLine
 from engine.errors import HeadwayError, NoEngineError
 from engine.events import Event
 from engine.home import SOCKET
-from engine.model import ActionResult, Job, JobDetail, JobSpec, LimitReading, Progress, Status, Verb
-from engine.server.wire import Accepted, Action, Frames, Shutdown, Submission, WireError, from_wire
+from engine.model import (
+    ALL,
+    ActionLine,
+    ActionResult,
+    Batch,
+    Breaker,
+    Cap,
+    Estimate,
+    Explanation,
+    Job,
+    JobDetail,
+    JobSpec,
+    LimitReading,
+    Order,
+    Progress,
+    Status,
+    Undone,
+    Verb,
+)
+from engine.server.wire import Frames, Shutdown, UndoRequest, WireError, from_wire
+from engine.submission import Answer, Wanted
 
 T = TypeVar("T")
 
@@ -79,9 +98,13 @@ class Client:
     async def job(self, job: int) -> JobDetail:
         return await self._get(f"/v1/jobs/{job}", JobDetail)
 
-    async def submit(self, specs: Sequence[JobSpec], *, dry_run: bool = False) -> list[int]:
-        """Submit jobs, all or none. Their ids; none for a dry run."""
-        return (await self._post("/v1/jobs", Submission(list(specs), dry_run), Accepted)).ids
+    async def submit(self, specs: Sequence[JobSpec]) -> list[int]:
+        """Submit jobs, all or none. Their ids."""
+        return (await self.send(Wanted(list(specs)))).ids
+
+    async def send(self, wanted: Wanted) -> Answer:
+        """Submit jobs with all that can be said of a submission: a dry run, a token, a batch and what follows it."""
+        return await self._post("/v1/jobs", wanted, Answer)
 
     async def act(
         self,
@@ -93,7 +116,41 @@ class Client:
         fresh: bool = False,
     ) -> ActionResult:
         """Do something to jobs, or with `everything` to all that is and comes (hold and release only)."""
-        return await self._post("/v1/actions", Action(verb, list(jobs), everything, fresh, dry_run), ActionResult)
+        scope = ALL if everything else None
+        return await self.order(Order(verb=verb, jobs=list(jobs), scope=scope, fresh=fresh, dry_run=dry_run))
+
+    async def order(self, order: Order) -> ActionResult:
+        """Carry out one of the operator's verbs, on jobs, a filter or a scope."""
+        return await self._post("/v1/actions", order, ActionResult)
+
+    async def undo(self, action: int | None = None, *, dry_run: bool = False) -> Undone:
+        """Take back the newest action that was not, or the one with that number."""
+        return await self._post("/v1/undo", UndoRequest(action, dry_run), Undone)
+
+    async def actions(self, limit: int = 20) -> list[ActionLine]:
+        """What the operator did, newest first."""
+        return await self._get("/v1/actions", list[ActionLine], {"limit": limit})
+
+    async def explain(self, job: int) -> Explanation:
+        """Why a job stands where it stands, and what is to be expected of it."""
+        return await self._get(f"/v1/jobs/{job}/explain", Explanation)
+
+    async def estimates(self, ids: Sequence[int]) -> list[Estimate]:
+        """When unfinished jobs are expected to start and finish; those that have ended are left out."""
+        found: list[Estimate] = []
+        for start in range(0, len(ids), PAGE):
+            page = ",".join(map(str, ids[start : start + PAGE]))
+            found += await self._get("/v1/estimates", list[Estimate], {"ids": page})
+        return found
+
+    async def batches(self, limit: int = 20) -> list[Batch]:
+        return await self._get("/v1/batches", list[Batch], {"limit": limit})
+
+    async def caps(self) -> list[Cap]:
+        return await self._get("/v1/caps", list[Cap])
+
+    async def breakers(self) -> list[Breaker]:
+        return await self._get("/v1/breakers", list[Breaker])
 
     async def events(self, *, after: int | None = None, limit: int = 50, job: int | None = None) -> list[Event]:
         """A piece of the log, oldest first: after a sequence number, or the newest."""

@@ -44,6 +44,7 @@ async def serve(home: Path, settings: Settings, terms: Terms) -> None:
     """
     spawn.raise_open_files_limit()
     spawn.keep_descriptors()
+    spawn.be_spared()
     orphans = reaper.become_subreaper()
     async with serving(home, settings, subreaper=orphans) as engine:
         reaping = reaper.Reaper()

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import AsyncIterator, Awaitable, Iterator
+from collections.abc import AsyncIterator, Awaitable
 from pathlib import Path
 
 from engine.agents.base import Parser
@@ -12,11 +11,11 @@ from engine.agents.events import LogLine, Output
 from engine.engine import Engine
 from engine.errors import NotStartedError
 from engine.runner.follow import Lines
-from engine.runner.run_dir import RunDir, open_regular, read_regular
+from engine.runner.run_dir import RunDir
 from engine.server.wire import KEEP_ALIVE, frame
+from engine.upkeep.kept import go_to, last_bytes, opened, pieces
 
 KEEP_ALIVE_SECONDS = 15.0  #: of silence, after which a comment finds out whether the reader is still there
-READ_BYTES = 1 << 16
 BREATH_SECONDS = 0.1  #: between two answers to one subscriber: what happens meanwhile goes into the next
 NO_PROGRESS = 1 << 62  #: a version that no progress is newer than: wait for events only
 TAIL_BYTES = 1 << 20  #: how far back a tail looks for its lines
@@ -68,22 +67,26 @@ async def log(
         attempt, agent, run = await engine.attempt_files(job, number)
     except NotStartedError:
         return  # it was cancelled before it started
-    start = after if after is not None else _start_of_tail(run.stdout, tail)
+    start = after if after is not None else await asyncio.to_thread(_start_of_tail, run.stdout, tail)
     lines, parser, offset = Lines(start), engine.agents[agent].parser(), start
     while True:
         seq = engine.hub.seq
         ended = await engine.has_ended(job, attempt)
-        for data in _pieces(run.stdout, offset):
-            offset += len(data)
-            if told := b"".join(_tell(parser, attempt, line, behind) for line, behind in lines.feed(data)):
-                yield told
+        with opened(run.stdout) as file:
+            if file is not None:
+                await go_to(file, offset)
+                for data in pieces(file):
+                    offset += len(data)
+                    if told := b"".join(_tell(parser, attempt, line, behind) for line, behind in lines.feed(data)):
+                        yield told
         if not follow or ended or engine.hub.closing.is_set():
             break
         if not await _within(_more(engine, attempt, seq)):
             yield KEEP_ALIVE
     if ended:
         rest = [_tell(parser, attempt, line, behind) for line, behind in lines.rest()]
-        rest += [frame(LogLine(attempt, "stderr", offset, Output(text))) for text in _errors(run)]
+        errors = await asyncio.to_thread(_errors, run)
+        rest += [frame(LogLine(attempt, "stderr", offset, Output(text))) for text in errors]
         yield b"".join(rest)
 
 
@@ -117,27 +120,17 @@ def _tell(parser: Parser, attempt: int, line: bytes, behind: int) -> bytes:
 
 async def content(path: Path) -> AsyncIterator[bytes]:
     """A file as it is now, which may still grow; nothing where there is none."""
-    for data in _pieces(path, 0):
-        yield data
-
-
-def _pieces(path: Path, offset: int) -> Iterator[bytes]:
-    """What a file has from an offset on, piece by piece."""
-    fd = open_regular(path)
-    if fd is None:
-        return
-    with os.fdopen(fd, "rb") as file:
-        file.seek(offset)
-        while data := file.read(READ_BYTES):
-            yield data
+    with opened(path) as file:
+        if file is not None:
+            for data in pieces(file):
+                yield data
 
 
 def _start_of_tail(path: Path, count: int | None) -> int:
     """The offset at which the last `count` lines begin; 0 for all of them."""
     if count is None:
         return 0
-    data = read_regular(path, -TAIL_BYTES) or b""
-    begin = max(0, path.stat().st_size - len(data)) if data else 0
+    data, begin = last_bytes(path, TAIL_BYTES)
     at = len(data) - 1 if data.endswith(b"\n") else len(data)
     for _ in range(count):
         at = data.rfind(b"\n", 0, at)
@@ -147,4 +140,4 @@ def _start_of_tail(path: Path, count: int | None) -> int:
 
 
 def _errors(run: RunDir) -> list[str]:
-    return (read_regular(run.stderr, -STDERR_BYTES) or b"").decode(errors="replace").splitlines()
+    return last_bytes(run.stderr, STDERR_BYTES)[0].decode(errors="replace").splitlines()

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated
-
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from engine.errors import (
     EntryError,
@@ -18,29 +16,14 @@ from engine.errors import (
     UsageError,
 )
 from engine.events import Event
-from engine.model import JobSpec, Progress, Verb
+from engine.model import Progress
 
 
-class Submission(Struct, frozen=True, forbid_unknown_fields=True):
-    """Body of `POST /v1/jobs`."""
+class UndoRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """Body of `POST /v1/undo`."""
 
-    jobs: list[JobSpec]
-    dry_run: bool = False
-
-
-class Accepted(Struct, frozen=True):
-    """Answer to a submission: the new ids, in the order of the jobs; none for a dry run."""
-
-    ids: list[int]
-
-
-class Action(Struct, frozen=True, forbid_unknown_fields=True):
-    """Body of `POST /v1/actions`."""
-
-    verb: Verb
-    jobs: list[Annotated[int, Meta(ge=0, le=10**18)]] = []
-    everything: bool = False
-    fresh: bool = False
+    action: int | None = None
+    """Its number; the newest that was not undone where it is not given."""
     dry_run: bool = False
 
 

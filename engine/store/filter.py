@@ -1,7 +1,8 @@
 """The filter language: one line that becomes SQL.
 
-`state:failed agent:claude,codex project:api !title words` — a space is and, `,` is or, a leading `!` is not; bare
-words look in the title, a bare number is a job id. Only fixed SQL is put together here: every value is bound.
+`state:failed class:timeout age:>1h project:api !title words` — a space is and, `,` is or, a leading `!` is not; bare
+words look in the title, a bare number is a job id. `age`, `priority`, `attempts`, `cost` and `tokens` compare: `>`,
+`>=`, `<`, `<=` or equal. Only fixed SQL is put together here: every value is bound.
 """
 
 from __future__ import annotations
@@ -9,10 +10,13 @@ from __future__ import annotations
 import difflib
 import re
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from engine.clock import now_ms
 from engine.errors import UsageError
-from engine.model import Failure, State
+from engine.model import Failure, State, Target
+from engine.units import milliseconds
 
 _COLUMNS = {
     "state": "state",
@@ -23,8 +27,28 @@ _COLUMNS = {
     "title": "title",
     "id": "id",
     "held": "held_by",
+    "account": "account",
+    "target": "agent",
+    "kind": "kind",
+    "tag": "tags",
+    "key": "unique_key",
+    "batch": "batch",
 }
-_SHORT = {"st": "state", "repo": "project", "failure": "class"}
+
+#: What is compared. Age is what a list shows: since a job ended, since it started, or since it was submitted.
+_MEASURES = {
+    "age": (
+        "(? - CASE WHEN state IN ('succeeded', 'failed', 'cancelled') THEN ended_at "
+        "WHEN state IN ('running', 'gating') THEN started_at ELSE created_at END)"
+    ),
+    "priority": "priority",
+    "attempts": "attempts",
+    "cost": "ifnull(cost_micros, 0)",
+    "tokens": "(input_tokens + output_tokens)",
+}
+_SHORT = {"st": "state", "repo": "project", "failure": "class", "prio": "priority", "p": "priority"}
+_LIKE = frozenset({"title", "project", "held", "kind"})
+_COMPARISON = re.compile(r"(>=|<=|>|<|=)?(.+)")
 _WORDS = {"state": frozenset(State), "class": frozenset(Failure)}
 
 LENGTH_LIMIT = 4_000  #: characters of a filter: SQLite takes a LIKE pattern of 50,000 bytes
@@ -43,8 +67,12 @@ class Filter:
 EVERYTHING = Filter("1", (), frozenset(State))
 
 
-def parse(text: str) -> Filter:
-    """The filter that a line asks for, raising `UsageError` with the nearest valid word where it has none."""
+def parse(text: str, now: int | None = None, projects: Mapping[str, str] | None = None) -> Filter:
+    """The filter that a line asks for, raising `UsageError` with the nearest valid word where it has none.
+
+    `now`, milliseconds UTC, is what ages are counted to; the clock's time where it is not given.
+    `projects`: the directory of each project that has a name.
+    """
     if len(text) > LENGTH_LIMIT:
         raise UsageError(f"filter: longer than {LENGTH_LIMIT:,} characters")
     try:
@@ -66,9 +94,11 @@ def parse(text: str) -> Filter:
         name = _key(key)
         choices = [choice for choice in rest.split(",") if choice]
         if not choices:
-            raise UsageError(f"filter: {key}: needs a value, such as {key}:{_example(name)}")
-        conditions.append(("NOT " if negated else "") + "(" + " OR ".join(_condition(name) for _ in choices) + ")")
-        values.extend(_value(name, choice) for choice in choices)
+            raise UsageError(f"filter: {key}: needs a value, such as {_example(name) if ':' in _example(name) else f'{key}:{_example(name)}'}")
+        found = [_term(name, choice, now_ms() if now is None else now, projects or {}) for choice in choices]
+        conditions.append(("NOT " if negated else "") + "(" + " OR ".join(sql for sql, _ in found) + ")")
+        for _, bound in found:
+            values.extend(bound)
         if name == "state":
             named = frozenset(State(choice) for choice in choices)
             states &= frozenset(State) - named if negated else named
@@ -81,18 +111,53 @@ def parse(text: str) -> Filter:
 
 def _key(word: str) -> str:
     name = _SHORT.get(word, word)
-    if name not in _COLUMNS:
-        near = difflib.get_close_matches(word, [*_COLUMNS, *_SHORT], 1, 0.5)
-        hint = f"; did you mean {near[0]}:?" if near else f"; there are {', '.join(_COLUMNS)}"
+    if name not in _COLUMNS and name not in _MEASURES:
+        known = [*_COLUMNS, *_MEASURES]
+        near = difflib.get_close_matches(word, [*known, *_SHORT], 1, 0.5)
+        hint = f"; did you mean {near[0]}:?" if near else f"; there are {', '.join(known)}"
         raise UsageError(f"filter: no key {word!r}{hint}")
     return name
 
 
-def _condition(name: str) -> str:
+def _term(name: str, choice: str, now: int, projects: Mapping[str, str]) -> tuple[str, list[str | int]]:
+    """One condition, and the values bound in it."""
+    if name == "project" and choice in projects:
+        return "project = ?", [projects[choice]]
+    if name in _MEASURES:
+        return _comparison(name, choice, now)
+    if name == "target":
+        return _target(choice)
     column = _COLUMNS[name]
-    if name in ("title", "project", "held"):
-        return f"ifnull({column}, '') LIKE ? ESCAPE '\\'"
-    return f"ifnull({column}, '') = ?"
+    value = _value(name, choice)
+    if name in _LIKE or name == "tag":
+        return f"ifnull({column}, '') LIKE ? ESCAPE '\\'", [value]
+    return f"ifnull({column}, '') = ?", [value]
+
+
+def _comparison(name: str, choice: str, now: int) -> tuple[str, list[str | int]]:
+    found = _COMPARISON.fullmatch(choice)
+    sign, text = (found[1] or "=", found[2]) if found else ("=", choice)
+    bound: list[str | int] = [now] if name == "age" else []
+    return f"{_MEASURES[name]} {sign} ?", [*bound, _measure(name, choice, text)]
+
+
+def _measure(name: str, choice: str, text: str) -> int:
+    try:
+        if name == "age":
+            return milliseconds(text)
+        return round(min(float(text.lstrip("$")) * (1_000_000 if name == "cost" else 1), 1e18))
+    except ValueError:
+        raise UsageError(f"filter: {name}:{choice} is not understood; write {_example(name)}") from None
+
+
+def _target(choice: str) -> tuple[str, list[str | int]]:
+    target = Target.parse(choice)
+    conditions, values = ["agent = ?"], list[str | int]([target.agent])
+    for column, value in (("model", target.model), ("account", target.account)):
+        if value is not None:
+            conditions.append(f"{column} = ?")
+            values.append(value)
+    return " AND ".join(conditions), values
 
 
 def _value(name: str, choice: str) -> str | int:
@@ -106,11 +171,21 @@ def _value(name: str, choice: str) -> str | int:
         near = difflib.get_close_matches(choice, sorted(words), 1, 0.5)
         hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(sorted(words))}"
         raise UsageError(f"filter: no {name} {choice!r}{hint}")
-    if name in ("title", "project", "held"):
-        escaped = re.sub(r"([\\%_])", r"\\\1", choice)
-        return f"%{escaped}%"
-    return choice
+    if name == "batch":
+        if not choice.isdecimal() or len(choice) > 18:
+            raise UsageError(f"filter: batch:{choice} is not a batch's number; `headway batches` lists them")
+        return int(choice)
+    escaped = re.sub(r"([\\%_])", r"\\\1", choice)
+    if name == "tag":
+        return f"% {escaped} %"
+    return f"%{escaped}%" if name in _LIKE else choice
+
+
+_EXAMPLES = {
+    "state": "failed", "class": "timeout", "id": "12", "batch": "3", "age": "age:>1h", "cost": "cost:>0.5",
+    "priority": "priority:<3", "attempts": "attempts:>1", "tokens": "tokens:>100000",
+}  # fmt: skip
 
 
 def _example(name: str) -> str:
-    return {"state": "failed", "class": "timeout", "id": "12"}.get(name, "word")
+    return _EXAMPLES.get(name, "word")

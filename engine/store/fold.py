@@ -5,13 +5,21 @@ from __future__ import annotations
 import sqlite3
 
 import msgspec
+from msgspec import structs
 from msgspec.structs import replace
 
 from engine import events as log
-from engine.model import Grade, Usage
+from engine.model import Grade, JobSpec, Usage
 from engine.store.rows import JobRow, save_job
 from engine.store.writer import Transaction
 from engine.transitions import next_state
+
+RANK_BITS = 20  #: room between the ranks of two submissions, for jobs that are moved between them
+
+
+def tagged(spec: JobSpec) -> str:
+    """The tags as the database keeps them, so that a filter finds a whole tag: ` a b `, sorted; empty for none."""
+    return f" {' '.join(sorted(set(spec.tags)))} " if spec.tags else ""
 
 
 def apply(row: JobRow | None, event: log.Event) -> JobRow:
@@ -30,6 +38,13 @@ def apply(row: JobRow | None, event: log.Event) -> JobRow:
             created_at=event.at,
             not_before=body.not_before,
             spec_seq=event.seq,
+            account=body.account,
+            kind=body.spec.kind,
+            tags=tagged(body.spec),
+            unique_key=body.spec.key,
+            batch=body.batch,
+            deadline=body.deadline,
+            rank=event.seq << RANK_BITS,
         )
     assert row is not None, "only a submission begins a job"
     match body:
@@ -43,8 +58,10 @@ def apply(row: JobRow | None, event: log.Event) -> JobRow:
                 ended_at=None,
                 failure=None,
                 reason=None,
-                fresh=False,
+                tries=row.tries + 1,
             )
+        case log.Launched():
+            return replace(row, fresh=False, anew=False)
         case log.Requeued():
             return replace(
                 _paid(row, body.usage),
@@ -53,6 +70,10 @@ def apply(row: JobRow | None, event: log.Event) -> JobRow:
                 failure=body.failure,
                 reason=body.reason,
                 stopping=None,
+                fresh=row.fresh or body.fresh,
+                anew=row.anew or body.anew,
+                tries=row.tries if body.counted else max(0, row.tries - 1),
+                waits=0 if body.counted else row.waits + 1,
             )
         case log.Succeeded():
             return replace(_paid(row, body.usage), state=state, ended_at=event.at, reason=body.reason, stopping=None)
@@ -63,14 +84,47 @@ def apply(row: JobRow | None, event: log.Event) -> JobRow:
                 ended_at=event.at,
                 failure=body.failure,
                 reason=body.reason,
+                not_before=None,
                 stopping=None,
+                cause=body.cause,
             )
         case log.Cancelled():
-            return replace(_paid(row, body.usage), state=state, ended_at=event.at, not_before=None, stopping=None)
+            return replace(
+                _paid(row, body.usage),
+                state=state,
+                ended_at=event.at,
+                not_before=None,
+                stopping=None,
+                reason=body.reason if body.reason is not None else row.reason,
+                cause=body.cause,
+            )
         case log.Retried():
             return replace(
-                row, state=state, ended_at=None, not_before=None, failure=None, reason=None, fresh=body.fresh
+                row,
+                state=state,
+                ended_at=None,
+                not_before=None,
+                failure=None,
+                reason=None,
+                fresh=body.fresh,
+                tries=0,
+                waits=0,
+                cause=None,
             )
+        case log.Blocked() | log.Unblocked():
+            return replace(row, state=state)
+        case log.Prioritised():
+            return replace(row, priority=body.priority)
+        case log.Moved():
+            return replace(row, rank=body.rank, priority=body.priority)
+        case log.Snoozed():
+            return replace(row, not_before=body.not_before)
+        case log.Edited():
+            return replace(row, title=body.title, spec_seq=event.seq)
+        case log.Rerouted():
+            return replace(row, agent=body.agent, model=body.model, account=body.account)
+        case log.Restored():
+            return replace(row, **structs.asdict(body.to))
         case log.Stopping():
             return replace(row, stopping=body.by)
         case log.Held():

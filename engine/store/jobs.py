@@ -1,19 +1,15 @@
-"""What can be done to jobs and attempts, as operations of the one writer."""
+"""What happens to attempts, and to jobs by the clock, as operations of the one writer."""
 
 from __future__ import annotations
 
-import json
-import uuid
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-
-import msgspec
 
 from engine import events as log
 from engine.agents.base import Outcome
 from engine.errors import NotFoundError, RefusedError
-from engine.model import DiffStat, Failure, JobSpec
-from engine.store.fold import apply, record
+from engine.model import DiffStat, Failure
+from engine.store import dependencies
+from engine.store.fold import record
 from engine.store.rows import (
     SELECT_ATTEMPT,
     SELECT_JOB,
@@ -22,31 +18,8 @@ from engine.store.rows import (
     attempt_row,
     job_row,
     read_job,
-    save_job,
 )
 from engine.store.writer import Transaction
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """A job spec with every default filled in and every reference resolved."""
-
-    spec: JobSpec
-    title: str
-    agent: str
-    model: str | None
-    project: str | None
-    not_before: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A job given to an attempt, with what the runner needs to know of it."""
-
-    job: JobRow
-    spec: JobSpec
-    attempt: AttemptRow
-    previous: AttemptRow | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,105 +34,33 @@ class Launched:
 
 
 @dataclass(frozen=True, slots=True)
+class Requeue:
+    """How a job goes back into the queue. `at`, milliseconds UTC: not before; None for at once."""
+
+    at: int | None = None
+    counted: bool = True
+    """The attempt uses up one of the job's."""
+    fresh: bool = False
+    anew: bool = False
+    hold: bool = False
+    """The operator has to look at it first."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settlement:
-    """The end of an attempt. `requeue_at` is set where the job goes back into the queue: the time, or 0 for now."""
+    """The end of an attempt. `requeue` is set where the job goes back into the queue."""
 
     outcome: Outcome
     exit_code: int | None
     diff: DiffStat | None = None
     agent_version: str | None = None
-    requeue_at: int | None = None
-
-
-def submit(tx: Transaction, jobs: Sequence[Accepted]) -> list[int]:
-    """Accept all of them or, if anything raises, none. Returns their ids in the given order."""
-    newest = tx.connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'jobs'").fetchone()
-    first = (newest[0] if newest else 0) + 1
-    for job, accepted in enumerate(jobs, first):
-        body = log.Submitted(
-            spec=accepted.spec,
-            title=accepted.title,
-            agent=accepted.agent,
-            model=accepted.model,
-            project=accepted.project,
-            not_before=accepted.not_before,
-        )
-        save_job(tx.connection, None, apply(None, tx.log(body, job=job)))
-    return list(range(first, first + len(jobs)))
-
-
-_STARTABLE = (
-    f"{SELECT_JOB} WHERE state = 'ready' AND held_by IS NULL AND not_before IS NULL AND agent = ? "
-    "ORDER BY priority, id LIMIT ?"
-)
-
-
-def startable(tx: Transaction, agent: str, limit: int) -> list[JobRow]:
-    """The first jobs in the queue of an agent, best first."""
-    return [job_row(values) for values in tx.connection.execute(_STARTABLE, (agent, limit))]
-
-
-def claim(
-    tx: Transaction,
-    heads: Mapping[str, int],
-    choose: Callable[[list[JobRow]], list[JobRow]],
-    resumable: frozenset[str],
-    engine: str,
-) -> list[Claim]:
-    """Give the jobs that `choose` takes from the heads of the queues to new attempts.
-
-    `heads` says how many jobs of each agent's queue to look at, `engine` is the boot of this engine process. The
-    attempt is counted here, before anything is started, so that a job that takes the engine down with it cannot do
-    so for ever.
-    """
-    candidates = [row for agent, limit in heads.items() for row in startable(tx, agent, limit)]
-    candidates.sort(key=lambda row: (row.priority, row.id))
-    return [_claim_one(tx, row, resumable, engine) for row in choose(candidates)]
-
-
-def _claim_one(tx: Transaction, row: JobRow, resumable: frozenset[str], engine: str) -> Claim:
-    previous = newest_launched(tx, row)
-    resumes = None
-    if previous and previous.session and not row.fresh and row.agent in resumable and previous.agent == row.agent:
-        resumes = previous.session
-    attempt = AttemptRow(
-        id=0,
-        job=row.id,
-        number=row.attempts + 1,
-        agent=row.agent,
-        model=row.model,
-        marker=str(uuid.uuid4()),
-        engine=engine,
-        created_at=tx.now,
-        resumes=resumes,
-    )
-    cursor = tx.connection.execute(
-        "INSERT INTO attempts (job, number, agent, model, marker, engine, created_at, resumes) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (row.id, attempt.number, row.agent, row.model, attempt.marker, engine, tx.now, resumes),
-    )
-    attempt = msgspec.structs.replace(attempt, id=cursor.lastrowid or 0)
-    after = record(tx, row, log.Claimed(number=attempt.number, resumes=resumes), attempt.id)
-    return Claim(after, read_spec(tx, row), attempt, previous)
-
-
-_LAUNCHED = f"{SELECT_ATTEMPT} WHERE job = ? AND workspace IS NOT NULL ORDER BY number DESC LIMIT 1"
-
-
-def newest_launched(tx: Transaction, row: JobRow) -> AttemptRow | None:
-    """The newest attempt that ran: what it left in its workspace and its session is what a retry goes on from."""
-    values = tx.connection.execute(_LAUNCHED, (row.id,)).fetchone()
-    return attempt_row(values) if values else None
-
-
-def read_spec(tx: Transaction, row: JobRow) -> JobSpec:
-    body = tx.connection.execute("SELECT body FROM events WHERE seq = ?", (row.spec_seq,)).fetchone()[0]
-    return msgspec.json.decode(body, type=log.Submitted).spec
+    requeue: Requeue | None = None
+    memory_peak: int | None = None
 
 
 def launched(tx: Transaction, attempt: int, facts: Launched) -> None:
     """The attempt's process runs."""
-    row, tried = _fenced(tx, attempt)
+    row, tried = fenced(tx, attempt)
     tx.connection.execute(
         "UPDATE attempts SET started_at = ?, pid = ?, session = ?, workspace = ?, branch = ?, base = ? WHERE id = ?",
         (tx.now, facts.pid, facts.session, facts.workspace, facts.branch, facts.base, attempt),
@@ -171,7 +72,7 @@ def launched(tx: Transaction, attempt: int, facts: Launched) -> None:
 
 def adopted(tx: Transaction, attempt: int, pid: int, engine: str) -> None:
     """A new engine follows the attempt of an earlier one."""
-    row, _ = _fenced(tx, attempt)
+    row, _ = fenced(tx, attempt)
     tx.connection.execute("UPDATE attempts SET engine = ?, pid = ? WHERE id = ?", (engine, pid, attempt))
     record(tx, row, log.Adopted(pid=pid), attempt)
 
@@ -181,14 +82,15 @@ def settle(tx: Transaction, attempt: int, end: Settlement) -> JobRow:
 
     Raises `RefusedError` for a late writer: an attempt that has ended already or is not its job's newest.
     """
-    row, tried = _fenced(tx, attempt)
+    row, tried = fenced(tx, attempt)
     outcome = end.outcome
     diff = end.diff
     verdict = _verdict(row, end)
     cancelled = isinstance(verdict, log.Cancelled)
     tx.connection.execute(
         "UPDATE attempts SET ended_at = ?, exit_code = ?, succeeded = ?, failure = ?, reason = ?, result = ?, "
-        "session = coalesce(?, session), diff_files = ?, diff_added = ?, diff_removed = ?, unknown_lines = ? "
+        "session = coalesce(?, session), diff_files = ?, diff_added = ?, diff_removed = ?, unknown_lines = ?, "
+        "memory_peak = ? "
         "WHERE id = ?",
         (
             tx.now,
@@ -202,6 +104,7 @@ def settle(tx: Transaction, attempt: int, end: Settlement) -> JobRow:
             diff.added if diff else None,
             diff.removed if diff else None,
             outcome.unknown_lines,
+            end.memory_peak,
             attempt,
         ),
     )
@@ -219,12 +122,20 @@ def _verdict(row: JobRow, end: Settlement) -> log.AnyBody:
     if row.stopping is not None:
         return log.Cancelled(by=row.stopping, exit_code=end.exit_code, usage=outcome.usage)
     failure, reason = outcome.failure or Failure.UNKNOWN, outcome.reason or "no reason is known"
-    if end.requeue_at is not None:
-        return log.Requeued(failure=failure, reason=reason, not_before=end.requeue_at or None, usage=outcome.usage)
+    if (back := end.requeue) is not None:
+        return log.Requeued(
+            failure=failure,
+            reason=reason,
+            not_before=back.at,
+            usage=outcome.usage,
+            counted=back.counted,
+            fresh=back.fresh,
+            anew=back.anew,
+        )
     return log.Failed(failure=failure, reason=reason, exit_code=end.exit_code, usage=outcome.usage)
 
 
-def _fenced(tx: Transaction, attempt: int) -> tuple[JobRow, AttemptRow]:
+def fenced(tx: Transaction, attempt: int) -> tuple[JobRow, AttemptRow]:
     """The attempt and its job, raising `RefusedError` for a late writer."""
     row, tried = _of_attempt(tx, attempt)
     if tried.ended_at is not None or row.attempt != attempt:
@@ -276,6 +187,19 @@ def see_limit(tx: Transaction, reading: log.LimitSeen, source: str) -> None:
         tx.log(reading)
 
 
+def pass_deadlines(tx: Transaction) -> int | None:
+    """Fail the waiting jobs whose deadline is over. Returns the next deadline, or None."""
+    late = tx.connection.execute(
+        f"{SELECT_JOB} WHERE state IN ('ready', 'blocked') AND deadline <= ? ORDER BY deadline LIMIT 500", (tx.now,)
+    ).fetchall()
+    body = log.Failed(failure=Failure.TIMEOUT, reason="its deadline passed before it could start")
+    dependencies.after_end(tx, [record(tx, job_row(values), body) for values in late])
+    following = tx.connection.execute(
+        "SELECT min(deadline) FROM jobs WHERE deadline IS NOT NULL AND state IN ('ready', 'blocked')"
+    ).fetchone()[0]
+    return None if following is None else int(following)
+
+
 def come_due(tx: Transaction) -> int | None:
     """Open the jobs whose time has come. Returns when the next one is due, or None."""
     due = tx.connection.execute(
@@ -290,37 +214,6 @@ def come_due(tx: Transaction) -> int | None:
     return None if following is None else int(following)
 
 
-def running_by_agent(tx: Transaction) -> dict[str, int]:
-    """Attempts that hold a slot, counted from the rows: a counter beside them could leak."""
-    found = tx.connection.execute("SELECT agent, count(*) FROM attempts WHERE ended_at IS NULL GROUP BY agent")
-    return {str(agent): int(n) for agent, n in found}
-
-
-def held_all(tx: Transaction) -> str | None:
-    found = tx.connection.execute("SELECT by FROM holds WHERE scope = 'all'").fetchone()
-    return str(found[0]) if found else None
-
-
-def live_attempts(tx: Transaction) -> list[Claim]:
-    """Attempts without an end: what an engine finds when it starts."""
-    found = tx.connection.execute(f"{SELECT_ATTEMPT} WHERE ended_at IS NULL ORDER BY id").fetchall()
-    claims = []
-    for values in found:
-        row, tried = _of_attempt(tx, attempt_row(values).id)
-        claims.append(Claim(row, read_spec(tx, row), tried, None))
-    return claims
-
-
-def note_action(tx: Transaction, verb: str, by: str, before: Sequence[JobRow], everything: bool) -> None:
-    """Record what the operator did with how each job stood, so that it can be taken back."""
-    stood = [{"id": row.id, "state": row.state, "held_by": row.held_by, "not_before": row.not_before} for row in before]
-    tx.connection.execute(
-        "INSERT INTO actions (at, verb, by, jobs, inverse) VALUES (?, ?, ?, ?, ?)",
-        (
-            tx.now,
-            verb,
-            by,
-            json.dumps("all" if everything else [row.id for row in before]),
-            json.dumps(stood),
-        ),
-    )
+def put_on_hold(tx: Transaction, row: JobRow, by: str) -> JobRow:
+    """Keep an unfinished job from starting until it is released."""
+    return row if row.held_by is not None else record(tx, row, log.Held(by=by))

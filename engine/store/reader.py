@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from array import array
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import aiosqlite
 import msgspec
 
 from engine import events as log
-from engine.model import Counts, Grade, JobSpec, LimitReading, State, Usage
+from engine.model import ActionLine, Batch, Counts, Grade, JobSpec, LimitReading, State, Usage
 from engine.store.filter import Filter
 from engine.store.rows import (
     SELECT_ATTEMPT,
@@ -24,9 +24,12 @@ from engine.store.rows import (
     JobRow,
     attempt_rows,
     job_row,
+    spec_in,
     usage_row,
 )
 from engine.store.schema import BUSY_MS, storage_error
+
+T = TypeVar("T")
 
 CONNECTIONS = 3  #: a list of a million ids takes one of them for a moment; the others stay free
 
@@ -38,7 +41,7 @@ ORDER = (
     ),
     (
         frozenset({State.READY, State.BLOCKED}),
-        "SELECT id FROM jobs WHERE state IN ('ready', 'blocked') AND {where} ORDER BY priority, id LIMIT ?",
+        "SELECT id FROM jobs WHERE state IN ('ready', 'blocked') AND {where} ORDER BY priority, rank LIMIT ?",
     ),
     (
         frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED}),
@@ -65,6 +68,13 @@ _EVENTS_NEWEST = (
     f"WHERE behind < {EVENTS_LIMIT} ORDER BY seq"
 )
 
+DAY_MS = 86_400_000
+_SPEND = (
+    "SELECT grade, ifnull(sum(cost_micros), 0), sum(cost_micros IS NULL) FROM ("
+    "SELECT grade, cost_micros FROM usage WHERE at >= ? "
+    "UNION ALL SELECT grade, cost_micros FROM pruned_usage WHERE day >= ?) GROUP BY grade"
+)
+
 
 class Reader:
     """A small pool of read-only connections."""
@@ -73,6 +83,8 @@ class Reader:
         self._path = path
         self._free: asyncio.Queue[aiosqlite.Connection] = asyncio.Queue()
         self._all: list[aiosqlite.Connection] = []
+        self._looking = asyncio.Lock()
+        self._own: sqlite3.Connection | None = None
 
     async def open(self) -> None:
         for _ in range(CONNECTIONS):
@@ -85,6 +97,10 @@ class Reader:
         for connection in self._all:
             await connection.close()
         self._all.clear()
+        async with self._looking:
+            if self._own is not None:
+                self._own.close()
+                self._own = None
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[aiosqlite.Connection]:
@@ -95,6 +111,25 @@ class Reader:
             raise storage_error(error, self._path) from error
         finally:
             self._free.put_nowait(connection)
+
+    async def look(self, question: Callable[[sqlite3.Connection], T]) -> T:
+        """Ask several things of one moment of the database, in a thread, on a connection for this alone."""
+        async with self._looking:
+            return await asyncio.to_thread(self._look, question)
+
+    def _look(self, question: Callable[[sqlite3.Connection], T]) -> T:
+        try:
+            if self._own is None:
+                uri = f"{self._path.absolute().as_uri()}?mode=ro"
+                self._own = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+                self._own.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+            self._own.execute("BEGIN")
+            try:
+                return question(self._own)
+            finally:
+                self._own.execute("ROLLBACK")
+        except sqlite3.Error as error:
+            raise storage_error(error, self._path) from error
 
     async def _all_rows(self, sql: str, values: Iterable[Any] = ()) -> list[Any]:
         async with self._connection() as connection:
@@ -127,7 +162,7 @@ class Reader:
 
     async def spec(self, row: JobRow) -> JobSpec:
         found = await self._all_rows("SELECT body FROM events WHERE seq = ?", (row.spec_seq,))
-        return msgspec.json.decode(found[0][0], type=log.Submitted).spec
+        return spec_in(found[0][0])
 
     async def attempts(self, job: int) -> list[AttemptRow]:
         """All attempts of a job, oldest first."""
@@ -155,9 +190,41 @@ class Reader:
         found = await self._all_rows("SELECT by FROM holds WHERE scope = 'all'")
         return str(found[0][0]) if found else None
 
-    async def running_by_agent(self) -> dict[str, int]:
-        found = await self._all_rows("SELECT agent, count(*) FROM attempts WHERE ended_at IS NULL GROUP BY agent")
-        return {str(agent): int(n) for agent, n in found}
+    async def caps(self) -> dict[str, int]:
+        """The operator's caps, by scope."""
+        return dict(await self._all_rows("SELECT scope, n FROM caps"))
+
+    async def caps_by(self) -> dict[str, str]:
+        """Who set each of the operator's caps."""
+        return dict(await self._all_rows("SELECT scope, by FROM caps"))
+
+    async def actions(self, limit: int) -> list[ActionLine]:
+        """The newest of what the operator did."""
+        found = await self._all_rows(
+            "SELECT id, at, verb, by, json_array_length(jobs), undone_at FROM actions ORDER BY id DESC LIMIT ?", (limit,)
+        )
+        return [ActionLine(**dict(zip(ActionLine.__struct_fields__, row, strict=True))) for row in found]
+
+    async def batches(self, limit: int) -> list[Batch]:
+        """The newest batches, and how their jobs stand."""
+        found = await self._all_rows(
+            "SELECT b.id, b.name, b.at, b.follow_up, j.state, count(*) FROM "
+            "(SELECT * FROM batches ORDER BY id DESC LIMIT ?) AS b LEFT JOIN jobs AS j ON j.batch = b.id "
+            "GROUP BY b.id, j.state ORDER BY b.id DESC",
+            (limit,),
+        )
+        batches: dict[int, Batch] = {}
+        for number, name, at, follow_up, state, count in found:
+            one = batches.setdefault(number, Batch(id=number, name=name, at=at, follow_up=follow_up))
+            if state is not None:
+                one.counts[State(state)] = count
+        return list(batches.values())
+
+    async def dependencies(self, job: int) -> tuple[dict[int, str], list[int]]:
+        """What a job comes after, with how each has ended (empty text where it has not), and what comes after it."""
+        after = await self._all_rows("SELECT needs, ifnull(outcome, '') FROM dependencies WHERE job = ?", (job,))
+        before = await self._all_rows("SELECT job FROM dependencies WHERE needs = ? ORDER BY job LIMIT 1000", (job,))
+        return dict(after), [int(row[0]) for row in before]
 
     async def limits(self) -> list[LimitReading]:
         found = await self._all_rows(
@@ -166,12 +233,11 @@ class Reader:
         return [LimitReading(**dict(zip(LimitReading.__struct_fields__, row, strict=True))) for row in found]
 
     async def spend_since(self, since: int) -> tuple[int, Grade]:
-        """Micro-dollars from a time on, under the worst grade of the parts."""
-        found = await self._all_rows(
-            "SELECT grade, ifnull(sum(cost_micros), 0), sum(cost_micros IS NULL) FROM usage "
-            "WHERE at >= ? GROUP BY grade",
-            (since,),
-        )
+        """Micro-dollars from a time on, under the worst grade of the parts.
+
+        Of what was pruned only days are known: one counts where most of it lies after that time.
+        """
+        found = await self._all_rows(_SPEND, (since, since - DAY_MS // 2))
         if not found:
             return 0, Grade.REPORTED
         order = list(Grade)

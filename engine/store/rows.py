@@ -9,7 +9,10 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from engine.model import Attempt, DiffStat, Failure, Grade, Job, State, Usage
+from engine import events as log
+from engine.events import Standing
+from engine.model import Attempt, DiffStat, Failure, Grade, Job, JobSpec, State, Target, Usage
+from engine.store import lanes
 
 
 class JobRow(Struct, frozen=True, kw_only=True):
@@ -38,6 +41,32 @@ class JobRow(Struct, frozen=True, kw_only=True):
     cost_micros: int | None = None
     cost_grade: Grade = Grade.UNKNOWN
     spec_seq: int = 0
+    account: str | None = None
+    kind: str | None = None
+    tags: str = ""
+    """` a b `, sorted; empty for none."""
+    unique_key: str | None = None
+    batch: int | None = None
+    deadline: int | None = None
+    rank: int = 0
+    tries: int = 0
+    waits: int = 0
+    cause: int | None = None
+    anew: bool = False
+
+    @property
+    def target(self) -> Target:
+        return Target(self.agent, self.model, self.account)
+
+    @property
+    def startable(self) -> bool:
+        """Nothing about the job itself keeps it from starting."""
+        return self.state is State.READY and self.held_by is None and self.not_before is None
+
+    @property
+    def standing(self) -> Standing:
+        """How it stands, as far as an operator's verb can change it."""
+        return Standing(**{name: getattr(self, name) for name in Standing.__struct_fields__})
 
     def as_job(self) -> Job:
         return Job(
@@ -53,6 +82,12 @@ class JobRow(Struct, frozen=True, kw_only=True):
             ended_at=self.ended_at,
             not_before=self.not_before,
             held_by=self.held_by,
+            account=self.account,
+            kind=self.kind,
+            tags=self.tags.split(),
+            key=self.unique_key,
+            batch=self.batch,
+            deadline=self.deadline,
             attempts=self.attempts,
             stopping=self.stopping is not None,
             failure=self.failure,
@@ -66,7 +101,7 @@ class JobRow(Struct, frozen=True, kw_only=True):
 
 JOB_COLUMNS = JobRow.__struct_fields__
 SELECT_JOB = f"SELECT {', '.join(JOB_COLUMNS)} FROM jobs"
-_INSERT_JOB = f"INSERT INTO jobs ({', '.join(JOB_COLUMNS)}) VALUES ({', '.join('?' * len(JOB_COLUMNS))})"
+_INSERT_JOB = f"INSERT INTO jobs ({', '.join(JOB_COLUMNS)}, lane) VALUES ({', '.join('?' * len(JOB_COLUMNS))}, ?)"
 _UPDATES: dict[tuple[str, ...], str] = {}
 
 
@@ -86,7 +121,8 @@ def read_job(connection: sqlite3.Connection, job: int) -> JobRow | None:
 def save_job(connection: sqlite3.Connection, before: JobRow | None, after: JobRow) -> None:
     """Write what changed, and only that: an index whose columns stay the same is then not touched."""
     if before is None:
-        connection.execute(_INSERT_JOB, tuple(getattr(after, name) for name in JOB_COLUMNS))
+        lane = lanes.number(connection, lane_of(after), opened=after.startable)
+        connection.execute(_INSERT_JOB, (*(getattr(after, name) for name in JOB_COLUMNS), lane))
         return
     changed = tuple(name for name in JOB_COLUMNS if getattr(before, name) != getattr(after, name))
     if not changed:
@@ -96,6 +132,31 @@ def save_job(connection: sqlite3.Connection, before: JobRow | None, after: JobRo
         statement = f"UPDATE jobs SET {', '.join(f'{name} = ?' for name in changed)} WHERE id = ?"
         _UPDATES[changed] = statement
     connection.execute(statement, (*(getattr(after, name) for name in changed), after.id))
+    if not _NAMES_LANE.isdisjoint(changed):
+        lane = lanes.number(connection, lane_of(after), opened=after.startable)
+        connection.execute("UPDATE jobs SET lane = ? WHERE id = ?", (lane, after.id))
+    elif after.startable and not before.startable:
+        lanes.open_for(connection, after.id)
+
+
+def read_spec(connection: sqlite3.Connection, row: JobRow) -> JobSpec:
+    """What a job asks for: the spec of its submission, or of its last edit."""
+    body = connection.execute("SELECT body FROM events WHERE seq = ?", (row.spec_seq,)).fetchone()[0]
+    return spec_in(body)
+
+
+def spec_in(body: str) -> JobSpec:
+    """The spec that the body of an event carries."""
+    return _CARRIES_SPEC.decode(body).spec
+
+
+_CARRIES_SPEC = msgspec.json.Decoder(log.Submitted | log.Edited)
+_NAMES_LANE = frozenset(lanes.Lane.__struct_fields__)
+
+
+def lane_of(row: JobRow) -> lanes.Lane:
+    """The lane in which a job waits."""
+    return lanes.Lane(row.agent, row.model, row.account, row.project, row.tags, row.kind, row.priority)
 
 
 class AttemptRow(Struct, frozen=True, kw_only=True):
@@ -109,6 +170,8 @@ class AttemptRow(Struct, frozen=True, kw_only=True):
     marker: str
     engine: str
     created_at: int
+    account: str | None = None
+    lane: int = 0
     started_at: int | None = None
     ended_at: int | None = None
     pid: int | None = None
@@ -126,6 +189,11 @@ class AttemptRow(Struct, frozen=True, kw_only=True):
     diff_added: int | None = None
     diff_removed: int | None = None
     unknown_lines: int = 0
+    memory_peak: int | None = None
+
+    @property
+    def target(self) -> Target:
+        return Target(self.agent, self.model, self.account)
 
     def as_attempt(self, usage: list[Usage], run_dir: str) -> Attempt:
         stat = None
@@ -138,6 +206,7 @@ class AttemptRow(Struct, frozen=True, kw_only=True):
             agent=self.agent,
             model=self.model,
             created_at=self.created_at,
+            account=self.account,
             started_at=self.started_at,
             ended_at=self.ended_at,
             pid=self.pid,
@@ -153,6 +222,7 @@ class AttemptRow(Struct, frozen=True, kw_only=True):
             result=self.result,
             diff=stat,
             unknown_lines=self.unknown_lines,
+            memory_peak=self.memory_peak,
             usage=usage,
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sqlite3
 from importlib.resources import files
 from pathlib import Path
@@ -12,6 +13,10 @@ from engine.errors import HeadwayError, RefusedError, StorageError
 
 APPLICATION_ID = 0x48445759  #: "HDWY" in the file's header: this file is a Headway database
 BUSY_MS = 5_000  #: how long a connection waits for another's lock; only `backup` tools of others ever hold one
+BACKUPS = "backups"  #: below the home: where `headway backup` puts what it is given no name for
+CHECK_BYTES = 64 << 20  #: up to here the whole file is looked through at each start; it takes 0.06 s
+CHECK_UNCLEAN_BYTES = 1 << 30  #: up to here it is after an end that was not clean; it takes about a second
+SHM_BYTES = 64 << 10  #: what the index of a journal takes, and a little more
 
 
 def migrations() -> list[str]:
@@ -31,10 +36,16 @@ def open_writer(path: Path) -> sqlite3.Connection:
     # not there yet is opened here: to close one that is would drop the locks of this process on it.
     with contextlib.suppress(OSError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    limit = CHECK_UNCLEAN_BYTES if _ended_uncleanly(path) else CHECK_BYTES
     try:
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
         try:
-            _check(connection, path)
+            version = check_owner(connection, path)
+            if version:
+                _check_whole(connection, path, limit)
+            else:
+                # What a prune frees goes back to the file system. It only takes in a database without a table.
+                connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             with contextlib.suppress(OSError):
                 path.chmod(0o600)
             connection.execute("PRAGMA journal_mode = WAL")
@@ -51,18 +62,64 @@ def open_writer(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _check(connection: sqlite3.Connection, path: Path) -> None:
+def check_owner(connection: sqlite3.Connection, path: Path) -> int:
+    """The schema of a database of ours that this code knows; 0 for an empty file. Raises `RefusedError`."""
     version = _pragma(connection, "user_version")
     known = len(migrations())
     owner = _pragma(connection, "application_id")
     tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
-    if owner not in (0, APPLICATION_ID) or (tables and owner != APPLICATION_ID):
+    # SQLite takes a file that is shorter than its own header for an empty one.
+    text = not _pragma(connection, "page_count") and path.exists() and path.stat().st_size
+    if text or owner not in (0, APPLICATION_ID) or (tables and owner != APPLICATION_ID):
         raise RefusedError(f"{path} is not a Headway database; name another home with --home")
     if version > known:
         raise RefusedError(
             f"{path} was written by a newer Headway: its schema is {version}, this one knows {known}. "
             "Install that version again, or restore a backup made before the upgrade"
         )
+    return version
+
+
+def _ended_uncleanly(path: Path) -> bool:
+    """Whether the last writer left a journal behind: on a clean end SQLite takes it over and removes it."""
+    try:
+        return path.with_name(f"{path.name}-wal").stat().st_size > 0
+    except OSError:
+        return False
+
+
+def _check_whole(connection: sqlite3.Connection, path: Path, limit: int) -> None:
+    """Find damage before anything is built on it: a job that was never written must not look like a lost one."""
+    tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    if missing := sorted({"jobs", "attempts", "events", "counts"} - tables):
+        raise _damaged(path, f"it has no table {missing[0]}")
+    if _pragma(connection, "page_count") * _pragma(connection, "page_size") <= limit:
+        found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if found != "ok":
+            raise _damaged(path, " ".join(str(found).split()))
+
+
+def _damaged(path: Path, what: object) -> StorageError:
+    backup = newest_backup(path.parent)
+    mend = f"`headway restore {backup}` puts the newest backup in its place" if backup else "restore a backup"
+    return StorageError(f"{path} is damaged ({what}): move it away, or {mend}")
+
+
+def _is_full(path: Path) -> bool:
+    """Whether there is no room for what SQLite needs beside a database: of that it only says that it failed."""
+    try:
+        return shutil.disk_usage(path.parent).free < SHM_BYTES
+    except OSError:
+        return False
+
+
+def newest_backup(home: Path) -> Path | None:
+    """The newest file among the backups of a home."""
+    try:
+        found = [(entry.stat().st_mtime, entry) for entry in (home / BACKUPS).iterdir() if entry.name[0] != "."]
+    except OSError:
+        return None
+    return max(found)[1] if found else None
 
 
 def migrate(connection: sqlite3.Connection, scripts: list[str]) -> None:
@@ -105,14 +162,14 @@ def storage_error(error: sqlite3.Error, path: Path) -> HeadwayError:
     """SQLite's complaint in words that say what to do."""
     code = getattr(error, "sqlite_errorcode", None)
     primary = code & 0xFF if code is not None else None
-    if primary == sqlite3.SQLITE_FULL:
+    if primary == sqlite3.SQLITE_FULL or (primary == sqlite3.SQLITE_IOERR and _is_full(path)):
         return StorageError(f"the disk that holds {path} is full: nothing was written; free some space and try again")
     if primary == sqlite3.SQLITE_READONLY:
         return StorageError(f"{path} cannot be written: the file or its directory is read-only")
     if primary == sqlite3.SQLITE_CANTOPEN:
         return StorageError(f"{path} cannot be opened: check that its directory exists and is writable")
     if primary in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
-        return StorageError(f"{path} is damaged ({error}): move it away and restore a backup")
+        return _damaged(path, error)
     if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return StorageError(f"{path} is locked by another program; find it with `fuser {path}`")
     return StorageError(f"{path}: {error}")

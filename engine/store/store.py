@@ -20,9 +20,10 @@ FILE = "headway.db"
 class Store:
     """One writer, many readers, over `headway.db` in a home. `publish` hears of every committed event, in order."""
 
-    def __init__(self, reader: Reader, writer: Writer) -> None:
+    def __init__(self, reader: Reader, writer: Writer, clock: Callable[[], int]) -> None:
         self.read = reader
         self._writer = writer
+        self._clock = clock
 
     @classmethod
     async def open(
@@ -40,11 +41,15 @@ class Store:
         except BaseException:
             await writer.close()
             raise
-        return cls(reader, writer)
+        return cls(reader, writer, clock)
 
     async def write(self, operation: Callable[[Transaction], T]) -> T:
         """Run an operation of `engine.store.jobs` or `engine.store.verbs`; its result once it is durable."""
         return await self._writer.write(operation)
+
+    async def look(self, question: Callable[[Transaction], T]) -> T:
+        """Ask several things of one moment. Like an operation, but it writes nothing and nobody waits for it."""
+        return await self.read.look(lambda connection: question(Transaction(connection, self._clock())))
 
     async def close(self) -> None:
         await self.read.close()

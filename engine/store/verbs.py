@@ -1,29 +1,53 @@
-"""The operator's verbs on jobs, as operations of the one writer. Each records an action with how things stood."""
+"""The operator's verbs on jobs, as operations of the one writer. Each records an action with what takes it back."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from engine import events as log
 from engine.errors import NotFoundError, UsageError
-from engine.model import ActionResult, State, Verb
+from engine.model import ALL, ActionResult, JobSpec, State, Target, Verb
+from engine.store import actions, dependencies
+from engine.store.actions import Inverse
+from engine.store.filter import Filter
 from engine.store.fold import record
-from engine.store.jobs import note_action
-from engine.store.rows import JobRow, read_job
+from engine.store.places import Place, ranks
+from engine.store.rows import SELECT_JOB, JobRow, job_row, read_job
+from engine.store.submit import holder_of
 from engine.store.writer import RollbackError, Transaction
+
+MOST_JOBS = 100_000  #: of one verb
+_MATCHING = f"{SELECT_JOB} WHERE {{where}} ORDER BY priority, rank LIMIT {MOST_JOBS + 1}"
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A verb, its jobs, and who asked."""
+    """A verb, its jobs (named, or all that match a filter, or a whole scope), who asked, and what the verb takes."""
 
     verb: Verb
     jobs: Sequence[int]
     by: str
-    everything: bool = False
+    scope: str = ""
+    filter: Filter | None = None
     fresh: bool = False
     dry_run: bool = False
+    priority: int | None = None
+    not_before: int | None = None
+    target: Target | None = None
+    edit: tuple[JobSpec, str] | None = None
+    """The new spec and title."""
+    place: Place | None = None
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Acted:
+    """What a verb did, and how the jobs stood before and after it."""
+
+    result: ActionResult
+    changes: Mapping[int, tuple[JobRow, JobRow]] = field(default_factory=dict)
+    inverse: Inverse = Inverse()
 
 
 @dataclass(slots=True)
@@ -31,74 +55,103 @@ class _Tally:
     done: list[int] = field(default_factory=list)
     stopping: list[int] = field(default_factory=list)
     skipped: dict[str, list[int]] = field(default_factory=dict)
-    before: list[JobRow] = field(default_factory=list)
+    also: dict[str, list[int]] = field(default_factory=dict)
+    changes: dict[int, tuple[JobRow, JobRow]] = field(default_factory=dict)
+    stopped: list[int] = field(default_factory=list)
 
     def skip(self, row: JobRow, why: str) -> None:
         self.skipped.setdefault(why, []).append(row.id)
 
+    def change(self, before: JobRow, after: JobRow) -> None:
+        first = self.changes.get(before.id, (before, after))[0]
+        self.changes[before.id] = (first, after)
 
-def act(tx: Transaction, request: Request) -> ActionResult:
+
+def act(tx: Transaction, request: Request) -> Acted:
     """Do it, all in one transaction. A dry run does the same and rolls it back: what it says cannot drift.
 
     Raises `NotFoundError` where a job does not exist; then nothing is done to any of them.
     """
-    if request.everything:
-        result = _act_on_everything(tx, request)
-    else:
-        if not request.jobs:
-            raise UsageError(f"{request.verb} needs one or more job ids")
-        result = _act_on_jobs(tx, request)
+    acted = _on_scope(tx, request) if request.scope else _on_jobs(tx, request)
     if request.dry_run:
-        raise RollbackError(result)
-    return result
+        raise RollbackError(acted)
+    return acted
 
 
-def _act_on_everything(tx: Transaction, request: Request) -> ActionResult:
+def _on_scope(tx: Transaction, request: Request) -> Acted:
+    scope, by = request.scope, request.by
     if request.verb is Verb.HOLD:
-        tx.connection.execute(
-            "INSERT INTO holds (scope, by, at) VALUES ('all', ?, ?) ON CONFLICT (scope) DO NOTHING",
-            (request.by, tx.now),
-        )
-        tx.log(log.Held(by=request.by))
+        inverse = Inverse(hold=scope, held_by=actions.set_hold(tx, scope, by, by))
     elif request.verb is Verb.RELEASE:
-        tx.connection.execute("DELETE FROM holds WHERE scope = 'all'")
-        tx.log(log.Released(by=request.by))
+        inverse = Inverse(hold=scope, held_by=actions.set_hold(tx, scope, None, by))
+    elif request.verb is Verb.CAP:
+        inverse = Inverse(cap=scope, limit=actions.set_cap(tx, scope, request.limit, by))
+    elif request.verb is Verb.DRAIN:
+        tx.log(log.Draining(by=by))
+        inverse = Inverse(drain=True)
     else:
-        raise UsageError(f"{request.verb} takes job ids; only hold and release work on everything at once")
-    note_action(tx, request.verb, request.by, (), everything=True)
-    return ActionResult(verb=request.verb, done=[], dry_run=request.dry_run)
+        what = "everything at once" if scope == ALL else f"the scope {scope}"
+        raise UsageError(f"{request.verb} takes job ids or a filter; only hold and release work on {what}")
+    number = actions.note(tx, request.verb, by, (), inverse)
+    return Acted(ActionResult(verb=request.verb, done=[], dry_run=request.dry_run, action=number), {}, inverse)
 
 
-def _act_on_jobs(tx: Transaction, request: Request) -> ActionResult:
-    rows = _rows(tx, request.jobs)
+def _on_jobs(tx: Transaction, request: Request) -> Acted:
+    rows = _rows(tx, request)
     tally = _Tally()
-    one = _VERBS[request.verb]
-    for row in rows:
-        one(tx, row, request, tally)
-    if tally.before:
-        note_action(tx, request.verb, request.by, tally.before, everything=False)
-    return ActionResult(
+    if request.verb is Verb.MOVE:
+        _move(tx, rows, request, tally)
+    else:
+        one = _VERBS.get(request.verb)
+        if one is None:
+            raise UsageError(f"{request.verb} takes a scope, such as all or agent:claude")
+        if request.verb is Verb.RETRY:
+            # What was skipped comes back with the job that it came after, if that is among them.
+            rows.sort(key=lambda row: row.cause is not None)
+        for row in rows:
+            one(tx, row, request, tally)
+    number = None
+    inverse = Inverse(
+        {job: fields for job, (before, after) in tally.changes.items() if (fields := actions.changed(before, after))},
+        tally.stopped,
+    )
+    if tally.changes or tally.stopped:
+        number = actions.note(tx, request.verb, request.by, [*tally.done, *tally.stopping], inverse)
+    result = ActionResult(
         verb=request.verb,
         done=tally.done,
         stopping=tally.stopping,
         skipped=tally.skipped,
+        also=tally.also,
         dry_run=request.dry_run,
+        action=number,
     )
+    return Acted(result, tally.changes, inverse)
 
 
-def _rows(tx: Transaction, jobs: Sequence[int]) -> list[JobRow]:
-    found = {job: read_job(tx.connection, job) for job in dict.fromkeys(jobs)}
-    missing = [str(job) for job, row in found.items() if row is None]
+def _rows(tx: Transaction, request: Request) -> list[JobRow]:
+    if request.filter is not None:
+        found = tx.connection.execute(
+            _MATCHING.format(where=request.filter.where), request.filter.values
+        ).fetchall()
+        if len(found) > MOST_JOBS:
+            raise UsageError(f"the filter matches more than {MOST_JOBS:,} jobs; narrow it")
+        return [job_row(values) for values in found]
+    if not request.jobs:
+        raise UsageError(f"{request.verb} needs one or more job ids, or a filter")
+    named = {job: read_job(tx.connection, job) for job in dict.fromkeys(request.jobs)}
+    missing = [str(job) for job, row in named.items() if row is None]
     if missing:
         names = ", ".join(missing[:10]) + (", ..." if len(missing) > 10 else "")
         raise NotFoundError(f"no such job: {names}; `headway jobs` lists them")
-    return [row for row in found.values() if row is not None]
+    return [row for row in named.values() if row is not None]
 
 
-def _move(tx: Transaction, row: JobRow, tally: _Tally, body: log.AnyBody) -> None:
-    record(tx, row, body, row.attempt if row.state is State.RUNNING else None)
-    tally.before.append(row)
+def _do(tx: Transaction, row: JobRow, tally: _Tally, body: log.AnyBody) -> JobRow:
+    after = record(tx, row, body, row.attempt if row.state is State.RUNNING else None)
+    tally.change(row, after)
     tally.done.append(row.id)
+    return after
 
 
 def _hold(tx: Transaction, row: JobRow, request: Request, tally: _Tally) -> None:
@@ -107,34 +160,115 @@ def _hold(tx: Transaction, row: JobRow, request: Request, tally: _Tally) -> None
     elif row.held_by is not None:
         tally.skip(row, "already held")
     else:
-        _move(tx, row, tally, log.Held(by=request.by))
+        _do(tx, row, tally, log.Held(by=request.by))
 
 
 def _release(tx: Transaction, row: JobRow, request: Request, tally: _Tally) -> None:
     if row.held_by is None:
         tally.skip(row, "not held")
     else:
-        _move(tx, row, tally, log.Released(by=request.by))
+        _do(tx, row, tally, log.Released(by=request.by))
 
 
 def _cancel(tx: Transaction, row: JobRow, request: Request, tally: _Tally) -> None:
-    if row.ended_at is not None:
-        tally.skip(row, f"already {row.state}")
+    if (now := read_job(tx.connection, row.id)) is None or now.ended_at is not None:
+        # One that was skipped because of an earlier one in the same list is as good as cancelled.
+        if row.ended_at is not None:
+            tally.skip(row, f"already {row.state}")
     elif row.state is not State.RUNNING:
-        _move(tx, row, tally, log.Cancelled(by=request.by))
+        ended = _do(tx, now, tally, log.Cancelled(by=request.by))
+        for before in dependencies.after_end(tx, [ended]):
+            _followed(tx, before, tally, "skipped, as they come after it")
     else:
         # Asking twice is no mistake: the second request finds the same processes.
         if row.stopping is None:
             record(tx, row, log.Stopping(by=request.by), row.attempt)
-            tally.before.append(row)
+            tally.stopped.append(row.id)
         tally.stopping.append(row.id)
+
+
+def _followed(tx: Transaction, before: JobRow, tally: _Tally, what: str) -> None:
+    after = read_job(tx.connection, before.id)
+    if after is not None:
+        tally.change(before, after)
+        tally.also.setdefault(what, []).append(before.id)
 
 
 def _retry(tx: Transaction, row: JobRow, request: Request, tally: _Tally) -> None:
     if row.ended_at is None:
         tally.skip(row, f"still {row.state}")
+        return
+    now = read_job(tx.connection, row.id)
+    if now is None or now.ended_at is None:
+        return  # it was put back with an earlier one in the same list
+    if row.unique_key is not None and (other := holder_of(tx, row.unique_key)) is not None:
+        tally.skip(row, f"J{other} has its key and is unfinished")
+        return
+    # What failed before it is not asked about again: the operator wants it to run. What has not ended is waited for.
+    after = _do(tx, now, tally, log.Retried(by=request.by, fresh=request.fresh))
+    if dependencies.unmet(tx, after):
+        tally.change(now, dependencies.wait_again(tx, after))
+    for before in dependencies.reopen(tx, now):
+        _followed(tx, before, tally, "put back, as they were skipped because of it")
+
+
+def _priority(tx: Transaction, row: JobRow, request: Request, tally: _Tally) -> None:
+    priority = request.priority
+    if priority is None:
+        raise UsageError("priority needs a number from 0, the most urgent, to 9")
+    if row.state not in (State.READY, State.BLOCKED):
+        tally.skip(row, f"already {row.state}")
+    elif row.priority == priority:
+        tally.skip(row, f"its priority is {priority}")
     else:
-        _move(tx, row, tally, log.Retried(by=request.by, fresh=request.fresh))
+        _do(tx, row, tally, log.Prioritised(by=request.by, priority=priority))
+
+
+def _snooze(tx: Transaction, row: JobRow, request: Request, tally: _Tally) -> None:
+    if row.state not in (State.READY, State.BLOCKED):
+        tally.skip(row, f"already {row.state}")
+    elif row.not_before == request.not_before:
+        tally.skip(row, "as it is")
+    else:
+        _do(tx, row, tally, log.Snoozed(by=request.by, not_before=request.not_before))
+
+
+def _reroute(tx: Transaction, row: JobRow, request: Request, tally: _Tally) -> None:
+    target = request.target
+    if target is None:
+        raise UsageError("reroute needs a target, such as claude:opus@work")
+    if row.state in (State.SUCCEEDED, State.GATING):
+        tally.skip(row, f"already {row.state}")
+    elif row.target == target:
+        tally.skip(row, f"it is on {target}")
+    else:
+        body = log.Rerouted(request.by, target.agent, target.model, target.account, str(row.target))
+        _do(tx, row, tally, body)
+        if row.state is State.RUNNING:
+            tally.also.setdefault("go on where they run; their next attempt goes there", []).append(row.id)
+
+
+def _edit(tx: Transaction, row: JobRow, request: Request, tally: _Tally) -> None:
+    if request.edit is None:
+        raise UsageError("edit needs a prompt")
+    if row.state in (State.RUNNING, State.GATING):
+        tally.skip(row, "it runs: cancel it first")
+    else:
+        spec, title = request.edit
+        _do(tx, row, tally, log.Edited(by=request.by, spec=spec, title=title))
+
+
+def _move(tx: Transaction, rows: list[JobRow], request: Request, tally: _Tally) -> None:
+    if request.place is None:
+        raise UsageError("move needs a place: first, last, before:JOB or after:JOB")
+    waiting = []
+    for row in rows:
+        if row.state in (State.READY, State.BLOCKED):
+            waiting.append(row)
+        else:
+            tally.skip(row, f"already {row.state}")
+    for row, (rank, priority) in zip(waiting, ranks(tx.connection, waiting, request.place), strict=True):
+        _do(tx, row, tally, log.Moved(by=request.by, rank=rank, priority=priority))
 
 
 _VERBS: dict[Verb, Callable[[Transaction, JobRow, Request, _Tally], None]] = {
@@ -142,4 +276,8 @@ _VERBS: dict[Verb, Callable[[Transaction, JobRow, Request, _Tally], None]] = {
     Verb.RELEASE: _release,
     Verb.CANCEL: _cancel,
     Verb.RETRY: _retry,
+    Verb.PRIORITY: _priority,
+    Verb.SNOOZE: _snooze,
+    Verb.REROUTE: _reroute,
+    Verb.EDIT: _edit,
 }

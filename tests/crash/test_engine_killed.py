@@ -37,6 +37,10 @@ async def _started(served: Served, jobs: list[int]) -> None:
     await served.until(seen)
 
 
+async def _held(served: Served, job: int) -> None:
+    await served.until(lambda event: event.job == job and isinstance(event.body, log.Held))
+
+
 @pytest.mark.parametrize("cgroups", [True, False], ids=["cgroup", "marker"])
 async def test_twenty_running_jobs_survive_a_kill_and_run_once(
     served: Served, tmp_path: Path, cgroups: bool, monkeypatch: pytest.MonkeyPatch
@@ -119,7 +123,9 @@ async def test_an_engine_killed_again_and_again_loses_no_acknowledged_job(served
         assert {job.state for job in await client.rows(accepted)} == {State.SUCCEEDED}
 
 
-async def test_an_agent_that_dies_with_its_shim_is_a_crash_and_leaves_nothing(served: Served, tmp_path: Path) -> None:
+async def test_what_dies_with_its_shim_and_cannot_be_resumed_waits_for_the_operator_and_leaves_nothing(
+    served: Served, tmp_path: Path
+) -> None:
     settings_file(served.home, "grace: 1\n")
     served.start()
     pid_file = tmp_path / "pid"
@@ -131,9 +137,9 @@ async def test_an_agent_that_dies_with_its_shim_is_a_crash_and_leaves_nothing(se
         attempt = (await client.job(job)).attempts[0]
         assert attempt.pid is not None
         os.kill(attempt.pid, 9)
-        await served.until_ended([job])
+        await _held(served, job)
         ended = (await client.job(job)).job
-    assert (ended.state, ended.failure) == (State.FAILED, "crashed")
+    assert (ended.state, ended.failure, ended.held_by) == (State.READY, "crashed", "headway")
     assert _marked(_markers(served.home)) == set()
 
 
@@ -174,10 +180,10 @@ async def test_a_running_job_is_not_started_again_because_its_files_are_gone(ser
     served.kill()
     shutil.rmtree(served.home / "runs")
     served.start()
-    await served.until_ended([job])
+    await _held(served, job)
     async with Client(served.home) as client:
         ended = (await client.job(job)).job
-    assert (ended.state, ended.failure, ended.attempts) == (State.FAILED, "crashed", 1)
+    assert (ended.state, ended.failure, ended.attempts) == (State.READY, "crashed", 1)
     assert lines.read_text() == "ran\n"
     assert _marked(_markers(served.home)) == set()
 

@@ -99,11 +99,11 @@ async def test_a_retry_goes_on_in_the_same_session_and_pays_once(
         served.start()
         async with Client(served.home) as client:
             (job,) = await client.submit([JobSpec(prompt="do it", agent="claude", project=str(repository))])
-            await served.until_ended([job])
-            failed = await client.job(job)
-            assert (failed.job.state, failed.job.failure) == (State.FAILED, "auth")
+            await served.until(lambda event: event.job == job and event.body.__class__.__name__ == "Held")
+            refused = await client.job(job)
+            assert (refused.job.state, refused.job.failure) == (State.READY, "auth"), "the operator has to sign in"
             seq = (await client.status()).seq
-            await client.act(Verb.RETRY, [job])
+            await client.act(Verb.RELEASE, [job])
             await served.until(
                 lambda event: event.job == job and event.body.__class__.__name__ == "Succeeded", after=seq
             )

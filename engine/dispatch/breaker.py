@@ -1,0 +1,60 @@
+"""The breaker of a target: what keeps failing in one way is paused, tried by one, and let on step by step. Pure.
+
+Five failures of one class within an hour pause the target. After the pause one attempt goes first; each success then
+doubles how many may run at once, until nothing is limited. A failure on the way pauses it again, for twice as long.
+"""
+
+from __future__ import annotations
+
+import random
+
+from msgspec.structs import replace
+
+from engine.model import Breaker, Failure
+
+STRIKES = 5  #: failures of one class within `WINDOW_MS` that pause a target
+WINDOW_MS = 3_600_000
+PAUSE_MS = 60_000  #: the first pause
+LONGEST_PAUSE_MS = 900_000
+OPEN_AGAIN = 16  #: a ramp that has come so far limits nothing any more
+
+#: What tells of the target and not of the job. A limit has a reset time of its own.
+COUNTED = frozenset(
+    {Failure.OVERLOADED, Failure.AUTH, Failure.BILLING, Failure.SPAWN_FAILED, Failure.STALLED, Failure.CRASHED}
+)
+
+
+def after_failure(breaker: Breaker, failure: Failure, now: int, jitter: float | None = None) -> Breaker:
+    """The breaker after an attempt of the target failed. `jitter`: 0 to 1, a part of the pause that comes on top."""
+    if failure not in COUNTED:
+        return breaker
+    before = [at for at in breaker.strikes if at > now - WINDOW_MS] if breaker.failure is failure else []
+    strikes = (*before, now)[-STRIKES:]
+    ramping = breaker.allowed is not None and is_past(breaker, now)
+    if not ramping and len(strikes) < STRIKES:
+        return replace(breaker, failure=failure, strikes=strikes)
+    if breaker.until is not None and now < breaker.until:
+        return replace(breaker, strikes=strikes)  # one that had begun before the pause
+    pause = min(PAUSE_MS << breaker.opened, LONGEST_PAUSE_MS)
+    extra = round(pause * 0.2 * (random.random() if jitter is None else jitter))
+    return Breaker(breaker.target, failure, strikes, now + pause + extra, breaker.opened + 1, 1)
+
+
+def after_success(breaker: Breaker, now: int) -> Breaker:
+    """The breaker after an attempt of the target went well."""
+    if breaker.allowed is None or not is_past(breaker, now):
+        return breaker
+    allowed = breaker.allowed * 2
+    if allowed >= OPEN_AGAIN:
+        return Breaker(breaker.target)
+    return replace(breaker, allowed=allowed, strikes=())
+
+
+def is_past(breaker: Breaker, now: int) -> bool:
+    """Whether nothing is paused any more, or nothing was."""
+    return breaker.until is None or now >= breaker.until
+
+
+def limit(breaker: Breaker, now: int) -> int | None:
+    """How many attempts of the target may run at once; None where the breaker does not limit them."""
+    return 0 if not is_past(breaker, now) else breaker.allowed

@@ -1,0 +1,32 @@
+"""The retry budget of an account: a hundred jobs that fail together do not come back together. Pure.
+
+The generic cell rate algorithm (ITU-T I.371): a burst at once, then one in each interval.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.config import Settings
+from engine.units import milliseconds
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    burst: int
+    every: int
+    """Milliseconds between two retries, once the burst is used up."""
+
+    @classmethod
+    def of(cls, settings: Settings) -> Budget:
+        return cls(settings.retry_budget.burst, milliseconds(settings.retry_budget.every))
+
+
+def take(budget: Budget, booked: int, wanted: int) -> tuple[int, int]:
+    """Book one retry that is wanted at a time.
+
+    `booked` is what the last call returned first (0 for the first call). Returns what to keep of it, and when the
+    retry may come: not before it was wanted. Milliseconds UTC.
+    """
+    allowed = max(wanted, booked - (budget.burst - 1) * budget.every)
+    return max(booked, allowed) + budget.every, allowed

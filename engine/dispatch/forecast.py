@@ -1,0 +1,192 @@
+"""When every unfinished job is expected to start and to finish. Pure.
+
+A simulation: the dispatcher's own `choose` on a world whose clock jumps from one end to the next, with the durations
+that jobs of the same kind on the same target have had. Once with the median of them, and once with the 90th
+percentile, which is later than nine of ten will be. What has no history, or waits for a person, has no time.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from engine.dispatch import breaker
+from engine.dispatch.order import Line, choose
+from engine.dispatch.world import World
+from engine.model import Estimate, State
+from engine.store.lanes import Lane
+from engine.store.queue import History, Open, Queue, Took
+from engine.store.rows import JobRow, lane_of
+
+REACH = 5_000  #: jobs that are simulated, the first in the queue
+_ROOM = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """When a job runs, in milliseconds UTC; None where that is not known."""
+
+    start: int | None = None
+    finish: int | None = None
+
+
+def forecast(queue: Queue, world: World, history: History) -> dict[int, Estimate]:
+    """An estimate for each job of the queue, by id. `world` is not changed."""
+    likely = simulate(queue, world.copy(), history, slow=False)
+    late = simulate(queue, world.copy(), history, slow=True)
+    rows = {**queue.waiting, **{one.job.id: one.job for one in queue.running}}
+    return {job: _estimate(row, likely[job], late[job], history, queue) for job, row in rows.items()}
+
+
+def _estimate(row: JobRow, likely: Span, late: Span, history: History, queue: Queue) -> Estimate:
+    took = history.of(row.target, row.kind)
+    return Estimate(
+        job=row.id,
+        target=str(row.target),
+        start=likely.start,
+        start_late=late.start,
+        finish=likely.finish,
+        finish_late=late.finish,
+        cost_micros=took.cost if took is not None else None,
+        basis=took.count if took is not None else 0,
+        why=_why(row, likely, took, queue),
+    )
+
+
+def _why(row: JobRow, likely: Span, took: Took | None, queue: Queue) -> str:
+    """Why a time is not known."""
+    if likely.finish is not None:
+        return ""
+    if row.held_by is not None and row.state is not State.RUNNING:
+        return f"it is held by {row.held_by}"
+    if took is None:
+        sort = f"{row.kind} on {row.target}" if row.kind is not None else str(row.target)
+        return f"no {sort} job has succeeded yet, so that there is no history to go by"
+    if row.id in queue.needs:
+        return "it comes after jobs of which nobody knows when they end"
+    return "it waits behind jobs of which nobody knows when they end, or for something without a time"
+
+
+@dataclass(slots=True)
+class _Simulation:
+    queue: Queue
+    world: World
+    history: History
+    slow: bool
+    spans: dict[int, Span] = field(default_factory=dict)
+    lines: dict[Lane, list[tuple[int, int, JobRow]]] = field(default_factory=dict)
+    """Heaps of rank, id, job."""
+    happenings: list[tuple[int, int, int]] = field(default_factory=list)
+    """A heap of time, kind of happening, job."""
+    ends: dict[int, Lane] = field(default_factory=dict)
+    needs: dict[int, tuple[set[int], set[int]]] = field(default_factory=dict)
+    needed_by: dict[int, list[int]] = field(default_factory=dict)
+
+    def took(self, row: JobRow, lane: Lane) -> int | None:
+        found = self.history.of(lane.target, row.kind)
+        return None if found is None else found.p90 if self.slow else found.median
+
+    def enter(self, row: JobRow) -> None:
+        """A job that nothing of its own keeps from starting any more, or only its time."""
+        if row.held_by is not None:
+            return
+        if row.not_before is not None and row.not_before > self.world.now:
+            heapq.heappush(self.happenings, (row.not_before, _DUE, row.id))
+            return
+        heapq.heappush(self.lines.setdefault(lane_of(row), []), (row.rank, row.id, row))
+
+    def start(self, row: JobRow) -> None:
+        lane = lane_of(row)
+        took = self.took(row, lane)
+        now = self.world.now
+        self.spans[row.id] = Span(now, None if took is None else now + took)
+        self.ends[row.id] = lane
+        if took is not None:
+            heapq.heappush(self.happenings, (now + took, _END, row.id))
+
+    def end(self, job: int) -> None:
+        self.world.end(self.ends.pop(job))
+        for other in self.needed_by.pop(job, ()):
+            every, some = self.needs[other]
+            every.discard(job)
+            if job in some:
+                some.clear()
+            if not every and not some:
+                self.enter(self.queue.waiting[other])
+
+
+_END, _DUE, _RELAX = 0, 1, 2
+
+
+def simulate(queue: Queue, world: World, history: History, *, slow: bool) -> dict[int, Span]:
+    """When each job runs, with median durations or slow ones. Changes `world`."""
+    run = _Simulation(queue, world, history, slow)
+    for one in queue.running:
+        took = run.took(one.job, one.lane)
+        finish = None if took is None else max(one.since + took, world.now)
+        run.spans[one.job.id] = Span(one.since, finish)
+        run.ends[one.job.id] = one.lane
+        if finish is not None:
+            heapq.heappush(run.happenings, (finish, _END, one.job.id))
+    for row in queue.waiting.values():
+        run.spans[row.id] = Span()
+        if row.state is State.BLOCKED and (waits := queue.needs.get(row.id, Open())) != Open():
+            run.needs[row.id] = (set(waits.all_of), set(waits.any_of))
+            for other in waits.all_of | waits.any_of:
+                run.needed_by.setdefault(other, []).append(row.id)
+        else:
+            run.enter(row)
+    _pause(run)
+    while True:
+        _start(run)
+        if not run.happenings:
+            return run.spans
+        at, kind, job = heapq.heappop(run.happenings)
+        world.now = max(world.now, at)
+        if kind == _END:
+            run.end(job)
+        elif kind == _DUE:
+            run.enter(queue.waiting[job])
+
+
+def _pause(run: _Simulation) -> None:
+    """A paused target is taken as good again at the end of its pause."""
+    world = run.world
+    for one in world.breakers.values():
+        if one.until is not None and one.until > world.now:
+            heapq.heappush(run.happenings, (one.until, _RELAX, 0))
+    world.breakers = {
+        target: one for target, one in world.breakers.items() if not breaker.is_past(one, world.now)
+    }
+
+
+def _start(run: _Simulation) -> None:
+    world = run.world
+    if world.breakers:
+        world.breakers = {t: one for t, one in world.breakers.items() if not breaker.is_past(one, world.now)}
+    lines = [Line(lane, heap[0][2], _Rest(heap)) for lane, heap in run.lines.items() if heap]
+    for row in choose(lines, world, _ROOM):
+        run.start(row)
+
+
+@dataclass(slots=True)
+class _Rest:
+    """The jobs of a lane behind its head. Asking for the next one takes the head away: it was chosen."""
+
+    heap: list[tuple[int, int, JobRow]]
+
+    def __iter__(self) -> _Rest:
+        return self
+
+    def __next__(self) -> JobRow:
+        heapq.heappop(self.heap)
+        if not self.heap:
+            raise StopIteration
+        return self.heap[0][2]
+
+
+def last_finish(estimates: Mapping[int, Estimate]) -> int | None:
+    """When the last job finishes; None where that is not known of every one."""
+    finishes = [one.finish for one in estimates.values()]
+    return max((at for at in finishes if at is not None), default=None) if None not in finishes else None

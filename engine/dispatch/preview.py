@@ -1,0 +1,121 @@
+"""What a change would do to the queue: the forecast as things are, and as they would be. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from engine.dispatch.eligibility import reasons
+from engine.dispatch.forecast import forecast, last_finish
+from engine.dispatch.world import World
+from engine.model import UNFINISHED, Estimate, Preview, Shift, State
+from engine.store.queue import History, Queue
+from engine.store.rows import JobRow
+
+SHIFTS = 20  #: jobs that are named in a preview
+NOTICEABLE_MS = 1_000  #: a start that moves by less is not worth a line
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What would be different."""
+
+    rows: Mapping[int, JobRow] = field(default_factory=dict)
+    """The jobs as they would stand."""
+    stopped: frozenset[int] = frozenset()
+    """Running jobs that would be stopped."""
+    holds: Mapping[str, str] | None = None
+    caps: Mapping[str, int] | None = None
+    draining: bool | None = None
+
+
+def preview(queue: Queue, world: World, history: History, change: Change) -> Preview:
+    """The jobs whose start or end a change moves, and what it does to the whole."""
+    before = forecast(queue, world, history)
+    then, after_world = changed(queue, world, change)
+    after = forecast(then, after_world, history)
+    titles = {**queue.waiting, **{one.job.id: one.job for one in queue.running}, **change.rows}
+    about = [*change.rows, *sorted(change.stopped - change.rows.keys())]
+    moved = [job for job in after if job not in change.rows and _moves(before.get(job), after[job])]
+    named = [*about, *sorted(moved, key=lambda job: (after[job].start or 1 << 62, job))][:SHIFTS]
+    shifts = [
+        Shift(
+            job=job,
+            title=titles[job].title if job in titles else "",
+            before=before.get(job),
+            after=after.get(job),
+            stops=job in change.stopped,
+            now=(after[job].start == world.now and job not in before_running(queue)) if job in after else False,
+            waits=_waits(then, after_world, job, after),
+        )
+        for job in named
+    ]
+    cost, unpriced = _money(queue, change, history)
+    return Preview(
+        shifts=shifts,
+        others=max(0, len(about) + len(moved) - len(named)),
+        finish_before=last_finish(before),
+        finish_after=last_finish(after),
+        cost_micros=cost,
+        unpriced=unpriced,
+    )
+
+
+def before_running(queue: Queue) -> frozenset[int]:
+    return frozenset(one.job.id for one in queue.running)
+
+
+def changed(queue: Queue, world: World, change: Change) -> tuple[Queue, World]:
+    """The queue and the world as they would be."""
+    waiting = {job: row for job, row in queue.waiting.items() if job not in change.rows}
+    waiting |= {job: row for job, row in change.rows.items() if row.state in (State.READY, State.BLOCKED)}
+    then = replace(
+        queue,
+        waiting=dict(sorted(waiting.items(), key=lambda item: (item[1].priority, item[1].rank))),
+        running=tuple(one for one in queue.running if one.job.id not in change.stopped),
+    )
+    after = world.copy()
+    for one in queue.running:
+        if one.job.id in change.stopped:
+            after.end(one.lane)
+    if change.holds is not None:
+        after.holds = change.holds
+    if change.caps is not None:
+        after.caps = change.caps
+    if change.draining is not None:
+        after.draining = change.draining
+    return then, after
+
+
+def _moves(before: Estimate | None, after: Estimate) -> bool:
+    if before is None:
+        return True
+    if before.start is None or after.start is None:
+        return before.start != after.start
+    return abs(before.start - after.start) >= NOTICEABLE_MS
+
+
+def _waits(queue: Queue, world: World, job: int, after: Mapping[int, Estimate]) -> str:
+    row = queue.waiting.get(job)
+    if row is None or (job in after and after[job].start == world.now):
+        return ""
+    found = reasons(row, world)
+    return found[0].text if found else "others go first"
+
+
+def _money(queue: Queue, change: Change, history: History) -> tuple[int | None, int]:
+    """What the change adds to what the unfinished jobs will cost, and for how many of them that is not known."""
+    unfinished = {*queue.waiting, *(one.job.id for one in queue.running)}
+    total, unpriced, known = 0, 0, False
+    for job, row in change.rows.items():
+        enters = row.state in UNFINISHED and job not in unfinished
+        leaves = row.state not in UNFINISHED and job in unfinished
+        if not enters and not leaves:
+            continue
+        took = history.of(row.target, row.kind)
+        if took is None or took.cost is None:
+            unpriced += 1
+            continue
+        known = True
+        total += took.cost if enters else -took.cost
+    return (total if known else None), unpriced

@@ -1,0 +1,155 @@
+"""The end of an attempt: what it means for its job, its target, its account and those that wait for the job.
+
+An operation of the one writer. The decisions are `retry`, `breaker` and `budget`; this asks them and writes.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, replace
+
+import msgspec
+
+from engine import events as log
+from engine.agents.base import Outcome
+from engine.dispatch import breaker, budget, retry
+from engine.dispatch.budget import Budget
+from engine.dispatch.retry import Action, Case
+from engine.model import Breaker, DiffStat, Failure, JobSpec, Target
+from engine.store import dependencies, jobs
+from engine.store.jobs import Requeue, Settlement
+from engine.store.rows import JobRow, read_spec
+from engine.store.writer import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What of the settings a settlement depends on."""
+
+    max_attempts: int
+    budget: Budget
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How an attempt ended, as its runner saw it."""
+
+    outcome: Outcome
+    exit_code: int | None = None
+    diff: DiffStat | None = None
+    agent_version: str | None = None
+    memory_peak: int | None = None
+    began: bool = True
+    """A process of it ran."""
+    resumable: bool = False
+    restorable: bool = False
+    provider: bool = False
+    """The agent talks to a provider that its other jobs depend on as well."""
+    again: int | None = None
+    """When to try again what this machine had nothing left for. It never began."""
+
+
+def settle(tx: Transaction, attempt: int, ending: Ending, rules: Rules) -> JobRow:
+    """Write the end and what follows from it.
+
+    Raises `RefusedError` for a late writer, as `engine.store.jobs.settle` does.
+    """
+    row, tried = jobs.fenced(tx, attempt)
+    target = tried.target
+    requeue = None
+    outcome = ending.outcome
+    if not outcome.succeeded and row.stopping is None:
+        requeue, outcome = _next(tx, row, target, ending, rules)
+    settled = jobs.settle(
+        tx,
+        attempt,
+        Settlement(outcome, ending.exit_code, ending.diff, ending.agent_version, requeue, ending.memory_peak),
+    )
+    if requeue is not None and requeue.hold:
+        settled = jobs.put_on_hold(tx, settled, dependencies.ENGINE)
+    if settled.ended_at is not None:
+        dependencies.after_end(tx, [settled])
+    if ending.provider and ending.began and row.stopping is None:
+        _tell_breaker(tx, target, outcome)
+    return settled
+
+
+def _next(
+    tx: Transaction, row: JobRow, target: Target, ending: Ending, rules: Rules
+) -> tuple[Requeue | None, Outcome]:
+    """Whether and how the job goes back, and the outcome with what that adds to its reason."""
+    outcome = ending.outcome
+    failure = outcome.failure or Failure.UNKNOWN
+    if ending.again is not None:
+        return Requeue(ending.again, counted=False), outcome
+    if row.deadline is not None and row.deadline <= tx.now:
+        return None, outcome
+    spec = read_spec(tx.connection, row)
+    decided = retry.decide(_case(row, spec, failure, ending, rules), tx.now, random.random())
+    if decided.action is Action.STOP:
+        return None, _with(outcome, decided.why)
+    at = decided.at
+    if ending.provider and ending.began and decided.action is not Action.ASK:
+        at = _book(tx, target, rules.budget, at if at is not None else tx.now)
+    return (
+        Requeue(at, decided.counted, decided.fresh, decided.anew, hold=decided.action is Action.ASK),
+        _with(outcome, decided.why),
+    )
+
+
+def _case(row: JobRow, spec: JobSpec, failure: Failure, ending: Ending, rules: Rules) -> Case:
+    return Case(
+        failure=failure,
+        tries=row.tries,
+        waits=row.waits,
+        max_attempts=spec.max_attempts or rules.max_attempts,
+        began=ending.began,
+        resumable=ending.resumable,
+        restorable=ending.restorable,
+        repeatable=bool(spec.repeatable),
+        retry_at=ending.outcome.retry_at,
+    )
+
+
+def _with(outcome: Outcome, why: str) -> Outcome:
+    return replace(outcome, reason=f"{outcome.reason} ({why})" if outcome.reason else why) if why else outcome
+
+
+def _book(tx: Transaction, target: Target, allowance: Budget, wanted: int) -> int | None:
+    """When the account's retry budget lets the job come back."""
+    account = target.paid_by
+    found = tx.connection.execute("SELECT at FROM retry_budgets WHERE account = ?", (account,)).fetchone()
+    booked, allowed = budget.take(allowance, found[0] if found else 0, wanted)
+    tx.connection.execute(
+        "INSERT INTO retry_budgets (account, at) VALUES (?, ?) ON CONFLICT (account) DO UPDATE SET at = excluded.at",
+        (account, booked),
+    )
+    return allowed if allowed > tx.now else None
+
+
+def _tell_breaker(tx: Transaction, target: Target, outcome: Outcome) -> None:
+    name = str(target)
+    found = tx.connection.execute("SELECT state FROM breakers WHERE target = ?", (name,)).fetchone()
+    if found is None and (outcome.succeeded or outcome.failure not in breaker.COUNTED):
+        return
+    before = msgspec.json.decode(found[0], type=Breaker) if found else Breaker(name)
+    if outcome.succeeded:
+        after = breaker.after_success(before, tx.now)
+    else:
+        after = breaker.after_failure(before, outcome.failure or Failure.UNKNOWN, tx.now)
+    keep_breaker(tx, before, after)
+
+
+def keep_breaker(tx: Transaction, before: Breaker, after: Breaker) -> None:
+    """Write a breaker, and log it where it limits something else than before."""
+    if after == before:
+        return
+    if after == Breaker(after.target):
+        tx.connection.execute("DELETE FROM breakers WHERE target = ?", (after.target,))
+    else:
+        tx.connection.execute(
+            "INSERT INTO breakers (target, state) VALUES (?, ?) ON CONFLICT (target) DO UPDATE SET state = excluded.state",
+            (after.target, msgspec.json.encode(after).decode()),
+        )
+    if (after.until, after.allowed) != (before.until, before.allowed):
+        tx.log(log.BreakerMoved(after.target, after.failure, after.until, after.allowed))

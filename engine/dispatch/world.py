@@ -1,0 +1,78 @@
+"""The world as far as starting a job depends on it. Values only: who builds it has read the database and the machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from engine.model import ALL, Breaker
+from engine.store.lanes import Lane
+
+HOUR_MS = 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What there is for further attempts, in bytes."""
+
+    free: int = 1 << 60
+    """Available, less the reserve, less what the running ones are still expected to take."""
+    footprints: Mapping[str, int] = field(default_factory=dict)
+    """What one attempt of an agent is expected to hold, by agent."""
+
+    def of(self, agent: str) -> int:
+        return self.footprints.get(agent, 0)
+
+
+@dataclass(slots=True)
+class World:
+    """A moment of the engine. `now` is milliseconds UTC. `choose` and the forecast move it on."""
+
+    now: int
+    running: dict[str, int] = field(default_factory=dict)
+    """Attempts that hold a slot, by scope: `all`, `agent:claude`, `project:/src/api`."""
+    caps: Mapping[str, int] = field(default_factory=dict)
+    """Attempts at once, for the scopes that have a cap."""
+    holds: Mapping[str, str] = field(default_factory=dict)
+    """Scope -> who holds it."""
+    breakers: Mapping[str, Breaker] = field(default_factory=dict)
+    """By target, as it is written."""
+    memory: Memory = Memory()
+    draining: bool = False
+    shares: Mapping[str | None, float] = field(default_factory=dict)
+    """The weight of a project, where it is not 1."""
+    served: dict[str | None, int] = field(default_factory=dict)
+    """When a job of a project was last given to an attempt."""
+    ageing: int = HOUR_MS
+    """Waiting so long is worth one priority; 0 is never."""
+
+    def start(self, lane: Lane) -> None:
+        """One more attempt of a lane runs."""
+        for scope in lane.scopes:
+            self.running[scope] = self.running.get(scope, 0) + 1
+        self.served[lane.project] = self.now
+        self.memory = replace(self.memory, free=self.memory.free - self.memory.of(lane.agent))
+
+    def end(self, lane: Lane) -> None:
+        """One attempt of a lane has ended."""
+        for scope in lane.scopes:
+            self.running[scope] = self.running.get(scope, 0) - 1
+        self.memory = replace(self.memory, free=self.memory.free + self.memory.of(lane.agent))
+
+    def copy(self) -> World:
+        return replace(self, running=dict(self.running), served=dict(self.served))
+
+    @property
+    def total(self) -> int:
+        return self.running.get(ALL, 0)
+
+    def load(self, project: str | None) -> float:
+        """What a project has of the slots, by its weight."""
+        return self.running.get(f"project:{project or ''}", 0) / self.shares.get(project, 1.0)
+
+    def level(self, priority: int, since: int, project: str | None) -> int:
+        """A job's priority after ageing: it rises only while its project is not served at all."""
+        if self.ageing <= 0:
+            return priority
+        waited = self.now - max(since, self.served.get(project, 0))
+        return max(0, priority - max(0, waited) // self.ageing)

@@ -1,0 +1,170 @@
+"""What the engine can say of the future: estimates, explanations, previews. It reads one moment and asks `dispatch`."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from msgspec.structs import replace
+
+from engine.dispatch.dispatcher import Dispatcher
+from engine.dispatch.eligibility import reasons
+from engine.dispatch.forecast import REACH, forecast
+from engine.dispatch.preview import Change, preview
+from engine.dispatch.world import World
+from engine.hub import Hub
+from engine.model import UNFINISHED, Cause, Estimate, Explanation, Failure, Preview, Reason, State, Verb
+from engine.store import Store, Transaction
+from engine.store.actions import Inverse
+from engine.store.queue import History, Queue, history, queue
+from engine.store.rows import JobRow, read_job, read_spec
+
+OLD_SECONDS = 2.0  #: an estimate counts down by itself; after so long it is made anew
+COST_FACTOR = 4  #: and it may take at most one in so many parts of the time
+
+_AHEAD = (
+    "SELECT count(*) FROM (SELECT 1 FROM jobs WHERE state IN ('ready', 'blocked') AND priority = ? AND rank < ? "
+    "LIMIT 100000)"
+)
+_OPEN = "SELECT needs FROM dependencies WHERE job = ? AND outcome IS NULL ORDER BY needs LIMIT 1000"
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What is read at once."""
+
+    world: World
+    queue: Queue
+    history: History
+
+
+class Foresight:
+    """Estimates are kept for a moment: a list that is read again and again does not compute them each time."""
+
+    def __init__(self, store: Store, hub: Hub, dispatcher: Dispatcher, max_attempts: int) -> None:
+        self._store = store
+        self._hub = hub
+        self._dispatcher = dispatcher
+        self._max_attempts = max_attempts
+        self._kept: dict[int, Estimate] = {}
+        self._seq = -1
+        self._until = 0.0
+        self._computing = asyncio.Lock()
+
+    def _moment(self, tx: Transaction) -> Moment:
+        return Moment(self._dispatcher.world(tx), queue(tx, REACH), history(tx))
+
+    async def estimates(self) -> Mapping[int, Estimate]:
+        """An estimate for each of the first `REACH` unfinished jobs."""
+        async with self._computing:
+            begun = time.monotonic()
+            if begun < self._until or (self._seq == self._hub.seq and begun < self._until + OLD_SECONDS):
+                return self._kept
+            seq = self._hub.seq
+            moment = await self._store.look(self._moment)
+            self._kept = await asyncio.to_thread(forecast, moment.queue, moment.world, moment.history)
+            self._seq = seq
+            self._until = time.monotonic() + (time.monotonic() - begun) * COST_FACTOR
+            return self._kept
+
+    async def of(self, ids: Sequence[int]) -> list[Estimate]:
+        """The estimates of some jobs; those that have ended are left out."""
+        known = await self.estimates()
+        return [known[job] for job in ids if job in known]
+
+    async def waiting(self, row: JobRow) -> list[Reason]:
+        """Why a job does not run."""
+        if row.state not in (State.READY, State.BLOCKED):
+            return []
+        found, _ = await self._store.look(lambda tx: self._reasons(tx, row))
+        return found
+
+    def _reasons(self, tx: Transaction, row: JobRow) -> tuple[list[Reason], World]:
+        world = self._dispatcher.world(tx)
+        needs = [int(job) for (job,) in tx.connection.execute(_OPEN, (row.id,))] if row.state is State.BLOCKED else []
+        return reasons(row, world, needs), world
+
+    async def explain(self, row: JobRow) -> Explanation:
+        """Why a job stands where it stands, when that ends, and what is to be expected."""
+        known = await self.estimates()
+
+        def look(tx: Transaction) -> tuple[list[Reason], World, int, list[str]]:
+            now = read_job(tx.connection, row.id) or row
+            found, world = self._reasons(tx, now)
+            ahead = int(tx.connection.execute(_AHEAD, (now.priority, now.rank)).fetchone()[0])
+            running = {job: known[job].finish for job in _live(tx) if job in known}
+            found = [_timed(reason, world, known, running) for reason in found]
+            if not found and now.state is State.READY:
+                found = [Reason(Cause.TURN, "it may start now", "it is claimed at the next look at the queue")]
+            return found, world, ahead, self._notes(tx, now)
+
+        found, _, ahead, notes = await self._store.look(look)
+        waits = row.state in (State.READY, State.BLOCKED)
+        estimate = known.get(row.id)
+        if estimate is None and row.state in UNFINISHED:
+            why = f"only the first {REACH:,} jobs in the queue are forecast"
+            estimate = Estimate(job=row.id, target=str(row.target), why=why)
+        return Explanation(
+            job=row.as_job(), waiting=found, ahead=ahead if waits else None, estimate=estimate, notes=notes
+        )
+
+    def _notes(self, tx: Transaction, row: JobRow) -> list[str]:
+        notes = []
+        if row.ended_at is not None:
+            ended = f"it has ended: {row.state}"
+            notes.append(f"{ended}: {row.reason}" if row.reason else ended)
+            if row.cause is not None:
+                notes.append(f"`headway retry {row.cause}` brings it back together with J{row.cause}")
+            return notes
+        if row.failure is not None and row.reason:
+            notes.append(f"its last attempt failed as {_words(row.failure)}: {row.reason}")
+        most = read_spec(tx.connection, row).max_attempts or self._max_attempts
+        if row.tries:
+            notes.append(f"{row.tries} of {most} attempts are used up; waits for a limit do not count")
+        return notes
+
+    async def preview(self, change: Change) -> Preview:
+        """What a change would do."""
+        moment = await self._store.look(self._moment)
+        return await asyncio.to_thread(preview, moment.queue, moment.world, moment.history, change)
+
+    async def change_of(self, verb: Verb, rows: Mapping[int, JobRow], inverse: Inverse, limit: int | None) -> Change:
+        """A verb's dry run as the change that it would be."""
+        world = await self._store.look(self._dispatcher.world)
+        holds, caps, draining = None, None, None
+        if inverse.hold:
+            holds = {scope: by for scope, by in world.holds.items() if scope != inverse.hold}
+            if verb is Verb.HOLD:
+                holds[inverse.hold] = inverse.held_by or "operator"
+        if inverse.cap:
+            caps = {scope: n for scope, n in world.caps.items() if scope != inverse.cap}
+            cap = limit if limit is not None else self._dispatcher.configured_cap(inverse.cap)
+            if cap is not None:
+                caps[inverse.cap] = cap
+        if inverse.drain:
+            draining = True
+        return Change(rows, frozenset(inverse.stopped), holds, caps, draining)
+
+
+def _live(tx: Transaction) -> list[int]:
+    return [int(job) for (job,) in tx.connection.execute("SELECT job FROM attempts WHERE ended_at IS NULL")]
+
+
+def _timed(reason: Reason, world: World, known: Mapping[int, Estimate], running: Mapping[int, int | None]) -> Reason:
+    """A reason with the moment at which it is expected to end, where the forecast knows one."""
+    if reason.until is not None:
+        return reason
+    if reason.cause is Cause.DEPENDENCY:
+        finishes = [known[job].finish if job in known else None for job in reason.jobs]
+        last = max((at for at in finishes if at is not None), default=None) if None not in finishes else None
+        return replace(reason, until=last)
+    if reason.cause in (Cause.CAP, Cause.MEMORY):
+        soonest = min((at for at in running.values() if at is not None), default=None)
+        return replace(reason, until=max(soonest, world.now) if soonest is not None else None)
+    return reason
+
+
+def _words(failure: Failure) -> str:
+    return str(failure).replace("_", " ")

@@ -1,0 +1,94 @@
+"""How an attempt comes to its end, by itself or because it is stopped, and what is then made of it."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from engine.agents.base import Exit, Outcome
+from engine.model import Failure
+from engine.runner import procfs, spawn, tree
+from engine.runner.limits import Cut
+from engine.runner.run_dir import RunDir
+from engine.runner.tree import Tree
+from engine.runner.watch import Watch
+
+KILLED = 128 + signal.SIGKILL
+#: An attempt that holds too much memory gets no more than this to end by itself: it may go on taking.
+MEMORY_GRACE_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a shim ended, as far as its parent can tell."""
+
+    code: int | None = None
+    """Its exit code, if it was our child."""
+    stopped: bool = False
+    """We ended it."""
+    cut: Cut | None = None
+    """Why we did, where it was neither asked for nor only lingering."""
+
+
+async def until_end(whole: Tree, calls: Sequence[Coroutine[Any, Any, Cut | None]], grace: float) -> End:
+    """Until a process has ended, by itself or because one of `calls` returned. Of several the first one counts."""
+    assert whole.root is not None, "who waits has looked"
+    over = asyncio.ensure_future(spawn.ended(whole.root.pid))
+    called = [asyncio.ensure_future(call) for call in calls]
+    try:
+        await asyncio.wait({over, *called}, return_when=asyncio.FIRST_COMPLETED)
+        if over.done():
+            return End(over.result())
+        cut = next(call.result() for call in called if call.done())
+        await tree.stop(whole, _grace(cut, grace))
+        return End(await over, stopped=True, cut=cut)
+    finally:
+        for waiting in (over, *called):
+            waiting.cancel()
+
+
+def runs(whole: Tree) -> bool:
+    """Whether there is an end to wait for."""
+    return whole.root is not None and (procfs.is_alive(whole.root) or spawn.is_ours(whole.root.pid))
+
+
+def _grace(cut: Cut | None, grace: float) -> float:
+    return min(grace, MEMORY_GRACE_SECONDS) if cut is not None and cut.failure is Failure.OUT_OF_MEMORY else grace
+
+
+def outcome_of(run: RunDir, watch: Watch, end: End) -> tuple[Outcome, int | None]:
+    """What an attempt came to, and its exit code as far as that is known."""
+    told, code = _told(run, watch, end)
+    cut = end.cut
+    # What it had said before it was stopped stands: then the stop only ended what was left of it.
+    if cut is None or told.succeeded or watch.parser.said_done:
+        return told, code
+    if cut.failure is Failure.STALLED and told.failure is Failure.RATE_LIMITED:
+        return told, code  # it was silent because it waited for that
+    return replace(told, failure=cut.failure, reason=cut.reason, retry_at=None), code
+
+
+def _told(run: RunDir, watch: Watch, end: End) -> tuple[Outcome, int | None]:
+    """The adapter's verdict; or, where the shim could not write the end, what is known without it."""
+    code = run.exit_code()
+    if code is None and end.code is not None and end.code != KILLED:
+        code = end.code  # it ended by itself, and only could not write it down: the disk is full
+    if code is not None:
+        return watch.parser.outcome(Exit(code), run.stderr_tail()), code
+    told = watch.parser.outcome(Exit(KILLED), run.stderr_tail())
+    if end.stopped:
+        return told, None
+    _, who = run.claim()
+    rebooted = who is not None and who.boot != procfs.boot_id()
+    outcome = Outcome(
+        succeeded=False,
+        failure=Failure.ENGINE_LOST if rebooted else Failure.CRASHED,
+        reason="the machine went down while it ran" if rebooted else "its processes were killed from outside",
+        usage=told.usage,
+        session=told.session,
+        unknown_lines=told.unknown_lines,
+    )
+    return outcome, None

@@ -1,0 +1,185 @@
+"""How much memory the running attempts hold, and how much there is for more. One task measures all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import psutil
+
+from engine.agents.base import Agent
+from engine.config import Settings
+from engine.dispatch.world import Memory
+from engine.runner import cgroup, procfs
+from engine.runner.census import Census
+from engine.runner.footprint import RECENT, Running, estimate, outlook
+from engine.runner.limits import Cut, swollen
+from engine.runner.tree import Tree
+from engine.store import Transaction
+from engine.units import size
+
+logger = logging.getLogger(__name__)
+
+SAMPLE_SECONDS = 2.0  #: between two looks at all processes
+READING_SECONDS = 0.5  #: what the machine said of its memory is believed so long
+#: An attempt that was measured less often has not shown what it takes, and nothing is learnt from it.
+LEAST_SAMPLES = 3
+_PEAKS = (
+    "SELECT agent, memory_peak FROM attempts WHERE id > (SELECT max(id) FROM attempts) - 1000 "
+    "AND memory_peak IS NOT NULL AND ended_at - started_at >= ? ORDER BY id"
+)
+
+
+@dataclass(slots=True)
+class Measured:
+    """What is known of one attempt, in bytes."""
+
+    agent: str
+    tree: Tree | None = None
+    """None before it was started."""
+    cap: int = 0
+    """What it may hold; 0 is anything."""
+    held: int | None = None
+    peak: int | None = None
+    samples: int = 0
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+    """It was seen to hold more than it may."""
+
+    def see(self, held: int) -> None:
+        self.held = held
+        self.peak = max(held, self.peak or 0)
+        self.samples += 1
+        if 0 < self.cap < held:
+            self.over.set()
+
+
+class Meter:
+    """Measures from `expect` to `release`. `memory` may be asked from any thread."""
+
+    def __init__(self, settings: Settings, agents: Mapping[str, Agent]) -> None:
+        self._reserve = size(settings.memory_reserve)
+        self._unmeasured = {name: agent.footprint for name, agent in agents.items()}
+        self._peaks = {name: deque[int](maxlen=RECENT) for name in agents}
+        self._running: dict[int, Measured] = {}
+        self._guard = threading.Lock()
+        self._begun = asyncio.Event()
+        self._groups = cgroup.own_groups()
+        self._reading: tuple[float, int] | None = None
+
+    def expect(self, attempt: int, agent: str) -> None:
+        """An attempt will start: what it is going to take is kept for it from now on."""
+        with self._guard:
+            self._running[attempt] = Measured(agent)
+
+    def begin(self, attempt: int, tree: Tree, cap: int) -> None:
+        """It has started."""
+        with self._guard:
+            one = self._running[attempt]
+            one.tree, one.cap = tree, cap
+        self._begun.set()
+
+    async def over(self, attempt: int) -> Cut:
+        """Return once an attempt is seen to hold more than it may."""
+        one = self._running[attempt]
+        await one.over.wait()
+        return swollen(one.peak or 0, one.cap)
+
+    def peak(self, attempt: int) -> int | None:
+        """The most that it was seen to hold, in bytes."""
+        one = self._running.get(attempt)
+        return one.peak if one is not None else None
+
+    def release(self, attempt: int) -> None:
+        """It has ended."""
+        with self._guard:
+            one = self._running.pop(attempt, None)
+            if one is not None and one.peak is not None and one.samples >= LEAST_SAMPLES:
+                self._learn(one.agent, one.peak)
+
+    def learn(self, peaks: Iterable[tuple[str, int]]) -> None:
+        """What attempts of an earlier engine held at most: agent and bytes, the oldest first."""
+        with self._guard:
+            for agent, peak in peaks:
+                self._learn(agent, peak)
+
+    def _learn(self, agent: str, peak: int) -> None:
+        if agent in self._peaks:
+            self._peaks[agent].append(peak)
+
+    def memory(self) -> Memory:
+        """What there is for further attempts."""
+        with self._guard:
+            running = [Running(one.agent, one.held) for one in self._running.values()]
+            expected = {name: estimate(self._seen(name), size) for name, size in self._unmeasured.items()}
+            available = self._available()
+        return outlook(available - self._reserve, expected, self._unmeasured, running)
+
+    def _seen(self, agent: str) -> list[int]:
+        """The peaks of those that have ended, and of those that run and have shown what they take."""
+        live = (one for one in self._running.values() if one.agent == agent and one.samples >= LEAST_SAMPLES)
+        return [*self._peaks[agent], *(one.peak for one in live if one.peak is not None)]
+
+    def _available(self) -> int:
+        """What this machine, or the container around us, can still give."""
+        now = time.monotonic()
+        if self._reading is None or now - self._reading[0] >= READING_SECONDS:
+            free, room = int(psutil.virtual_memory().available), cgroup.room(self._groups)
+            self._reading = now, free if room is None else min(free, room)
+        return self._reading[1]
+
+    async def run(self) -> None:
+        """Until cancelled. With nothing to measure it sleeps."""
+        census = Census()
+        while True:
+            await self._begun.wait()
+            await asyncio.sleep(SAMPLE_SECONDS)
+            trees = {attempt: one.tree for attempt, one in self._running.items() if one.tree is not None}
+            if not trees:
+                self._begun.clear()
+                continue
+            caps = {attempt: self._running[attempt].cap for attempt in trees}
+            try:
+                found = await asyncio.to_thread(_measure, census, trees, caps)
+            except Exception:
+                logger.exception("the memory of the attempts could not be measured")
+                continue
+            with self._guard:
+                for attempt, held in found.items():
+                    if attempt in self._running and held:
+                        self._running[attempt].see(held)
+
+
+def recent_peaks(tx: Transaction) -> list[tuple[str, int]]:
+    """Agent and peak of the newest attempts that ran for long enough, the oldest first."""
+    found = tx.connection.execute(_PEAKS, (round(LEAST_SAMPLES * SAMPLE_SECONDS * 1000),))
+    return [(str(agent), int(peak)) for agent, peak in found]
+
+
+def _measure(census: Census, trees: Mapping[int, Tree], caps: Mapping[int, int]) -> dict[int, int]:
+    """Bytes that each attempt's processes hold. Blocks."""
+    found = {}
+    for attempt, pids in census.take(trees).items():
+        group = trees[attempt].group
+        counted = cgroup.held(group) if group is not None else None
+        found[attempt] = counted if counted is not None else _held(pids, caps[attempt])
+    return found
+
+
+def _held(pids: set[int], cap: int) -> int:
+    """What processes hold together. Memory that they may share is counted once, at its largest.
+
+    A quick sum counts pages that a program and its forks share for each of them. So where it is past the cap, it is
+    taken once more by what the kernel says is shared.
+    """
+    parts = [procfs.resident(pid) for pid in pids]
+    quick = sum(own for own, _ in parts) + max((shared for _, shared in parts), default=0)
+    if not 0 < cap < quick:
+        return quick
+    exact = [procfs.proportional(pid) for pid in pids]
+    known = [one for one in exact if one is not None]
+    return min(quick, sum(known)) if len(known) == len(exact) else quick

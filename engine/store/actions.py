@@ -1,0 +1,192 @@
+"""What the operator did, with what takes it back. Operations of the one writer.
+
+An action keeps, for each job, the fields that it changed: as they were and as it left them. Undoing restores just
+those, and only where the job still stands as the action left it: what has happened since is never overwritten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from msgspec import Struct, field, structs
+
+from engine import events as log
+from engine.errors import NotFoundError, RefusedError
+from engine.model import Undone, Verb
+from engine.store import dependencies
+from engine.store.fold import record
+from engine.store.rows import JobRow, read_job
+from engine.store.submit import holder_of
+from engine.store.writer import RollbackError, Transaction
+from engine.transitions import RESTORABLE
+
+_FIELDS = log.Standing.__struct_fields__
+_NEWEST = "SELECT id, at, verb, inverse FROM actions WHERE undone_at IS NULL ORDER BY id DESC LIMIT 1"
+_NAMED = "SELECT id, at, verb, inverse, undone_at FROM actions WHERE id = ?"
+
+STOPPED = "its processes were ended; `headway retry` goes on in its session, where it has one"
+
+
+class Inverse(Struct, frozen=True, omit_defaults=True):
+    """How to take an action back."""
+
+    jobs: dict[int, dict[str, tuple[Any, Any]]] = field(default_factory=dict)
+    """Job -> field -> its value before and after."""
+    stopped: list[int] = field(default_factory=list)
+    """Running jobs that were cancelled: they cannot come back."""
+    hold: str = ""
+    """A scope that was put on hold, or released."""
+    held_by: str | None = None
+    """Who held it before."""
+    cap: str = ""
+    """A scope whose cap was set."""
+    limit: int | None = None
+    """The operator's cap on it before."""
+    drain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """An undone action, with what the engine has to do beside the database."""
+
+    undone: Undone
+    drain: bool = False
+    changes: Mapping[int, tuple[JobRow, JobRow]] | None = None
+
+
+def changed(before: JobRow, after: JobRow) -> dict[str, tuple[Any, Any]]:
+    """The fields in which an operator's verb can have changed a job, and did."""
+    return {
+        name: (getattr(before, name), getattr(after, name))
+        for name in _FIELDS
+        if getattr(before, name) != getattr(after, name)
+    }
+
+
+def note(tx: Transaction, verb: Verb, by: str, ids: Iterable[int], inverse: Inverse) -> int:
+    """Record an action; its number."""
+    made = tx.connection.execute(
+        "INSERT INTO actions (at, verb, by, jobs, inverse) VALUES (?, ?, ?, ?, ?)",
+        (tx.now, verb, by, msgspec.json.encode(list(ids)).decode(), msgspec.json.encode(inverse).decode()),
+    )
+    return made.lastrowid or 0
+
+
+def undo(tx: Transaction, by: str, action: int | None, *, dry_run: bool) -> Taken:
+    """Take back the newest action that has not been, or the one with that number.
+
+    Raises `NotFoundError` where there is none, and `RefusedError` for one that was taken back already.
+    """
+    if action is None:
+        found = tx.connection.execute(_NEWEST).fetchone()
+        if found is None:
+            raise NotFoundError("there is nothing to undo")
+    else:
+        found = tx.connection.execute(_NAMED, (action,)).fetchone()
+        if found is None:
+            raise NotFoundError(f"there is no action {action}; `headway undo --list` shows them")
+        if found[4] is not None:
+            raise RefusedError(f"action {action} was taken back already")
+    number, at, verb = int(found[0]), int(found[1]), str(found[2])
+    inverse = _decode(found[3])
+    restored: list[int] = []
+    lost: dict[str, list[int]] = {STOPPED: inverse.stopped} if inverse.stopped else {}
+    changes: dict[int, tuple[JobRow, JobRow]] = {}
+    for job, fields in inverse.jobs.items():
+        why = _restore(tx, by, number, job, fields, changes)
+        if why is None:
+            restored.append(job)
+        else:
+            lost.setdefault(why, []).append(job)
+    said = _restore_scopes(tx, by, inverse)
+    tx.connection.execute("UPDATE actions SET undone_at = ? WHERE id = ?", (tx.now, number))
+    undone = Undone(action=number, verb=verb, at=at, restored=restored, lost=lost, said=said, dry_run=dry_run)
+    taken = Taken(undone, inverse.drain, changes)
+    if dry_run:
+        raise RollbackError(taken)
+    return taken
+
+
+def _decode(text: str) -> Inverse:
+    try:
+        return msgspec.json.decode(text, type=Inverse)
+    except msgspec.MsgspecError:
+        raise RefusedError("an older Headway recorded this action in a way that cannot be taken back") from None
+
+
+def _restore(
+    tx: Transaction,
+    by: str,
+    action: int,
+    job: int,
+    fields: dict[str, tuple[Any, Any]],
+    changes: dict[int, tuple[JobRow, JobRow]],
+) -> str | None:
+    """Let a job stand as it did; else why it cannot."""
+    row = read_job(tx.connection, job)
+    if row is None:
+        return "it was pruned"
+    before = {name: was for name, (was, _) in fields.items()}
+    if "state" in before and row.state == before["state"]:
+        return None  # what it depends on has brought it back already
+    if any(getattr(row, name) != is_ for name, (_, is_) in fields.items()):
+        return f"it has moved on since: it is {row.state}"
+    to = msgspec.convert({**structs.asdict(row.standing), **before}, log.Standing)
+    if to.state not in RESTORABLE[row.state]:
+        return f"a {row.state} job cannot be {to.state} again"
+    if row.ended_at is not None and to.ended_at is None and row.unique_key is not None:
+        other = holder_of(tx, row.unique_key)
+        if other is not None:
+            return f"J{other} has its key {row.unique_key!r} now"
+    after = record(tx, row, log.Restored(by=by, action=action, to=to))
+    if "state" in before:
+        dependencies.restored(tx, after)
+    changes[job] = (row, after)
+    return None
+
+
+def _restore_scopes(tx: Transaction, by: str, inverse: Inverse) -> str:
+    said = []
+    if inverse.hold:
+        set_hold(tx, inverse.hold, inverse.held_by, by)
+        said.append(f"{inverse.hold} is held again" if inverse.held_by else f"{inverse.hold} is released")
+    if inverse.cap:
+        set_cap(tx, inverse.cap, inverse.limit, by)
+        limit = "as headway.yaml says" if inverse.limit is None else inverse.limit
+        said.append(f"the cap on {inverse.cap} is {limit}")
+    if inverse.drain:
+        tx.log(log.Draining(by=by, ended=True))
+        said.append("the engine takes up work again")
+    return "; ".join(said)
+
+
+def set_hold(tx: Transaction, scope: str, held_by: str | None, by: str) -> str | None:
+    """Put a scope on hold, or release it. Returns who held it before."""
+    found = tx.connection.execute("SELECT by FROM holds WHERE scope = ?", (scope,)).fetchone()
+    if held_by is None:
+        tx.connection.execute("DELETE FROM holds WHERE scope = ?", (scope,))
+        tx.log(log.Released(by=by, scope=scope))
+    else:
+        tx.connection.execute(
+            "INSERT INTO holds (scope, by, at) VALUES (?, ?, ?) ON CONFLICT (scope) DO NOTHING", (scope, held_by, tx.now)
+        )
+        tx.log(log.Held(by=by, scope=scope))
+    return str(found[0]) if found else None
+
+
+def set_cap(tx: Transaction, scope: str, limit: int | None, by: str) -> int | None:
+    """Set the operator's cap on a scope, or leave it to the settings. Returns the operator's cap before."""
+    found = tx.connection.execute("SELECT n FROM caps WHERE scope = ?", (scope,)).fetchone()
+    if limit is None:
+        tx.connection.execute("DELETE FROM caps WHERE scope = ?", (scope,))
+    else:
+        tx.connection.execute(
+            "INSERT INTO caps (scope, n, by, at) VALUES (?, ?, ?, ?) "
+            "ON CONFLICT (scope) DO UPDATE SET n = excluded.n, by = excluded.by, at = excluded.at",
+            (scope, limit, by, tx.now),
+        )
+    tx.log(log.CapSet(by=by, scope=scope, limit=limit))
+    return int(found[0]) if found else None

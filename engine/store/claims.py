@@ -1,0 +1,186 @@
+"""Giving jobs to attempts: what heads each lane, and the claim itself. Operations of the one writer."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from engine import events as log
+from engine.model import Breaker, JobSpec
+from engine.store import lanes
+from engine.store.fold import record
+from engine.store.lanes import Lane
+from engine.store.rows import (
+    JOB_COLUMNS,
+    SELECT_ATTEMPT,
+    SELECT_JOB,
+    AttemptRow,
+    JobRow,
+    attempt_row,
+    job_row,
+    lane_of,
+    read_spec,
+)
+from engine.store.writer import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A job given to an attempt, with what the runner needs to know of it."""
+
+    job: JobRow
+    spec: JobSpec
+    attempt: AttemptRow
+    previous: AttemptRow | None
+    anew: bool = False
+    """Its workspace is to be set back to what it began from."""
+    fresh: bool = False
+    """It begins a new conversation in a workspace in which an earlier attempt may have worked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The first job of a lane that can start."""
+
+    number: int
+    lane: Lane
+    job: JobRow
+
+
+_STARTABLE = "state = 'ready' AND held_by IS NULL AND not_before IS NULL"
+_HEADS = (
+    f"SELECT lanes.id, {', '.join(f'jobs.{name}' for name in JOB_COLUMNS)} FROM lanes LEFT JOIN jobs ON jobs.id = "
+    f"(SELECT id FROM jobs WHERE lane = lanes.id AND {_STARTABLE} ORDER BY rank LIMIT 1) WHERE lanes.open = 1"
+)
+_FURTHER = f"{SELECT_JOB} WHERE lane = ? AND {_STARTABLE} AND rank > ? ORDER BY rank LIMIT ?"
+_SERVED = "SELECT project, max(served_at) FROM lanes WHERE served_at > 0 GROUP BY project"
+_RUNNING = (
+    f"SELECT n, {', '.join(f'lanes.{name}' for name in lanes.COLUMNS.split(', '))} FROM "
+    "(SELECT lane, count(*) AS n FROM attempts WHERE ended_at IS NULL GROUP BY lane) AS live "
+    "JOIN lanes ON lanes.id = live.lane"
+)
+_PREVIOUS = f"{SELECT_ATTEMPT} WHERE job = ? AND workspace IS NOT NULL ORDER BY number DESC LIMIT 1"
+_INSERT = (
+    "INSERT INTO attempts (job, number, agent, model, account, lane, marker, engine, created_at, resumes) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+
+
+def heads(tx: Transaction) -> list[Head]:
+    """The first startable job of each open lane. A lane without one is closed."""
+    found, empty = [], []
+    for number, *values in tx.connection.execute(_HEADS).fetchall():
+        if values[0] is None:
+            empty.append((number,))
+        else:
+            row = job_row(values)
+            found.append(Head(number, lane_of(row), row))
+    if empty:
+        tx.connection.executemany("UPDATE lanes SET open = 0 WHERE id = ?", empty)
+    return found
+
+
+def line(tx: Transaction, head: Head, page: int) -> Iterator[JobRow]:
+    """The jobs of a lane in their order, read as far as they are asked for, so many at a time."""
+    yield head.job
+    rank = head.job.rank
+    while rows := tx.connection.execute(_FURTHER, (head.number, rank, page)).fetchall():
+        for values in rows:
+            row = job_row(values)
+            rank = row.rank
+            yield row
+
+
+def running(tx: Transaction) -> list[tuple[Lane, int]]:
+    """Attempts that hold a slot, by lane, counted from the rows: a counter beside them could leak."""
+    return [(lanes.named(values), n) for n, *values in tx.connection.execute(_RUNNING)]
+
+
+def served(tx: Transaction) -> dict[str | None, int]:
+    """When a job of each project was last given to an attempt."""
+    return dict(tx.connection.execute(_SERVED).fetchall())
+
+
+def claim(tx: Transaction, chosen: Sequence[JobRow], resumable: Callable[[str], bool], engine: str) -> list[Claim]:
+    """Give jobs to new attempts. `engine` is the boot of this engine process.
+
+    The attempt is counted here, before anything is started, so that a job that takes the engine down with it cannot
+    do so for ever.
+    """
+    numbers: dict[Lane, int] = {}
+    claims = []
+    for row in chosen:
+        lane = lane_of(row)
+        number = numbers.get(lane)
+        if number is None:
+            number = numbers[lane] = lanes.number(tx.connection, lane, opened=False)
+            tx.connection.execute("UPDATE lanes SET served_at = ? WHERE id = ?", (tx.now, number))
+        claims.append(_claim_one(tx, row, number, resumable, engine))
+    return claims
+
+
+def _claim_one(tx: Transaction, row: JobRow, lane: int, resumable: Callable[[str], bool], engine: str) -> Claim:
+    previous = newest_launched(tx, row)
+    resumes = None
+    if previous and previous.session and not row.fresh and resumable(row.agent):
+        # A conversation is kept where its account keeps its files.
+        if (previous.agent, previous.account) == (row.agent, row.account):
+            resumes = previous.session
+    marker = str(uuid.uuid4())
+    number = row.attempts + 1
+    made = tx.connection.execute(
+        _INSERT,
+        (row.id, number, row.agent, row.model, row.account, lane, marker, engine, tx.now, resumes),
+    )
+    attempt = AttemptRow(
+        id=made.lastrowid or 0,
+        job=row.id,
+        number=number,
+        agent=row.agent,
+        model=row.model,
+        account=row.account,
+        lane=lane,
+        marker=marker,
+        engine=engine,
+        created_at=tx.now,
+        resumes=resumes,
+    )
+    after = record(tx, row, log.Claimed(number=number, resumes=resumes), attempt.id)
+    return Claim(after, read_spec(tx.connection, row), attempt, previous, row.anew, row.fresh)
+
+
+def newest_launched(tx: Transaction, row: JobRow) -> AttemptRow | None:
+    """The newest attempt that ran: what it left in its workspace and its session is what a retry goes on from."""
+    if not row.attempts:
+        return None
+    values = tx.connection.execute(_PREVIOUS, (row.id,)).fetchone()
+    return attempt_row(values) if values else None
+
+
+def caps(tx: Transaction) -> dict[str, int]:
+    """The caps that the operator has set, by scope."""
+    return dict(tx.connection.execute("SELECT scope, n FROM caps").fetchall())
+
+
+def holds(tx: Transaction) -> dict[str, str]:
+    """The holds on more than one job: scope -> who holds it."""
+    return dict(tx.connection.execute("SELECT scope, by FROM holds").fetchall())
+
+
+def breakers(tx: Transaction) -> dict[str, Breaker]:
+    """The targets that have failed of late, as they are written."""
+    states = tx.connection.execute("SELECT state FROM breakers").fetchall()
+    return {one.target: one for (state,) in states for one in [msgspec.json.decode(state, type=Breaker)]}
+
+
+def live_attempts(tx: Transaction) -> list[Claim]:
+    """Attempts without an end: what an engine finds when it starts."""
+    found = tx.connection.execute(f"{SELECT_ATTEMPT} WHERE ended_at IS NULL ORDER BY id").fetchall()
+    claims = []
+    for tried in map(attempt_row, found):
+        row = job_row(tx.connection.execute(f"{SELECT_JOB} WHERE id = ?", (tried.job,)).fetchone())
+        claims.append(Claim(row, read_spec(tx.connection, row), tried, None, row.anew, row.fresh))
+    return claims

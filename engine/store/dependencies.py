@@ -1,0 +1,148 @@
+"""Which jobs wait for which, and what follows when one of them ends. Operations of the one writer.
+
+Each dependency keeps how its job ended, so that one end costs the same however many others a job still waits for.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+
+from engine import events as log
+from engine.model import UNFINISHED, Failure, OnFailure, State
+from engine.store.fold import record
+from engine.store.rows import JobRow, read_job, read_spec
+from engine.store.writer import Transaction
+
+ENGINE = "headway"  #: who acts when nobody did
+TOLD = 20  #: of the jobs that one waits for, so many are named in the log
+
+_ADD = "INSERT INTO dependencies (job, needs, any_of, outcome) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
+_OPEN = "SELECT 1 FROM dependencies WHERE job = ? AND any_of = 0 AND outcome IS NULL LIMIT 1"
+_UNENDED = "SELECT 1 FROM dependencies WHERE job = ? AND outcome IS NULL LIMIT 1"
+_FAILED = "SELECT needs FROM dependencies WHERE job = ? AND any_of = 0 AND outcome <> 'succeeded' LIMIT 1"
+_ANY = (
+    "SELECT count(*), total(outcome = 'succeeded'), total(outcome IS NULL), max(needs) "
+    "FROM dependencies WHERE job = ? AND any_of = 1"
+)
+_WAITING = (
+    "SELECT job FROM dependencies WHERE needs = ? "
+    "AND EXISTS (SELECT 1 FROM jobs WHERE jobs.id = dependencies.job AND state = 'blocked')"
+)
+
+
+def add(tx: Transaction, job: JobRow, all_of: Iterable[int], any_of: Iterable[int]) -> JobRow:
+    """Let a ready job wait for others. It stays ready where they have all ended well already."""
+    needs = {**dict.fromkeys(any_of, True), **dict.fromkeys(all_of, False)}
+    if not needs:
+        return job
+    for other, enough in needs.items():
+        row = read_job(tx.connection, other)
+        assert row is not None, "who submits has looked whether they exist"
+        tx.connection.execute(_ADD, (job.id, other, enough, _outcome(row)))
+    return wait_again(tx, job)
+
+
+def wait_again(tx: Transaction, job: JobRow) -> JobRow:
+    """Block a ready job until what it needs is there."""
+    needs = [row[0] for row in tx.connection.execute("SELECT needs FROM dependencies WHERE job = ?", (job.id,))]
+    blocked = record(tx, job, log.Blocked(on=tuple(needs[:TOLD]), count=len(needs)))
+    judged = judge(tx, blocked)
+    if judged.ended_at is not None:
+        after_end(tx, [judged])
+    return judged
+
+
+def unmet(tx: Transaction, job: JobRow) -> bool:
+    """Whether a job that has just been put back comes after one that has not ended."""
+    return tx.connection.execute(_UNENDED, (job.id,)).fetchone() is not None
+
+
+def after_end(tx: Transaction, ended: Iterable[JobRow]) -> list[JobRow]:
+    """Tell those that wait for jobs which have ended. Returns the jobs that are skipped or fail because of it."""
+    waiting = deque(ended)
+    followed = []
+    while waiting:
+        row = waiting.popleft()
+        tx.connection.execute("UPDATE dependencies SET outcome = ? WHERE needs = ?", (row.state, row.id))
+        for (job,) in tx.connection.execute(_WAITING, (row.id,)).fetchall():
+            dependent = read_job(tx.connection, job)
+            assert dependent is not None, "the statement has just found it"
+            after = judge(tx, dependent)
+            if after.ended_at is not None:
+                followed.append(dependent)
+                waiting.append(after)
+    return followed
+
+
+def judge(tx: Transaction, job: JobRow) -> JobRow:
+    """Release, skip or leave a blocked job, by how those that it waits for have ended."""
+    failed = tx.connection.execute(_FAILED, (job.id,)).fetchone()
+    policy = (read_spec(tx.connection, job).on_failure or OnFailure.SKIP) if failed else OnFailure.RUN
+    if failed and policy is not OnFailure.RUN:
+        return _give_up(tx, job, int(failed[0]), policy)
+    if tx.connection.execute(_OPEN, (job.id,)).fetchone():
+        return job
+    group, succeeded, unended, newest = tx.connection.execute(_ANY, (job.id,)).fetchone()
+    if group and not succeeded:
+        if unended:
+            return job
+        policy = read_spec(tx.connection, job).on_failure or OnFailure.SKIP
+        if policy is not OnFailure.RUN:
+            return _give_up(tx, job, int(newest), policy)
+    return record(tx, job, log.Unblocked())
+
+
+def _give_up(tx: Transaction, job: JobRow, cause: int, policy: OnFailure) -> JobRow:
+    other = read_job(tx.connection, cause)
+    why = f"J{cause}, which it comes after, {_ended(other)}"
+    if policy is OnFailure.SKIP:
+        return record(tx, job, log.Cancelled(by=ENGINE, reason=f"skipped: {why}", cause=cause))
+    return record(tx, job, log.Failed(failure=Failure.DEPENDENCY_FAILED, reason=why, cause=cause))
+
+
+def _ended(row: JobRow | None) -> str:
+    if row is None:
+        return "is gone"
+    return "was cancelled" if row.state is State.CANCELLED else str(row.state)
+
+
+def reopen(tx: Transaction, job: JobRow) -> list[JobRow]:
+    """A job was put back: those that were skipped or failed because of it wait for it again.
+
+    Returns how they stood.
+    """
+    waiting, reopened = deque([job.id]), []
+    while waiting:
+        needs = waiting.popleft()
+        for (dependent,) in tx.connection.execute("SELECT job FROM dependencies WHERE needs = ?", (needs,)).fetchall():
+            row = read_job(tx.connection, dependent)
+            if row is None or not (row.state is State.BLOCKED or (row.ended_at is not None and row.cause == needs)):
+                continue
+            tx.connection.execute(
+                "UPDATE dependencies SET outcome = NULL WHERE job = ? AND needs = ?", (dependent, needs)
+            )
+            if row.state is not State.BLOCKED:
+                reopened.append(row)
+                wait_again(tx, record(tx, row, log.Retried(by=ENGINE)))
+                waiting.append(dependent)
+    return reopened
+
+
+def restored(tx: Transaction, row: JobRow) -> None:
+    """A job stands as it did before: bring what it needs, and what needs it, up to that."""
+    tx.connection.execute(
+        "UPDATE dependencies SET outcome = (SELECT state FROM jobs WHERE jobs.id = needs AND ended_at IS NOT NULL) "
+        "WHERE job = ?",
+        (row.id,),
+    )
+    if row.state is State.BLOCKED:
+        row = judge(tx, row)
+    if row.ended_at is not None:
+        after_end(tx, [row])
+    else:
+        tx.connection.execute("UPDATE dependencies SET outcome = NULL WHERE needs = ?", (row.id,))
+
+
+def _outcome(row: JobRow) -> State | None:
+    return None if row.state in UNFINISHED else row.state

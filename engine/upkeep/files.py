@@ -1,0 +1,75 @@
+"""Files that are whole or not there: written beside, synced, renamed. And trees that are removed for good."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+
+@contextlib.contextmanager
+def written_whole(target: Path) -> Iterator[BinaryIO]:
+    """A new file for the owner alone that takes the target's place once the block has ended well; else nothing."""
+    temp = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    with contextlib.suppress(FileNotFoundError):
+        temp.unlink()
+    fd = os.open(temp, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(fd, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temp.rename(target)
+        sync_directory(target.parent)
+    except BaseException:
+        temp.unlink(missing_ok=True)
+        raise
+
+
+def sync_directory(directory: Path) -> None:
+    """Make what was renamed in a directory survive a power loss."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def size_of(tree: Path) -> int:
+    """Bytes of the plain files in a tree, without following links; 0 where there is none."""
+    total = 0
+    for directory, _, names in os.walk(tree):
+        for name in names:
+            with contextlib.suppress(OSError):
+                found = (Path(directory) / name).lstat()
+                total += found.st_size if stat.S_ISREG(found.st_mode) else 0
+    return total
+
+
+def remove_tree(tree: Path) -> None:
+    """Remove a directory and all in it, what its own modes forbid too. Nothing to do where it is not there.
+
+    Raises `OSError` for what cannot be removed.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(tree, onerror=_open_up)
+
+
+def _open_up(function: Any, path: str, failure: Any) -> None:
+    """Agents leave directories behind that may not be written; a module cache of Go is one."""
+    if isinstance(failure[1], FileNotFoundError):
+        return
+    if not isinstance(failure[1], PermissionError):
+        raise failure[1]
+    place = Path(path)
+    for one in (place.parent, place):
+        if not one.is_symlink() and one.is_dir():
+            one.chmod(0o700)
+    if place.is_dir() and not place.is_symlink():
+        shutil.rmtree(place)
+    else:
+        place.unlink(missing_ok=True)

@@ -1,0 +1,39 @@
+"""Reading a database past the engine: for what also has to work without one, and for long reads beside it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from engine.errors import NotFoundError, RefusedError
+from engine.store.schema import BUSY_MS, check_owner, migrations, storage_error
+
+
+@contextmanager
+def reading(path: Path, *, current: bool = True) -> Iterator[sqlite3.Connection]:
+    """A read-only connection to a Headway database, closed again afterwards.
+
+    `current`: the database has to be at this code's version, because tables are read by name. Raises `NotFoundError`,
+    `RefusedError` or `StorageError` with what to do.
+    """
+    if not path.exists():
+        raise NotFoundError(f"there is no database in {path.parent} yet; the first start of an engine makes it")
+    try:
+        connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
+        )
+        try:
+            connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+            version, known = check_owner(connection, path), len(migrations())
+            if current and version < known:
+                raise RefusedError(
+                    f"{path} was written by an older Headway: its schema is {version}, this one needs {known}; "
+                    "start its engine once with `headway serve`, which brings it up to date"
+                )
+            yield connection
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        raise storage_error(error, path) from error
