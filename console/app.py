@@ -35,7 +35,7 @@ from console.tabs import Tab
 from console.theme import DEFAULT, Ink, load_themes, textual_theme
 from console.widgets.ask_bar import AskBar
 from engine.errors import HeadwayError, UsageError
-from engine.model import Verb
+from engine.model import ALL, Verb
 
 
 class ConsoleApp(App[None], inherit_bindings=False):
@@ -230,7 +230,7 @@ class ConsoleApp(App[None], inherit_bindings=False):
         except HeadwayError as error:
             self.say(error.message, Role.FAILED)
         else:
-            self.say(result_line(result, everything=True))
+            self.say(result_line(result, scope=ALL))
             self.tell(StatusChanged())
 
     def action_shutdown(self) -> None:

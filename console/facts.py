@@ -41,7 +41,7 @@ def _notes(detail: JobDetail) -> list[Part]:
     if job.reason:
         notes.append((clean_line(job.reason), Role.TEXT))
     elif detail.waiting:
-        notes += [("waits: ", Role.WAIT), ("; ".join(map(clean_line, detail.waiting)), Role.TEXT)]
+        notes += [("waits: ", Role.WAIT), ("; ".join(clean_line(str(reason)) for reason in detail.waiting), Role.TEXT)]
     return notes
 
 

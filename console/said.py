@@ -7,17 +7,30 @@ from collections.abc import Sequence
 
 from console.format import job_name, number, plural
 from console.status import Mark
-from engine.model import ActionResult, Verb
+from engine.model import ALL, ActionResult, Undone, Verb
 
-_PAST = {Verb.HOLD: "held", Verb.RELEASE: "released", Verb.CANCEL: "cancelled", Verb.RETRY: "put back"}
+_PAST = {
+    Verb.HOLD: "held",
+    Verb.RELEASE: "released",
+    Verb.CANCEL: "cancelled",
+    Verb.RETRY: "put back",
+    Verb.REROUTE: "rerouted",
+    Verb.PRIORITY: "gave another priority to",
+    Verb.SNOOZE: "snoozed",
+    Verb.EDIT: "edited",
+    Verb.MOVE: "moved",
+    Verb.CAP: "set the cap on",
+    Verb.DRAIN: "draining",
+}
 
 
-def result_line(result: ActionResult, *, everything: bool = False) -> str:
+def result_line(result: ActionResult, *, scope: str = "") -> str:
     """`cancelled 2 jobs, stopping 1; left 4: already ended`."""
     past = _PAST[result.verb]
     said = []
     if result.done or not (result.stopping or result.skipped):
-        said.append(f"{past} everything" if everything else f"{past} {_jobs(result.done)}")
+        what = "everything" if scope == ALL else scope
+        said.append(f"{past} {what}" if scope else f"{past} {_jobs(result.done)}")
     if result.stopping:
         said.append(f"stopping {_jobs(result.stopping)}")
     line = ", ".join(said)
@@ -28,6 +41,20 @@ def result_line(result: ActionResult, *, everything: bool = False) -> str:
 def skipped_text(result: ActionResult) -> str:
     """Which jobs a verb leaves as they are, and why."""
     return "; ".join(f"left {_jobs(jobs)}: {reason}" for reason, jobs in result.skipped.items() if jobs)
+
+
+def also_lines(result: ActionResult) -> list[str]:
+    """What else followed at once."""
+    return [f"  also {_jobs(jobs)} {what}" for what, jobs in result.also.items()]
+
+
+def undone_line(undone: Undone) -> str:
+    """`took back cancel (action 7): J3 stands as before; J4 cannot come back: it was pruned`."""
+    said = [f"{_jobs(undone.restored)} as before"] if undone.restored else []
+    if undone.said:
+        said.append(undone.said)
+    said += [f"{_jobs(jobs)} cannot come back: {why}" for why, jobs in undone.lost.items()]
+    return f"took back {undone.verb} (action {undone.action}): {'; '.join(said) or 'nothing was left of it'}"
 
 
 def question(verb: Verb, result: ActionResult, marks: Sequence[Mark]) -> str:

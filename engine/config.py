@@ -202,9 +202,7 @@ def _units(keys: tuple[str, ...], one: Struct) -> Iterator[tuple[tuple[str, ...]
                 yield (*keys, name), str(error)
 
 
-def _variables(
-    keys: tuple[str, ...], env: dict[str, str], passed: list[str]
-) -> Iterator[tuple[tuple[str, ...], str]]:
+def _variables(keys: tuple[str, ...], env: dict[str, str], passed: list[str]) -> Iterator[tuple[tuple[str, ...], str]]:
     for variable in (*env, *passed):
         if not variable or "=" in variable or "\0" in variable + env.get(variable, ""):
             yield keys, f"{variable!r} is no name of a variable"

@@ -30,6 +30,7 @@ from engine.hub import Hub
 from engine.model import (
     ALL,
     ActionResult,
+    Answer,
     Breaker,
     Cap,
     Explanation,
@@ -41,6 +42,7 @@ from engine.model import (
     Status,
     Undone,
     Verb,
+    Wanted,
 )
 from engine.runner.cgroup import Cgroups
 from engine.runner.follow import Follower
@@ -51,7 +53,11 @@ from engine.runner.workspace import Workspaces
 from engine.store import Store, actions, claims, submit, verbs
 from engine.store.filter import Filter
 from engine.store.rows import JobRow
-from engine.submission import Answer, Wanted, accepted
+from engine.submission import accepted
+from engine.units import milliseconds
+from engine.upkeep import service
+from engine.upkeep.round import keep_up
+from engine.upkeep.wire import Prune, PruneResult
 
 READ_LIMIT = 1_000  #: rows of one page, whatever is asked for
 
@@ -69,6 +75,7 @@ class Engine:
         runner: Runner,
         dispatcher: Dispatcher,
         agents: Mapping[str, Agent],
+        workspaces: Workspaces,
     ) -> None:
         self.home = home
         self.settings = settings
@@ -81,6 +88,7 @@ class Engine:
         self.foresight = Foresight(store, hub, dispatcher, settings.max_attempts)
         self._runner = runner
         self._dispatcher = dispatcher
+        self._workspaces = workspaces
         self._draining: asyncio.Task[None] | None = None
 
     # ---- the operator's verbs
@@ -144,6 +152,16 @@ class Engine:
         if self._draining is not None:
             self._draining.cancel()
             self._draining = None
+
+    def let_go(self) -> None:
+        """The engine ends, and with it what waits for that."""
+        if self._draining is not None:
+            self._draining.cancel()
+
+    async def prune(self, wanted: Prune, by: str) -> PruneResult:
+        """Remove ended jobs, for a while; `more` says that there is more to do."""
+        kept = milliseconds(self.settings.upkeep.quarantine_for)
+        return await service.prune(self.store, self.home, wanted, by=by, keep_ms=kept, locks=self._workspaces.locks)
 
     async def _drain(self) -> None:
         seq = self.hub.seq
@@ -285,20 +303,25 @@ async def _working(home: Path, settings: Settings, store: Store, hub: Hub, subre
     rules = Rules(settings.max_attempts, Budget.of(settings))
     around = Surroundings(home, store, hub, follower, launcher, boot, settings.grace, rules, subreaper)
     hub.seq = await store.read.newest_seq()
+    # Before the tasks begin, so that what the store refuses comes out as it is and not in a group.
+    await store.write(lambda tx: tx.log(log.EngineStarted(pid=os.getpid(), version=__version__)))
+    left = await store.look(claims.live_attempts)
     failure: BaseException | None = None
     async with asyncio.TaskGroup() as tasks:
         runner = Runner(around, tasks, lambda: dispatcher.wake())
         dispatcher = Dispatcher(store, settings, known, boot, runner.start, runner.meter.memory)
-        engine = Engine(home, settings, store, hub, follower, runner, dispatcher, known)
-        await store.write(lambda tx: tx.log(log.EngineStarted(pid=os.getpid(), version=__version__)))
+        engine = Engine(home, settings, store, hub, follower, runner, dispatcher, known, launcher.workspaces)
         following = tasks.create_task(follower.run(), name="follower")
-        await runner.take_over(await store.write(claims.live_attempts))
+        await runner.take_over(left)
         dispatching = tasks.create_task(dispatcher.run(), name="dispatcher")
+        keeping = tasks.create_task(keep_up(home, settings.upkeep, launcher.workspaces.locks), name="upkeep")
         try:
             yield engine
         except BaseException as error:  # noqa: BLE001 - raised again as it is, outside the group that would wrap it
             failure = error
+        engine.let_go()
         dispatching.cancel()
+        keeping.cancel()
         runner.let_go()
         following.cancel()
     cgroups.close()

@@ -93,8 +93,13 @@ class Lock:
             os.close(fd)
             os.close(directory)
             raise RefusedError(_taken(home)) from None
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, msgspec.json.encode(holder), 0)
+        try:
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, msgspec.json.encode(holder), 0)
+        except OSError as error:
+            os.close(fd)
+            os.close(directory)
+            raise StorageError(f"the disk that holds {home} is full: free some space ({error.strerror})") from None
         return cls(fd, directory)
 
     def release(self) -> None:

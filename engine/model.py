@@ -101,7 +101,7 @@ class Verb(StrEnum):
 
 
 class Target(Struct, frozen=True):
-    """What an attempt runs on, written `claude:opus@work`: agent, model and account. Unset parts are the agent's own."""
+    """What an attempt runs on, written `claude:opus@work`: agent, model, account. Unset parts are the agent's own."""
 
     agent: str
     model: str | None = None
@@ -201,6 +201,10 @@ class Job(Struct, frozen=True, kw_only=True):
     cost_micros: int | None = None
     """Micro-dollars over all attempts; None where nothing is known."""
     cost_grade: Grade = Grade.UNKNOWN
+
+    @property
+    def target(self) -> str:
+        return str(Target(self.agent, self.model, self.account))
 
 
 class Usage(Struct, frozen=True, kw_only=True):
@@ -458,6 +462,30 @@ class ActionResult(Struct, frozen=True, kw_only=True):
     dry_run: bool = False
     action: int | None = None
     """Its number among the actions, by which it can be undone."""
+    preview: Preview | None = None
+
+
+class Wanted(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A submission as it crosses the socket: `POST /v1/jobs`."""
+
+    jobs: list[JobSpec]
+    dry_run: bool = False
+    token: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    """The client's own name for this submission: sent again, it submits nothing twice."""
+    batch: Annotated[str, Meta(min_length=1, max_length=100)] | None = None
+    """A name for the jobs together."""
+    then: JobSpec | None = None
+    """Runs once all of the batch have ended, however they ended unless it says `on_failure`."""
+
+
+class Answer(Struct, frozen=True, omit_defaults=True):
+    """What a submission came to: the ids, in the order of the jobs; none for a dry run."""
+
+    ids: list[int]
+    existing: list[int] = field(default_factory=list)
+    """Those among them that were there already: the same key, or the same token."""
+    batch: int | None = None
+    follow_up: int | None = None
     preview: Preview | None = None
 
 

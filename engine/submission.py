@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-from msgspec import Meta, Struct, field
+from msgspec import Struct
 from msgspec.structs import replace
 
 from engine.config import Settings
 from engine.documents import Place, nearest, parse_list
 from engine.errors import EntryError, UsageError
-from engine.model import JobSpec, OnFailure, Preview, Workspace
+from engine.model import JobSpec, OnFailure, Wanted, Workspace
 from engine.store.submit import Accepted, Needs, Submission
 from engine.units import milliseconds, size
 
@@ -37,6 +37,12 @@ class JobFile:
     name: str
     specs: list[JobSpec]
     places: list[Place]
+    batch: str | None = None
+    then: JobSpec | None = None
+
+    def wanted(self, specs: Sequence[JobSpec]) -> Wanted:
+        """The submission of these jobs, with what the file says of them together."""
+        return Wanted(list(specs), batch=self.batch, then=self.then)
 
     def explain(self, error: EntryError) -> UsageError:
         """An error about an entry, with the file and the line in front."""
@@ -50,6 +56,8 @@ class Listed(Struct, frozen=True, forbid_unknown_fields=True):
     """A job file that says `jobs:` at its top."""
 
     jobs: list[JobSpec]
+    batch: str | None = None
+    then: JobSpec | None = None
 
 
 _Content: Any = Listed | list[JobSpec]
@@ -58,31 +66,9 @@ _Content: Any = Listed | list[JobSpec]
 def read_job_file(text: str, name: str) -> JobFile:
     """The jobs of a file: a list, or a mapping with the key `jobs`. One bad entry refuses the whole file."""
     read, places = parse_list(text, name, _Content, "jobs")
-    return JobFile(name, read.jobs if isinstance(read, Listed) else read, places)
-
-
-class Wanted(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A submission as it crosses the socket: `POST /v1/jobs`."""
-
-    jobs: list[JobSpec]
-    dry_run: bool = False
-    token: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
-    """The client's own name for this submission: sent again, it submits nothing twice."""
-    batch: Annotated[str, Meta(min_length=1, max_length=100)] | None = None
-    """A name for the jobs together."""
-    then: JobSpec | None = None
-    """Runs once all of the batch have ended, however they ended unless it says `on_failure`."""
-
-
-class Answer(Struct, frozen=True, omit_defaults=True):
-    """What a submission came to: the ids, in the order of the jobs; none for a dry run."""
-
-    ids: list[int]
-    existing: list[int] = field(default_factory=list)
-    """Those among them that were there already: the same key, or the same token."""
-    batch: int | None = None
-    follow_up: int | None = None
-    preview: Preview | None = None
+    if isinstance(read, Listed):
+        return JobFile(name, read.jobs, places, read.batch, read.then)
+    return JobFile(name, read, places)
 
 
 def accepted(wanted: Wanted, settings: Settings, agents: Collection[str], now: int) -> Submission:
@@ -199,7 +185,7 @@ def _needs(key: str, given: Sequence[int | str], names: Mapping[str, int]) -> Ne
 
 
 def _refuse_cycle(accepted: Sequence[Accepted]) -> None:
-    """Jobs that wait for each other would wait for ever. Ids are of jobs that are there already: no cycle meets them."""
+    """Jobs that wait for each other would wait for ever. An id is of a job that is there already: no cycle meets it."""
     needs = [[*one.all_of.entries, *one.any_of.entries] for one in accepted]
     if not any(needs):
         return

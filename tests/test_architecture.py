@@ -20,6 +20,7 @@ FLOORS: list[set[str]] = [
     {"engine.agents"},
     {"engine.store"},
     {"engine.submission", "engine.dispatch", "engine.runner", "engine.upkeep"},
+    {"engine.foresight", "engine.orders"},
     {"engine.engine"},
     {"engine.server"},
     {"engine.doctor"},

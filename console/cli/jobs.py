@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from console.cli import context as ctx
+from console.cli.verbs import one_id, quoted
 
 if TYPE_CHECKING:
     from engine.events import Event
-    from engine.model import Attempt, Job, JobDetail
+    from engine.model import Attempt, Estimate, Job, JobDetail
     from engine.server.client import Client
 
 _Job = Annotated[str, typer.Argument(metavar="JOB", help="A job id, such as 12 or J12.")]
@@ -37,21 +38,30 @@ def jobs(
     json: _Json = False,
 ) -> None:
     """List jobs: what runs, what waits by priority, what ended last."""
+    import msgspec
+
     from console.cli.output import note, print_json, print_table
 
-    words = [*(filter_ or []), *([f"state:{state}"] if state else [])]
-    found = ctx.of(context).ask(lambda client: client.jobs(" ".join(words), limit))
+    words = [*map(quoted, filter_ or []), *([f"state:{state}"] if state else [])]
+
+    async def ask(client: Client) -> tuple[list[Job], dict[int, Estimate]]:
+        listed = await client.jobs(" ".join(words), limit)
+        unfinished = [job.id for job in listed if job.ended_at is None]
+        return listed, {one.job: one for one in await client.estimates(unfinished)}
+
+    found, estimates = ctx.of(context).ask(ask)
     if json:
-        print_json(found)
+        print_json([{**msgspec.to_builtins(job), "estimate": estimates.get(job.id)} for job in found])
         return
     if not found:
         note("no jobs match" if words else 'no jobs yet: headway submit "say hello" --agent claude')
         return
-    heads = ("ID", "STATE", "P", "TARGET", "TRY", "AGE", "COST", "TITLE")
-    print_table(heads, [_cells(job) for job in found], stretch=7)
+    heads = ("ID", "STATE", "P", "TARGET", "TRY", "AGE", "ENDS", "COST", "TITLE")
+    print_table(heads, [_cells(job, estimates.get(job.id)) for job in found], stretch=8)
 
 
-def _cells(job: Job) -> tuple[str, ...]:
+def _cells(job: Job, estimate: Estimate | None) -> tuple[str, ...]:
+    from console.ahead import eta_text
     from console.format import age, clean_line, money
     from console.status import mark_of, shown_age
     from engine.clock import now_ms
@@ -59,12 +69,11 @@ def _cells(job: Job) -> tuple[str, ...]:
     now = now_ms()
     mark = mark_of(job, now)
     state = mark.word if not job.failure or job.state != "failed" else f"failed {job.failure}"
-    target = job.agent + (f":{job.model}" if job.model else "")
     cost = money(job.cost_micros, job.cost_grade, 4)
-    title = clean_line(job.title)
+    ends = eta_text(estimate.finish, now) if estimate is not None else ""
     return (
-        str(job.id), f"{mark.glyph} {state}", str(job.priority), target, str(job.attempts or "-"),
-        age(shown_age(job, now)), cost, title,
+        str(job.id), f"{mark.glyph} {state}", str(job.priority), job.target, str(job.attempts or "-"),
+        age(shown_age(job, now)), ends, cost, clean_line(job.title),
     )  # fmt: skip
 
 
@@ -72,7 +81,7 @@ def show(context: typer.Context, job: _Job, json: _Json = False) -> None:
     """Everything known of one job: its state and why, its attempts, tokens and cost."""
     from console.cli.output import print_json
 
-    detail = ctx.of(context).ask(lambda client: client.job(_one(job)))
+    detail = ctx.of(context).ask(lambda client: client.job(one_id(job)))
     if json:
         print_json(detail)
     else:
@@ -86,14 +95,18 @@ def _described(detail: JobDetail) -> list[str]:
 
     job = detail.job
     mark = mark_of(job, now_ms())
-    target = job.agent + (f":{job.model}" if job.model else "")
     lines = [f"J{job.id}  {clean_line(job.title)}", f"  state     {mark.glyph} {mark.word}"]
     facts = {
         "class": job.failure,
         "reason": job.reason and clean_line(job.reason),
-        "target": target,
+        "target": job.target,
         "project": job.project or "none: a directory of its own",
         "priority": str(job.priority),
+        "kind": job.kind,
+        "tags": " ".join(job.tags),
+        "key": job.key,
+        "batch": None if job.batch is None else str(job.batch),
+        "deadline": moment(job.deadline) if job.deadline else None,
         "held by": job.held_by,
         "submitted": moment(job.created_at),
         "ended": moment(job.ended_at) if job.ended_at else None,
@@ -103,7 +116,12 @@ def _described(detail: JobDetail) -> list[str]:
         else None,
     }
     lines += [f"  {name:<9} {value}" for name, value in facts.items() if value]
-    lines += [f"  waits     {why}" for why in detail.waiting]
+    lines += [f"  waits     {clean_line(str(why))}" for why in detail.waiting]
+    lines += [f"  after     J{other} {ended or 'has not ended'}" for other, ended in list(detail.after.items())[:10]]
+    if len(detail.after) > 10:
+        lines.append(f"            and {len(detail.after) - 10:,} more")
+    if detail.before:
+        lines.append(f"  before    {', '.join(f'J{other}' for other in detail.before[:10])}")
     for attempt in detail.attempts:
         lines += _attempt_lines(attempt)
     lines += ["", "  prompt", *(f"    {clean_line(line)}" for line in detail.spec.prompt.splitlines())]
@@ -126,6 +144,7 @@ def _attempt_lines(attempt: Attempt) -> list[str]:
         "took": took,
         "exit": None if attempt.exit_code is None else str(attempt.exit_code),
         "pid": str(attempt.pid) if attempt.pid and attempt.ended_at is None else None,
+        "memory": f"{attempt.memory_peak / (1 << 20):.0f} MiB at most" if attempt.memory_peak else None,
         "session": attempt.session and attempt.session + (" (resumed)" if attempt.resumes else ""),
         "workspace": workspace,
         "branch": None if gone else attempt.branch,
@@ -157,7 +176,7 @@ def logs(
     json: Annotated[bool, typer.Option("--json", help="One JSON object a line: the typed events.")] = False,
 ) -> None:
     """What an attempt said and did."""
-    number = _one(job)
+    number = one_id(job)
     if raw:
         ctx.of(context).ask(lambda client: _print_raw(client, number, attempt))
     else:
@@ -201,7 +220,7 @@ def diff(context: typer.Context, job: _Job, attempt: _Attempt = None) -> None:
     from console.cli.output import note
     from console.format import clean
 
-    patch = ctx.of(context).ask(lambda client: client.patch(_one(job), attempt=attempt))
+    patch = ctx.of(context).ask(lambda client: client.patch(one_id(job), attempt=attempt))
     if not patch:
         note("no diff: nothing was changed, or the workspace is not in git")
     elif sys.stdout.isatty():
@@ -220,7 +239,7 @@ def events(
     json: Annotated[bool, typer.Option("--json", help="A JSON array; with -f one object a line.")] = False,
 ) -> None:
     """The engine's log: everything that happened, oldest first."""
-    number = None if job is None else _one(job)
+    number = None if job is None else one_id(job)
     if follow:
         ctx.of(context).ask(lambda client: _follow_events(client, after, number, json))
         return
@@ -266,13 +285,3 @@ def _event_line(event: Event) -> str:
 def _short(value: object) -> str:
     text = " ".join(str(value).split())
     return text if len(text) <= 100 else text[:99] + "›"
-
-
-def _one(word: str) -> int:
-    from console.cli.verbs import job_ids
-    from engine.errors import UsageError
-
-    ids = job_ids([word])
-    if len(ids) != 1:
-        raise UsageError(f"{word!r} names {len(ids)} jobs; this command takes one")
-    return ids[0]

@@ -12,7 +12,7 @@ import typer
 from console.cli import context as ctx
 
 if TYPE_CHECKING:
-    from engine.model import JobSpec
+    from engine.model import Answer, JobSpec, OnFailure
     from engine.submission import JobFile
 
 
@@ -47,7 +47,47 @@ def submit(
     not_before: Annotated[
         str | None, typer.Option(metavar="WHEN", help="A local time (or with Z, UTC), or a delay: 15m, 2h, 1d.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, submit nothing.")] = False,
+    after: Annotated[
+        list[str] | None, typer.Option(metavar="JOB", help="Only once this job has succeeded; may be repeated.")
+    ] = None,
+    after_any: Annotated[
+        list[str] | None, typer.Option(metavar="JOB", help="The same, where one of them is enough.")
+    ] = None,
+    on_failure: Annotated[
+        str | None, typer.Option(metavar="WHAT", help="If one of those fails: skip, fail or run.  [default: skip]")
+    ] = None,
+    deadline: Annotated[str | None, typer.Option(metavar="WHEN", help="Fail it then, if it has not ended.")] = None,
+    timeout: Annotated[str | None, typer.Option(metavar="SPAN", help="How long one attempt may take: 30m, 2h.")] = None,
+    stall: Annotated[
+        str | None, typer.Option(metavar="SPAN", help="How long an attempt may go without an event.")
+    ] = None,
+    memory: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="What its processes may hold together: 500M, 2G.")
+    ] = None,
+    max_attempts: Annotated[int | None, typer.Option(min=1, max=100, help="Attempts before giving up.")] = None,
+    repeatable: Annotated[
+        bool, typer.Option("--repeatable", help="Running it again from the start does no harm: failures are retried.")
+    ] = False,
+    account: Annotated[str | None, typer.Option(help="An account of the agent, from headway.yaml.")] = None,
+    kind: Annotated[str | None, typer.Option(help="What sort of work it is; forecasts learn by it.")] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option("--tag", help="A tag, for filters and caps; may be repeated.")
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option(help="While a job with this key is unfinished, give that one instead of a new one.")
+    ] = None,
+    batch: Annotated[
+        str | None, typer.Option(help="A name for these jobs together; `headway batches` shows it.")
+    ] = None,
+    then: Annotated[
+        str | None, typer.Option(metavar="PROMPT", help="With --batch: run this once all of them have ended.")
+    ] = None,
+    token: Annotated[
+        str | None, typer.Option(help="Your own name for this submission: sent again, it submits nothing twice.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything, say what would become of it, submit nothing.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the accepted jobs as a JSON array.")] = False,
 ) -> None:
     """Submit a job, or a file of jobs, all or none. Prints the new ids, one a line.
@@ -58,7 +98,7 @@ def submit(
     from msgspec.structs import replace
 
     from engine.errors import EntryError, UsageError
-    from engine.model import JobSpec, Workspace
+    from engine.model import JobSpec, Wanted, Workspace
 
     if prompt is None and file is None:
         raise UsageError('give a prompt, or jobs with -f: headway submit "fix the failing test"')
@@ -74,6 +114,19 @@ def submit(
         "not_before": not_before,
         "workspace": Workspace.PROJECT if in_place else None,
         "project": _directory(project),
+        "after": after,
+        "after_any": after_any,
+        "on_failure": _on_failure(on_failure),
+        "deadline": deadline,
+        "timeout": timeout,
+        "stall": stall,
+        "memory": memory,
+        "max_attempts": max_attempts,
+        "repeatable": repeatable or None,
+        "account": account,
+        "kind": kind,
+        "tags": tag,
+        "key": key,
     }
     chosen = {name: value for name, value in given.items() if value is not None}
     listed: JobFile | None = None
@@ -87,18 +140,49 @@ def submit(
         if not scratch:
             chosen.setdefault("project", str(Path.cwd()))
         specs = [replace(JobSpec(prompt=text), **chosen)]
+    asked = listed.wanted(specs) if listed is not None else Wanted(specs)
+    asked = replace(asked, dry_run=dry_run, token=token, batch=batch or asked.batch)
+    if then is not None:
+        shared = {
+            name: chosen[name] for name in ("agent", "model", "project", "account", "workspace") if name in chosen
+        }
+        asked = replace(asked, then=replace(JobSpec(prompt=then), **shared))
     try:
-        ids = ctx.of(context).ask(lambda client: client.submit(specs, dry_run=dry_run))
+        answer = ctx.of(context).ask(lambda client: client.send(asked))
     except EntryError as error:
         raise listed.explain(error) if listed is not None else UsageError(error.message) from None
-    _report(context, ids, len(specs), dry_run, as_json)
+    _report(context, answer, len(specs), dry_run, as_json)
 
 
-def _report(context: typer.Context, ids: list[int], count: int, dry_run: bool, as_json: bool) -> None:
+def _on_failure(word: str | None) -> OnFailure | None:
+    from engine.documents import nearest
+    from engine.errors import UsageError
+    from engine.model import OnFailure
+
+    if word is not None and word not in set(OnFailure):
+        raise UsageError(f"--on-failure: there is no {word!r}; {nearest(word, OnFailure)}")
+    return None if word is None else OnFailure(word)
+
+
+def _report(context: typer.Context, answer: Answer, count: int, dry_run: bool, as_json: bool) -> None:
+    from console.ahead import preview_lines
     from console.cli.output import note, print_json
+    from console.format import plural
+    from engine.clock import now_ms
 
     if dry_run:
         note(f"{count} job{'s' * (count != 1)} would be accepted; nothing was submitted")
+        if as_json:
+            print_json(answer)
+        elif answer.preview is not None:
+            print("\n".join(preview_lines(answer.preview, now_ms())))
+        return
+    if answer.existing:
+        note(f"{plural(len(answer.existing), 'job')} of these were there already: the same key, or the same token")
+    if answer.batch is not None:
+        then = f", then J{answer.follow_up}" if answer.follow_up is not None else ""
+        note(f"batch {answer.batch}{then}")
+    ids = answer.ids
     if as_json:
         print_json(ctx.of(context).ask(lambda client: client.rows(ids)) if ids else [])
         return

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from console.cli import context as ctx
 
 if TYPE_CHECKING:
-    from engine.model import ActionResult, Verb
+    from engine.model import ActionResult, Order
     from engine.server.client import Client
 
 MOST_JOBS = 100_000  #: of one command
 
-_Jobs = Annotated[list[str] | None, typer.Argument(metavar="JOB...", help="Job ids, such as 12 or J12.")]
+JOBS = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="JOB...", help="Job ids (12, J12, 3-7), or a filter: state:failed class:timeout 'age:>1h'."),
+]
+DRY_RUN = Annotated[bool, typer.Option("--dry-run", help="Say what would be done and what follows, and do nothing.")]
+JSON = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 _Everything = Annotated[bool, typer.Option("--all", help="Everything that is and that comes.")]
-_DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
-_Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+_Scope = Annotated[
+    str | None,
+    typer.Option(
+        "--scope", help="All that is and comes in it: agent:NAME, account:NAME, target:T, project:P, tag:NAME."
+    ),
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -26,76 +35,103 @@ def add_to(app: typer.Typer) -> None:
 
 
 def hold(
-    context: typer.Context, jobs: _Jobs = None, all_: _Everything = False, dry_run: _DryRun = False, json: _Json = False
+    context: typer.Context,
+    jobs: JOBS = None,
+    all_: _Everything = False,
+    scope: _Scope = None,
+    dry_run: DRY_RUN = False,
+    json: JSON = False,
 ) -> None:
     """Keep jobs from starting until they are released. What runs goes on."""
-    from engine.model import Verb
+    from engine.model import Order, Verb
 
-    _act(context, Verb.HOLD, jobs, everything=all_, dry_run=dry_run, json=json)
+    named = about(jobs, everything=all_, scope=scope)
+    carry_out(context, Order(verb=Verb.HOLD, **named, dry_run=dry_run), json=json)
 
 
 def release(
-    context: typer.Context, jobs: _Jobs = None, all_: _Everything = False, dry_run: _DryRun = False, json: _Json = False
+    context: typer.Context,
+    jobs: JOBS = None,
+    all_: _Everything = False,
+    scope: _Scope = None,
+    dry_run: DRY_RUN = False,
+    json: JSON = False,
 ) -> None:
-    """End a hold. With --all, the hold on everything; jobs that are held one by one stay held."""
-    from engine.model import Verb
+    """End a hold. With --all or --scope, the hold on that; jobs that are held one by one stay held."""
+    from engine.model import Order, Verb
 
-    _act(context, Verb.RELEASE, jobs, everything=all_, dry_run=dry_run, json=json)
+    named = about(jobs, everything=all_, scope=scope)
+    carry_out(context, Order(verb=Verb.RELEASE, **named, dry_run=dry_run), json=json)
 
 
 def cancel(
     context: typer.Context,
-    jobs: _Jobs = None,
+    jobs: JOBS = None,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait until the processes are gone.")] = False,
-    dry_run: _DryRun = False,
-    json: _Json = False,
+    dry_run: DRY_RUN = False,
+    json: JSON = False,
 ) -> None:
     """Cancel jobs. A running one is asked to stop, then killed; returns when nothing of it is left alive."""
-    from engine.model import Verb
+    from engine.model import Order, Verb
 
-    _act(context, Verb.CANCEL, jobs, dry_run=dry_run, json=json, wait=not no_wait)
+    carry_out(context, Order(verb=Verb.CANCEL, **about(jobs), dry_run=dry_run), json=json, wait=not no_wait)
 
 
 def retry(
     context: typer.Context,
-    jobs: _Jobs = None,
+    jobs: JOBS = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin a new session instead of resuming the last.")] = False,
-    dry_run: _DryRun = False,
-    json: _Json = False,
+    dry_run: DRY_RUN = False,
+    json: JSON = False,
 ) -> None:
-    """Put ended jobs back into the queue. An agent that can resume its session goes on in it."""
-    from engine.model import Verb
+    """Put ended jobs back into the queue, and with them those that were skipped because of them.
 
-    _act(context, Verb.RETRY, jobs, dry_run=dry_run, json=json, fresh=fresh)
+    An agent that can resume its session goes on in it.
+    """
+    from engine.model import Order, Verb
+
+    carry_out(context, Order(verb=Verb.RETRY, **about(jobs), fresh=fresh, dry_run=dry_run), json=json)
 
 
-def _act(
-    context: typer.Context,
-    verb: Verb,
-    jobs: list[str] | None,
-    *,
-    everything: bool = False,
-    dry_run: bool = False,
-    json: bool = False,
-    fresh: bool = False,
-    wait: bool = False,
-) -> None:
+def about(jobs: list[str] | None, *, everything: bool = False, scope: str | None = None) -> dict[str, Any]:
+    """What an order is about, from the words of a command: ids, a filter, or a scope."""
+    from engine.errors import UsageError
+    from engine.model import ALL
+
+    words = jobs or []
+    if sum((bool(words), everything, scope is not None)) > 1:
+        raise UsageError("give jobs, --all or --scope, not several of them")
+    if everything or scope is not None:
+        return {"scope": scope if scope is not None else ALL}
+    if any(":" in word for word in words):
+        return {"filter": " ".join(quoted(word) for word in words)}
+    return {"jobs": job_ids(words)}
+
+
+def quoted(word: str) -> str:
+    """A shell word as one term of a filter, whatever spaces it holds."""
+    import shlex
+
+    return shlex.quote(word) if any(character.isspace() for character in word) else word
+
+
+def carry_out(context: typer.Context, order: Order, *, json: bool = False, wait: bool = False) -> None:
+    """Send an order, and tell what came of it. Exit code 5 where nothing did."""
     from msgspec.structs import replace
 
+    from console.ahead import preview_lines
     from console.cli.output import print_json
-    from console.said import result_line
+    from console.said import also_lines, result_line
+    from engine.clock import now_ms
     from engine.errors import UsageError
 
-    ids = job_ids(jobs or [])
-    if everything and ids:
-        raise UsageError(f"give job ids or --all, not both: headway {verb} --all")
-    if not everything and not ids:
-        raise UsageError(f"which jobs? headway {verb} JOB..., such as: headway {verb} 12")
+    if not order.jobs and order.filter is None and order.scope is None:
+        raise UsageError(f"which jobs? headway {order.verb} JOB..., such as: headway {order.verb} 12")
 
     async def ask(client: Client) -> ActionResult:
         seq = (await client.status()).seq
-        result = await client.act(verb, ids, everything=everything, dry_run=dry_run, fresh=fresh)
-        if wait and not dry_run and result.stopping:
+        result = await client.carry_out(order)
+        if wait and not order.dry_run and result.stopping:
             await until_ended(client, seq, set(result.stopping))
             return replace(result, done=sorted([*result.done, *result.stopping]), stopping=[])
         return result
@@ -104,8 +140,12 @@ def _act(
     if json:
         print_json(result)
     else:
-        print(("would: " if dry_run else "") + result_line(result, everything=everything))
-    if not everything and not result.done and not result.stopping:
+        print(("would: " if order.dry_run else "") + result_line(result, scope=order.scope or ""))
+        for line in also_lines(result):
+            print(line)
+        if result.preview is not None:
+            print("\n".join(preview_lines(result.preview, now_ms())))
+    if order.scope is None and not result.done and not result.stopping:
         raise typer.Exit(5)
 
 
@@ -140,3 +180,13 @@ def job_ids(words: list[str]) -> list[int]:
             raise UsageError(f"{word!r} makes more than {MOST_JOBS:,} jobs; name fewer at once")
         ids.extend(span)
     return ids
+
+
+def one_id(word: str) -> int:
+    """The one job that a word names."""
+    from engine.errors import UsageError
+
+    ids = job_ids([word])
+    if len(ids) != 1:
+        raise UsageError(f"{word!r} names {len(ids)} jobs; this command takes one")
+    return ids[0]

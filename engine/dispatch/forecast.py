@@ -156,9 +156,7 @@ def _pause(run: _Simulation) -> None:
     for one in world.breakers.values():
         if one.until is not None and one.until > world.now:
             heapq.heappush(run.happenings, (one.until, _RELAX, 0))
-    world.breakers = {
-        target: one for target, one in world.breakers.items() if not breaker.is_past(one, world.now)
-    }
+    world.breakers = {target: one for target, one in world.breakers.items() if not breaker.is_past(one, world.now)}
 
 
 def _start(run: _Simulation) -> None:

@@ -74,9 +74,7 @@ def settle(tx: Transaction, attempt: int, ending: Ending, rules: Rules) -> JobRo
     return settled
 
 
-def _next(
-    tx: Transaction, row: JobRow, target: Target, ending: Ending, rules: Rules
-) -> tuple[Requeue | None, Outcome]:
+def _next(tx: Transaction, row: JobRow, target: Target, ending: Ending, rules: Rules) -> tuple[Requeue | None, Outcome]:
     """Whether and how the job goes back, and the outcome with what that adds to its reason."""
     outcome = ending.outcome
     failure = outcome.failure or Failure.UNKNOWN
@@ -148,7 +146,8 @@ def keep_breaker(tx: Transaction, before: Breaker, after: Breaker) -> None:
         tx.connection.execute("DELETE FROM breakers WHERE target = ?", (after.target,))
     else:
         tx.connection.execute(
-            "INSERT INTO breakers (target, state) VALUES (?, ?) ON CONFLICT (target) DO UPDATE SET state = excluded.state",
+            "INSERT INTO breakers (target, state) VALUES (?, ?) "
+            "ON CONFLICT (target) DO UPDATE SET state = excluded.state",
             (after.target, msgspec.json.encode(after).decode()),
         )
     if (after.until, after.allowed) != (before.until, before.allowed):

@@ -1,4 +1,4 @@
-"""The world as far as starting a job depends on it. Values only: who builds it has read the database and the machine."""
+"""The world as far as starting a job depends on it: values only, read by who builds it."""
 
 from __future__ import annotations
 

@@ -13,10 +13,10 @@ from starlette.routing import Route
 
 from engine.engine import Engine
 from engine.errors import HeadwayError, NotFoundError, UsageError
-from engine.model import ALL, Order, Verb
+from engine.model import ALL, Order, Verb, Wanted
 from engine.server import streams
 from engine.server.wire import Shutdown, UndoRequest, to_wire
-from engine.submission import Wanted
+from engine.upkeep.wire import Prune
 
 T = TypeVar("T")
 
@@ -46,6 +46,7 @@ def make_app(engine: Engine) -> Starlette:
             Route("/v1/batches", api.batches),
             Route("/v1/caps", api.caps),
             Route("/v1/breakers", api.breakers),
+            Route("/v1/prune", api.prune, methods=["POST"]),
             Route("/v1/events", api.events),
             Route("/v1/limits", api.limits),
             Route("/v1/shutdown", api.shutdown, methods=["POST"]),
@@ -122,6 +123,9 @@ class _Api:
 
     async def breakers(self, request: Request) -> Response:
         return _json(await self._engine.breakers())
+
+    async def prune(self, request: Request) -> Response:
+        return _json(await self._engine.prune(await _body(request, Prune), OPERATOR))
 
     async def events(self, request: Request) -> Response:
         after = _number(request, "after", None)

@@ -21,6 +21,7 @@ from engine.model import (
     ALL,
     ActionLine,
     ActionResult,
+    Answer,
     Batch,
     Breaker,
     Cap,
@@ -35,9 +36,10 @@ from engine.model import (
     Status,
     Undone,
     Verb,
+    Wanted,
 )
 from engine.server.wire import Frames, Shutdown, UndoRequest, WireError, from_wire
-from engine.submission import Answer, Wanted
+from engine.upkeep.wire import Prune, PruneResult
 
 T = TypeVar("T")
 
@@ -117,9 +119,9 @@ class Client:
     ) -> ActionResult:
         """Do something to jobs, or with `everything` to all that is and comes (hold and release only)."""
         scope = ALL if everything else None
-        return await self.order(Order(verb=verb, jobs=list(jobs), scope=scope, fresh=fresh, dry_run=dry_run))
+        return await self.carry_out(Order(verb=verb, jobs=list(jobs), scope=scope, fresh=fresh, dry_run=dry_run))
 
-    async def order(self, order: Order) -> ActionResult:
+    async def carry_out(self, order: Order) -> ActionResult:
         """Carry out one of the operator's verbs, on jobs, a filter or a scope."""
         return await self._post("/v1/actions", order, ActionResult)
 
@@ -204,6 +206,10 @@ class Client:
 
     async def limits(self) -> list[LimitReading]:
         return await self._get("/v1/limits", list[LimitReading])
+
+    async def prune(self, wanted: Prune) -> PruneResult:
+        """Remove ended jobs. `more` in the answer says that the engine has not come to the end of it yet."""
+        return await self._post("/v1/prune", wanted, PruneResult)
 
     async def shutdown(self, *, drain: bool = False) -> None:
         """Ask the engine to stop. With `drain` it starts nothing more and waits for what runs."""

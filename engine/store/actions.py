@@ -171,7 +171,8 @@ def set_hold(tx: Transaction, scope: str, held_by: str | None, by: str) -> str |
         tx.log(log.Released(by=by, scope=scope))
     else:
         tx.connection.execute(
-            "INSERT INTO holds (scope, by, at) VALUES (?, ?, ?) ON CONFLICT (scope) DO NOTHING", (scope, held_by, tx.now)
+            "INSERT INTO holds (scope, by, at) VALUES (?, ?, ?) ON CONFLICT (scope) DO NOTHING",
+            (scope, held_by, tx.now),
         )
         tx.log(log.Held(by=by, scope=scope))
     return str(found[0]) if found else None

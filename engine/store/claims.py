@@ -125,10 +125,10 @@ def claim(tx: Transaction, chosen: Sequence[JobRow], resumable: Callable[[str], 
 def _claim_one(tx: Transaction, row: JobRow, lane: int, resumable: Callable[[str], bool], engine: str) -> Claim:
     previous = newest_launched(tx, row)
     resumes = None
-    if previous and previous.session and not row.fresh and resumable(row.agent):
-        # A conversation is kept where its account keeps its files.
-        if (previous.agent, previous.account) == (row.agent, row.account):
-            resumes = previous.session
+    # A conversation is kept where its account keeps its files.
+    same = previous is not None and (previous.agent, previous.account) == (row.agent, row.account)
+    if previous and same and not row.fresh and resumable(row.agent):
+        resumes = previous.session
     marker = str(uuid.uuid4())
     number = row.attempts + 1
     made = tx.connection.execute(

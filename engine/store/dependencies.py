@@ -133,7 +133,7 @@ def restored(tx: Transaction, row: JobRow) -> None:
     """A job stands as it did before: bring what it needs, and what needs it, up to that."""
     tx.connection.execute(
         "UPDATE dependencies SET outcome = (SELECT state FROM jobs WHERE jobs.id = needs AND ended_at IS NOT NULL) "
-        "WHERE job = ?",
+        "WHERE job = ? AND EXISTS (SELECT 1 FROM jobs WHERE jobs.id = needs)",
         (row.id,),
     )
     if row.state is State.BLOCKED:

@@ -94,7 +94,10 @@ def parse(text: str, now: int | None = None, projects: Mapping[str, str] | None 
         name = _key(key)
         choices = [choice for choice in rest.split(",") if choice]
         if not choices:
-            raise UsageError(f"filter: {key}: needs a value, such as {_example(name) if ':' in _example(name) else f'{key}:{_example(name)}'}")
+            example = _example(name)
+            raise UsageError(
+                f"filter: {key}: needs a value, such as {example if ':' in example else f'{key}:{example}'}"
+            )
         found = [_term(name, choice, now_ms() if now is None else now, projects or {}) for choice in choices]
         conditions.append(("NOT " if negated else "") + "(" + " OR ".join(sql for sql, _ in found) + ")")
         for _, bound in found:
@@ -122,7 +125,7 @@ def _key(word: str) -> str:
 def _term(name: str, choice: str, now: int, projects: Mapping[str, str]) -> tuple[str, list[str | int]]:
     """One condition, and the values bound in it."""
     if name == "project" and choice in projects:
-        return "project = ?", [projects[choice]]
+        return "project IS ?", [projects[choice]]
     if name in _MEASURES:
         return _comparison(name, choice, now)
     if name == "target":
@@ -155,7 +158,7 @@ def _target(choice: str) -> tuple[str, list[str | int]]:
     conditions, values = ["agent = ?"], list[str | int]([target.agent])
     for column, value in (("model", target.model), ("account", target.account)):
         if value is not None:
-            conditions.append(f"{column} = ?")
+            conditions.append(f"{column} IS ?")
             values.append(value)
     return " AND ".join(conditions), values
 

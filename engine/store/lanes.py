@@ -62,14 +62,9 @@ def number(connection: sqlite3.Connection, lane: Lane, *, opened: bool) -> int:
 
 def open_for(connection: sqlite3.Connection, job: int) -> None:
     """Open the lane of a job that can start now."""
-    connection.execute(
-        "UPDATE lanes SET open = 1 WHERE open = 0 AND id = (SELECT lane FROM jobs WHERE id = ?)", (job,)
-    )
+    connection.execute("UPDATE lanes SET open = 1 WHERE open = 0 AND id = (SELECT lane FROM jobs WHERE id = ?)", (job,))
 
 
 def named(values: Sequence[Any]) -> Lane:
     """A lane from its columns, in the order of `COLUMNS`."""
     return Lane(*values)
-
-
-

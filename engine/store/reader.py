@@ -201,7 +201,8 @@ class Reader:
     async def actions(self, limit: int) -> list[ActionLine]:
         """The newest of what the operator did."""
         found = await self._all_rows(
-            "SELECT id, at, verb, by, json_array_length(jobs), undone_at FROM actions ORDER BY id DESC LIMIT ?", (limit,)
+            "SELECT id, at, verb, by, json_array_length(jobs), undone_at FROM actions ORDER BY id DESC LIMIT ?",
+            (limit,),
         )
         return [ActionLine(**dict(zip(ActionLine.__struct_fields__, row, strict=True))) for row in found]
 

@@ -147,7 +147,8 @@ def read_spec(connection: sqlite3.Connection, row: JobRow) -> JobSpec:
 
 def spec_in(body: str) -> JobSpec:
     """The spec that the body of an event carries."""
-    return _CARRIES_SPEC.decode(body).spec
+    carrier: log.Submitted | log.Edited = _CARRIES_SPEC.decode(body)
+    return carrier.spec
 
 
 _CARRIES_SPEC = msgspec.json.Decoder(log.Submitted | log.Edited)

@@ -116,9 +116,7 @@ def rehearse(tx: Transaction, submission: Submission) -> dict[int, JobRow]:
 
 
 def _known(tx: Transaction, submission: Submission) -> Admitted | None:
-    found = tx.connection.execute(
-        "SELECT digest, ids FROM submissions WHERE token = ?", (submission.token,)
-    ).fetchone()
+    found = tx.connection.execute("SELECT digest, ids FROM submissions WHERE token = ?", (submission.token,)).fetchone()
     if found is None:
         return None
     if found[0] != submission.digest:
@@ -185,9 +183,7 @@ def _check_needs(tx: Transaction, entry: int, accepted: Accepted) -> None:
 def _block(tx: Transaction, job: int, accepted: Accepted, ids: Sequence[int], entry: int) -> None:
     row = read_job(tx.connection, job)
     assert row is not None, "it was written a moment ago"
-    named = [
-        [*needs.ids, *(ids[other] for other in needs.entries)] for needs in (accepted.all_of, accepted.any_of)
-    ]
+    named = [[*needs.ids, *(ids[other] for other in needs.entries)] for needs in (accepted.all_of, accepted.any_of)]
     if job in named[0] + named[1]:
         # Two entries with one key are one job.
         raise EntryError(f"after: it would come after itself, as job {job} has the same key", entry, "after")

@@ -47,7 +47,7 @@ class Acted:
 
     result: ActionResult
     changes: Mapping[int, tuple[JobRow, JobRow]] = field(default_factory=dict)
-    inverse: Inverse = Inverse()
+    inverse: Inverse = field(default_factory=Inverse)
 
 
 @dataclass(slots=True)
@@ -131,9 +131,7 @@ def _on_jobs(tx: Transaction, request: Request) -> Acted:
 
 def _rows(tx: Transaction, request: Request) -> list[JobRow]:
     if request.filter is not None:
-        found = tx.connection.execute(
-            _MATCHING.format(where=request.filter.where), request.filter.values
-        ).fetchall()
+        found = tx.connection.execute(_MATCHING.format(where=request.filter.where), request.filter.values).fetchall()
         if len(found) > MOST_JOBS:
             raise UsageError(f"the filter matches more than {MOST_JOBS:,} jobs; narrow it")
         return [job_row(values) for values in found]

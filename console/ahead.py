@@ -1,0 +1,80 @@
+"""What is foreseen, as text: moments, spans, previews. Pure."""
+
+from __future__ import annotations
+
+from console.format import age, clean_line, moment, money
+from engine.model import Grade, Preview, Shift
+
+NAMED = 10  #: jobs of a preview that are told line by line
+
+
+def when_text(at: int, now: int) -> str:
+    """`2026-11-25 14:02:10, in 12m`."""
+    if at <= now:
+        return f"{moment(at)}, now"
+    return f"{moment(at)}, in {age(at - now)}"
+
+
+def span_text(likely: int | None, late: int | None, now: int, why: str = "") -> str:
+    """The likely moment, and the one that is later than nine of ten (p90)."""
+    if likely is None:
+        return f"not known: {clean_line(why)}" if why else "not known"
+    text = when_text(likely, now)
+    if late is not None and late - likely >= 1_000:
+        return f"{text}; p90 {moment(late)}"
+    return text if late is not None else f"{text}; p90 not known"
+
+
+def eta_text(finish: int | None, now: int) -> str:
+    """A list's short column: `~12m`, or `-` where nobody knows."""
+    return "-" if finish is None else f"~{age(max(0, finish - now))}"
+
+
+def cost_text(cost: int | None) -> str:
+    return "not known" if cost is None else f"about {money(cost, Grade.ESTIMATED, 4)}"
+
+
+def preview_lines(preview: Preview, now: int) -> list[str]:
+    """What a change would do, job by job and as a whole."""
+    lines = [_shift_line(shift, now) for shift in preview.shifts[:NAMED]]
+    more = len(preview.shifts) - NAMED + preview.others if len(preview.shifts) > NAMED else preview.others
+    if more:
+        lines.append(f"  and {more:,} more jobs move")
+    before, after = preview.finish_before, preview.finish_after
+    if after is not None:
+        was = f" (now {moment(before)})" if before is not None and abs(after - before) >= 1_000 else ""
+        lines.append(f"  all done   {when_text(after, now)}{was}")
+    elif preview.shifts or preview.others:
+        lines.append("  all done   not known: some of the jobs have no history, or wait for a person")
+    if preview.cost_micros is not None or preview.unpriced:
+        known = "" if preview.cost_micros is None else _signed(preview.cost_micros)
+        rest = f"{preview.unpriced} without a known price" if preview.unpriced else ""
+        lines.append(f"  cost       {', '.join(filter(None, (known, rest)))}")
+    return lines
+
+
+def _signed(micros: int) -> str:
+    sign = "+" if micros >= 0 else "−"
+    return f"{sign}{money(abs(micros), Grade.ESTIMATED, 4)}"
+
+
+def _shift_line(shift: Shift, now: int) -> str:
+    name = f"  J{shift.job:<8} "
+    after = shift.after
+    if shift.stops:
+        return f"{name}stops"
+    if after is None:
+        return f"{name}leaves the queue"
+    if shift.now:
+        what = "starts now"
+    elif after.start is not None:
+        what = f"starts {when_text(after.start, now)}"
+    else:
+        what = f"waits: {clean_line(shift.waits or after.why)}"
+    finish = f", ends {moment(after.finish)}" if after.finish is not None else ""
+    was = ""
+    if shift.before is not None and shift.before.start is not None and not shift.now:
+        moved = None if after.start is None else after.start - shift.before.start
+        if moved is not None and abs(moved) >= 1_000:
+            was = f" ({age(abs(moved))} {'later' if moved > 0 else 'earlier'})"
+    return f"{name}{what} on {after.target}{finish}{was}"
