@@ -67,8 +67,8 @@ def of_lane(lane: Lane, world: World) -> list[Reason]:
     if world.breakers and (reason := _breaker(lane, world)) is not None:
         found.append(reason)
     need = world.memory.of(lane.agent)
-    if need > world.memory.free:
-        text = f"an attempt of {lane.agent} takes about {_size(need)}, and {_size(max(0, world.memory.free))} are free"
+    if need > world.free:
+        text = f"an attempt of {lane.agent} takes about {_size(need)}, and {_size(max(0, world.free))} are free"
         found.append(Reason(Cause.MEMORY, text, "it may start once memory is free again", scope=f"agent:{lane.agent}"))
     return found
 

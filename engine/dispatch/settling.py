@@ -64,6 +64,7 @@ def settle(tx: Transaction, attempt: int, ending: Ending, rules: Rules) -> JobRo
         tx,
         attempt,
         Settlement(outcome, ending.exit_code, ending.diff, ending.agent_version, requeue, ending.memory_peak),
+        (row, tried),
     )
     if requeue is not None and requeue.hold:
         settled = jobs.put_on_hold(tx, settled, dependencies.ENGINE)

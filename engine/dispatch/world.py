@@ -38,6 +38,8 @@ class World:
     breakers: Mapping[str, Breaker] = field(default_factory=dict)
     """By target, as it is written."""
     memory: Memory = Memory()
+    taken: int = 0
+    """Bytes that the attempts which `start` added are expected to hold."""
     draining: bool = False
     shares: Mapping[str | None, float] = field(default_factory=dict)
     """The weight of a project, where it is not 1."""
@@ -51,13 +53,18 @@ class World:
         for scope in lane.scopes:
             self.running[scope] = self.running.get(scope, 0) + 1
         self.served[lane.project] = self.now
-        self.memory = replace(self.memory, free=self.memory.free - self.memory.of(lane.agent))
+        self.taken += self.memory.of(lane.agent)
 
     def end(self, lane: Lane) -> None:
         """One attempt of a lane has ended."""
         for scope in lane.scopes:
             self.running[scope] = self.running.get(scope, 0) - 1
-        self.memory = replace(self.memory, free=self.memory.free + self.memory.of(lane.agent))
+        self.taken -= self.memory.of(lane.agent)
+
+    @property
+    def free(self) -> int:
+        """Bytes that there are for one more attempt."""
+        return self.memory.free - self.taken
 
     def copy(self) -> World:
         return replace(self, running=dict(self.running), served=dict(self.served))

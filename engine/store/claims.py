@@ -79,6 +79,7 @@ def heads(tx: Transaction) -> list[Head]:
             row = job_row(values)
             found.append(Head(number, lane_of(row), row))
     if empty:
+        tx.lanes.clear()
         tx.connection.executemany("UPDATE lanes SET open = 0 WHERE id = ?", empty)
     return found
 
@@ -116,7 +117,7 @@ def claim(tx: Transaction, chosen: Sequence[JobRow], resumable: Callable[[str], 
         lane = lane_of(row)
         number = numbers.get(lane)
         if number is None:
-            number = numbers[lane] = lanes.number(tx.connection, lane, opened=False)
+            number = numbers[lane] = lanes.number(tx, lane, opened=False)
             tx.connection.execute("UPDATE lanes SET served_at = ? WHERE id = ?", (tx.now, number))
         claims.append(_claim_one(tx, row, number, resumable, engine))
     return claims

@@ -25,6 +25,7 @@ _ANY = (
     "SELECT count(*), total(outcome = 'succeeded'), total(outcome IS NULL), max(needs) "
     "FROM dependencies WHERE job = ? AND any_of = 1"
 )
+_NEEDED = "SELECT 1 FROM dependencies WHERE needs = ? LIMIT 1"
 _WAITING = (
     "SELECT job FROM dependencies WHERE needs = ? "
     "AND EXISTS (SELECT 1 FROM jobs WHERE jobs.id = dependencies.job AND state = 'blocked')"
@@ -64,6 +65,8 @@ def after_end(tx: Transaction, ended: Iterable[JobRow]) -> list[JobRow]:
     followed = []
     while waiting:
         row = waiting.popleft()
+        if not tx.connection.execute(_NEEDED, (row.id,)).fetchone():
+            continue
         tx.connection.execute("UPDATE dependencies SET outcome = ? WHERE needs = ?", (row.state, row.id))
         for (job,) in tx.connection.execute(_WAITING, (row.id,)).fetchall():
             dependent = read_job(tx.connection, job)

@@ -159,7 +159,7 @@ def record(tx: Transaction, row: JobRow, body: log.AnyBody, attempt: int | None 
     """Log an event of a job and bring its row up to it."""
     event = tx.log(body, job=row.id, attempt=attempt)
     after = apply(row, event)
-    save_job(tx.connection, row, after)
+    save_job(tx, row, after)
     return after
 
 

@@ -77,12 +77,12 @@ def adopted(tx: Transaction, attempt: int, pid: int, engine: str) -> None:
     record(tx, row, log.Adopted(pid=pid), attempt)
 
 
-def settle(tx: Transaction, attempt: int, end: Settlement) -> JobRow:
-    """Write the end of an attempt and move its job.
+def settle(tx: Transaction, attempt: int, end: Settlement, known: tuple[JobRow, AttemptRow] | None = None) -> JobRow:
+    """Write the end of an attempt and move its job. `known`: what `fenced` has said of it in this transaction.
 
     Raises `RefusedError` for a late writer: an attempt that has ended already or is not its job's newest.
     """
-    row, tried = fenced(tx, attempt)
+    row, tried = known or fenced(tx, attempt)
     outcome = end.outcome
     diff = end.diff
     verdict = _verdict(row, end)

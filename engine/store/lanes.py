@@ -14,6 +14,7 @@ from typing import Any
 from msgspec import Struct
 
 from engine.model import ALL, Target
+from engine.store.writer import Transaction
 
 
 class Lane(Struct, frozen=True, dict=True):
@@ -46,8 +47,18 @@ _FIND = (
 )
 
 
-def number(connection: sqlite3.Connection, lane: Lane, *, opened: bool) -> int:
+def number(tx: Transaction, lane: Lane, *, opened: bool) -> int:
     """The number of a lane, made if it is new; open afterwards where it should be."""
+    known = tx.lanes.get(lane)
+    if known is not None:
+        return known
+    found = _number(tx.connection, lane, opened=opened)
+    if opened:
+        tx.lanes[lane] = found
+    return found
+
+
+def _number(connection: sqlite3.Connection, lane: Lane, *, opened: bool) -> int:
     named = (lane.agent, lane.model, lane.account, lane.project, lane.tags, lane.kind, lane.priority)
     found = connection.execute(_FIND, named).fetchone()
     if found is None:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from engine import events as log
 from engine.events import Standing
 from engine.model import Attempt, DiffStat, Failure, Grade, Job, JobSpec, State, Target, Usage
 from engine.store import lanes
+from engine.store.writer import Transaction
 
 
-class JobRow(Struct, frozen=True, kw_only=True):
-    """A row of `jobs`, column by column."""
+class JobRow(Struct, frozen=True, kw_only=True, array_like=True):
+    """A row of `jobs`, column by column. Read from a row as it comes, by place and not by name."""
 
     id: int
     state: State
@@ -102,13 +104,11 @@ class JobRow(Struct, frozen=True, kw_only=True):
 JOB_COLUMNS = JobRow.__struct_fields__
 SELECT_JOB = f"SELECT {', '.join(JOB_COLUMNS)} FROM jobs"
 _INSERT_JOB = f"INSERT INTO jobs ({', '.join(JOB_COLUMNS)}, lane) VALUES ({', '.join('?' * len(JOB_COLUMNS))}, ?)"
-_UPDATES: dict[tuple[str, ...], str] = {}
 
 
 def job_row(values: Sequence[Any]) -> JobRow:
     """A row as selected by `SELECT_JOB`."""
-    named = dict(zip(JOB_COLUMNS, values, strict=True))
-    return msgspec.convert(named, JobRow, strict=False)
+    return msgspec.convert(values, JobRow, strict=False)
 
 
 def read_job(connection: sqlite3.Connection, job: int) -> JobRow | None:
@@ -118,25 +118,58 @@ def read_job(connection: sqlite3.Connection, job: int) -> JobRow | None:
     return job_row(values) if values else None
 
 
-def save_job(connection: sqlite3.Connection, before: JobRow | None, after: JobRow) -> None:
+def save_job(tx: Transaction, before: JobRow | None, after: JobRow) -> None:
     """Write what changed, and only that: an index whose columns stay the same is then not touched."""
+    values = structs.astuple(after)
     if before is None:
-        lane = lanes.number(connection, lane_of(after), opened=after.startable)
-        connection.execute(_INSERT_JOB, (*(getattr(after, name) for name in JOB_COLUMNS), lane))
+        lane = lanes.number(tx, lane_of(after), opened=after.startable)
+        tx.connection.execute(_INSERT_JOB, (*values, lane))
+        tx.count(after.state, 1)
+        if after.held_by is not None and after.ended_at is None:
+            tx.count("held", 1)
         return
-    changed = tuple(name for name in JOB_COLUMNS if getattr(before, name) != getattr(after, name))
+    changed = tuple(i for i, (was, now) in enumerate(zip(structs.astuple(before), values, strict=True)) if was != now)
     if not changed:
         return
-    statement = _UPDATES.get(changed)
-    if statement is None:
-        statement = f"UPDATE jobs SET {', '.join(f'{name} = ?' for name in changed)} WHERE id = ?"
-        _UPDATES[changed] = statement
-    connection.execute(statement, (*(getattr(after, name) for name in changed), after.id))
-    if not _NAMES_LANE.isdisjoint(changed):
-        lane = lanes.number(connection, lane_of(after), opened=after.startable)
-        connection.execute("UPDATE jobs SET lane = ? WHERE id = ?", (lane, after.id))
+    update = _UPDATES.get(changed)
+    if update is None:
+        names = [JOB_COLUMNS[i] for i in changed]
+        sql = f"UPDATE jobs SET {', '.join(f'{name} = ?' for name in names)} WHERE id = ?"
+        update = _UPDATES[changed] = _Update(sql, not _NAMES_LANE.isdisjoint(names))
+    tx.connection.execute(update.sql, (*(values[i] for i in changed), after.id))
+    _count_move(tx, before, after)
+    if update.moves_lane:
+        lane = lanes.number(tx, lane_of(after), opened=after.startable)
+        tx.connection.execute("UPDATE jobs SET lane = ? WHERE id = ?", (lane, after.id))
     elif after.startable and not before.startable:
-        lanes.open_for(connection, after.id)
+        lanes.open_for(tx.connection, after.id)
+
+
+def _count_move(tx: Transaction, before: JobRow, after: JobRow) -> None:
+    if before.state is not after.state:
+        tx.count(before.state, -1)
+        tx.count(after.state, 1)
+    was_held = before.held_by is not None and before.ended_at is None
+    is_held = after.held_by is not None and after.ended_at is None
+    if was_held is not is_held:
+        tx.count("held", 1 if is_held else -1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Update:
+    sql: str
+    moves_lane: bool
+
+
+_UPDATES: dict[tuple[int, ...], _Update] = {}
+
+
+_NAMES_LANE = frozenset(lanes.Lane.__struct_fields__)
+
+
+def lane_of(row: JobRow) -> lanes.Lane:
+    """The lane in which a job waits."""
+    return lanes.Lane(row.agent, row.model, row.account, row.project, row.tags, row.kind, row.priority)
 
 
 def read_spec(connection: sqlite3.Connection, row: JobRow) -> JobSpec:
@@ -152,15 +185,9 @@ def spec_in(body: str) -> JobSpec:
 
 
 _CARRIES_SPEC = msgspec.json.Decoder(log.Submitted | log.Edited)
-_NAMES_LANE = frozenset(lanes.Lane.__struct_fields__)
 
 
-def lane_of(row: JobRow) -> lanes.Lane:
-    """The lane in which a job waits."""
-    return lanes.Lane(row.agent, row.model, row.account, row.project, row.tags, row.kind, row.priority)
-
-
-class AttemptRow(Struct, frozen=True, kw_only=True):
+class AttemptRow(Struct, frozen=True, kw_only=True, array_like=True):
     """A row of `attempts`."""
 
     id: int
@@ -234,7 +261,7 @@ SELECT_ATTEMPT = f"SELECT {', '.join(ATTEMPT_COLUMNS)} FROM attempts"
 
 def attempt_row(values: Sequence[Any]) -> AttemptRow:
     """A row as selected by `SELECT_ATTEMPT`."""
-    return msgspec.convert(dict(zip(ATTEMPT_COLUMNS, values, strict=True)), AttemptRow, strict=False)
+    return msgspec.convert(values, AttemptRow, strict=False)
 
 
 def attempt_rows(found: Iterable[Sequence[Any]]) -> list[AttemptRow]:

@@ -50,6 +50,8 @@ def open_writer(path: Path) -> sqlite3.Connection:
                 path.chmod(0o600)
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
+            # Savepoints and statements keep journals of their own, which need not outlive the process.
+            connection.execute("PRAGMA temp_store = MEMORY")
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
             connection.execute("PRAGMA journal_size_limit = 67108864")

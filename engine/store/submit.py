@@ -152,8 +152,10 @@ def holder_of(tx: Transaction, key: str) -> int | None:
 
 
 def _next_id(tx: Transaction) -> int:
-    newest = tx.connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'jobs'").fetchone()
-    return (newest[0] if newest else 0) + 1
+    if not tx.next_job:
+        newest = tx.connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'jobs'").fetchone()
+        tx.next_job = (newest[0] if newest else 0) + 1
+    return tx.next_job
 
 
 def _add(tx: Transaction, job: int, accepted: Accepted, batch: int | None) -> JobRow:
@@ -169,7 +171,8 @@ def _add(tx: Transaction, job: int, accepted: Accepted, batch: int | None) -> Jo
         batch=batch,
     )
     row = apply(None, tx.log(body, job=job))
-    save_job(tx.connection, None, row)
+    tx.next_job = max(tx.next_job, job + 1)
+    save_job(tx, None, row)
     return row
 
 

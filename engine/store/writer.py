@@ -49,6 +49,21 @@ class Transaction:
     now: int
     """Milliseconds UTC."""
     logged: list[log.Event] = field(default_factory=list)
+    counted: dict[str, int] = field(default_factory=dict)
+    """How many jobs more, or fewer, stand in each state; written once, at the end of the transaction."""
+    lanes: dict[object, int] = field(default_factory=dict)
+    """Numbers of lanes that are known to exist and to be open."""
+    next_job: int = 0
+    """The id of the next job; 0 where it has not been looked up."""
+
+    def count(self, name: str, change: int) -> None:
+        self.counted[name] = self.counted.get(name, 0) + change
+
+    def write_counts(self) -> None:
+        """Bring the table of counts up to what was done."""
+        moved = [(change, name) for name, change in self.counted.items() if change]
+        self.connection.executemany("UPDATE counts SET n = n + ? WHERE name = ?", moved)
+        self.counted.clear()
 
     def log(self, body: log.AnyBody, *, job: int | None = None, attempt: int | None = None) -> log.Event:
         """Append to the log. The event is published once the transaction has been committed."""
@@ -125,6 +140,7 @@ class Writer:
             self._connection.execute("BEGIN IMMEDIATE")
             for pending in batch:
                 self._perform(pending, transaction)
+            transaction.write_counts()
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
             failure = storage_error(error, self._path)
@@ -136,7 +152,7 @@ class Writer:
         return transaction.logged
 
     def _perform(self, pending: _Pending, transaction: Transaction) -> None:
-        logged = len(transaction.logged)
+        logged, counted = len(transaction.logged), dict(transaction.counted)
         self._connection.execute("SAVEPOINT operation")
         try:
             pending.value = pending.operation(transaction)
@@ -145,6 +161,9 @@ class Writer:
         except BaseException as error:  # noqa: BLE001 - it is handed to the one who asked
             self._connection.execute("ROLLBACK TO operation")
             del transaction.logged[logged:]
+            transaction.counted = counted
+            transaction.lanes.clear()
+            transaction.next_job = 0
             if isinstance(error, RollbackError):
                 pending.value = error.value
             elif isinstance(error, sqlite3.IntegrityError):
