@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from console.format import age, clean_line, moment, money
-from engine.model import Grade, Preview, Shift
+from engine.model import Explanation, Grade, Preview, Shift
 
 NAMED = 10  #: jobs of a preview that are told line by line
 
@@ -32,6 +32,20 @@ def eta_text(finish: int | None, now: int) -> str:
 
 def cost_text(cost: int | None) -> str:
     return "not known" if cost is None else f"about {money(cost, Grade.ESTIMATED, 4)}"
+
+
+def explained_line(found: Explanation, now: int) -> str:
+    """Why a job stands where it stands, in one line: what keeps it, and when it is expected to be done."""
+    said = [clean_line(reason.text) for reason in found.waiting] or [clean_line(note) for note in found.notes[:1]]
+    estimate = found.estimate
+    if estimate is not None:
+        start, finish = estimate.start, estimate.finish
+        if start is not None and start > now:
+            said.append(f"starts in about {age(start - now)}")
+        said.append(
+            f"ends in about {age(max(0, finish - now))}" if finish is not None else f"end not known: {estimate.why}"
+        )
+    return f"J{found.job.id}: {'; '.join(said) or 'it runs'}"
 
 
 def preview_lines(preview: Preview, now: int) -> list[str]:

@@ -22,11 +22,11 @@ from console.desk import Desk
 from console.feed import Feed
 from console.format import clean_line
 from console.keys import moved_keys
-from console.messages import StatusChanged
+from console.messages import JobsChanged, StatusChanged
 from console.paint import Painted, Painter
 from console.palette import Everything
 from console.roles import Role
-from console.said import result_line
+from console.said import result_line, undone_line
 from console.screens.frame import Frame
 from console.screens.help import HelpScreen
 from console.screens.job import JobScreen
@@ -232,6 +232,21 @@ class ConsoleApp(App[None], inherit_bindings=False):
         else:
             self.say(result_line(result, scope=ALL))
             self.tell(StatusChanged())
+
+    def action_undo(self) -> None:
+        self.work(self._undo())
+
+    async def _undo(self) -> None:
+        try:
+            self.desk.require_engine()
+            undone = await self.desk.client.undo()
+            self.desk.status = await self.desk.client.status()
+        except HeadwayError as error:
+            self.say(error.message, Role.FAILED)
+        else:
+            self.say(undone_line(undone), Role.WAIT if undone.lost else Role.TEXT)
+            self.tell(StatusChanged())
+            self.tell(JobsChanged(frozenset(undone.restored), True, 0))
 
     def action_shutdown(self) -> None:
         self.work(self._stop_engine())

@@ -8,7 +8,19 @@ from typing import Protocol
 
 from engine.agents.events import LogLine
 from engine.events import Event
-from engine.model import ActionResult, Job, JobDetail, JobSpec, LimitReading, Progress, Status, Verb
+from engine.model import (
+    ActionResult,
+    Explanation,
+    Job,
+    JobDetail,
+    JobSpec,
+    LimitReading,
+    Order,
+    Progress,
+    Status,
+    Undone,
+    Verb,
+)
 
 
 class EngineClient(Protocol):
@@ -37,6 +49,12 @@ class EngineClient(Protocol):
         dry_run: bool = False,
         fresh: bool = False,
     ) -> ActionResult: ...
+
+    async def carry_out(self, order: Order) -> ActionResult: ...
+
+    async def undo(self, action: int | None = None, *, dry_run: bool = False) -> Undone: ...
+
+    async def explain(self, job: int) -> Explanation: ...
 
     def follow(self, after: int | None = None) -> AsyncIterator[Event | Progress]:
         """The engine's log from after that sequence number on (None: from now), with `Progress` in between."""

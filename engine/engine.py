@@ -113,6 +113,8 @@ class Engine:
         spec = await self._to_edit(order) if order.verb is Verb.EDIT else None
         request = orders.request(order, by, self.settings, self.agents.keys(), now_ms(), spec)
         acted = await self.store.write(lambda tx: verbs.act(tx, request))
+        if order.dry_run and not order.preview:
+            return replace(acted.result, action=None)
         if order.dry_run:
             rows = {job: after for job, (_, after) in acted.changes.items()}
             change = await self.foresight.change_of(order.verb, rows, acted.inverse, order.limit)

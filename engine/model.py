@@ -403,6 +403,8 @@ class Order(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True,
     scope: str | None = None
     """Instead of jobs: all that is and comes in a scope, such as `all` or `agent:claude`."""
     dry_run: bool = False
+    preview: bool = True
+    """A dry run also says what would follow. To count what a verb would do, that is not needed."""
     fresh: bool = False
     """`retry`: begin a new conversation."""
     priority: Annotated[int, Meta(ge=0, le=9)] | None = None

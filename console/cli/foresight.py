@@ -61,6 +61,8 @@ def _explained(found: Explanation) -> list[str]:
         lines.append(f"  target    {estimate.target}")
         lines.append(f"  start     {span_text(estimate.start, estimate.start_late, now, estimate.why)}")
         lines.append(f"  finish    {span_text(estimate.finish, estimate.finish_late, now, estimate.why)}")
+        if estimate.why and estimate.finish is not None:
+            lines.append(f"    note    {clean_line(estimate.why)}")
         if estimate.basis:
             lines.append(
                 f"  cost      {cost_text(estimate.cost_micros)}, from {plural(estimate.basis, 'earlier attempt')}"

@@ -140,7 +140,10 @@ def carry_out(context: typer.Context, order: Order, *, json: bool = False, wait:
     if json:
         print_json(result)
     else:
-        print(("would: " if order.dry_run else "") + result_line(result, scope=order.scope or ""))
+        scope = order.scope or ""
+        if order.verb == "cap":
+            scope += " to what headway.yaml says" if order.limit is None else f" to {order.limit}"
+        print(("would: " if order.dry_run else "") + result_line(result, scope=scope))
         for line in also_lines(result):
             print(line)
         if result.preview is not None:

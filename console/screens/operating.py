@@ -9,9 +9,11 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
 from textual.app import SuspendNotSupported
 
 from console.actions import Scope
+from console.ahead import explained_line
 from console.format import job_name, plural
 from console.messages import JobsChanged
 from console.roles import Role
@@ -19,7 +21,7 @@ from console.said import question, result_line, skipped_text
 from console.screens.frame import Frame
 from console.status import mark_of
 from console.tabs import Tab
-from engine.model import ActionResult, Job, State, Verb
+from engine.model import ActionResult, Job, Order, State, Verb
 
 #: More jobs than this are cancelled only after their number was typed.
 _MANY = 20
@@ -57,6 +59,66 @@ class Operating(Frame):
 
     def action_cancel(self) -> None:
         self.work(self._cancel(self.targets()))
+
+    def action_raise(self) -> None:
+        self.work(self._shift(self.targets(), -1))
+
+    def action_lower(self) -> None:
+        self.work(self._shift(self.targets(), +1))
+
+    def action_snooze(self, until: str = "") -> None:
+        when = None if until == "now" else until
+        self._order(until, Order(verb=Verb.SNOOZE, until=when), "snooze until when? :snooze 2h, or :snooze now")
+
+    def action_reroute(self, target: str = "") -> None:
+        self._order(target, Order(verb=Verb.REROUTE, to=target), "reroute to what? :reroute claude:opus")
+
+    def action_move(self, place: str = "") -> None:
+        order = Order(verb=Verb.MOVE, place=place)
+        self._order(place, order, "move where? :move first, last, before:12 or after:12")
+
+    def action_explain(self) -> None:
+        self.work(self._explain(self.open_target()))
+
+    def _order(self, given: str, order: Order, usage: str) -> None:
+        """Carry out a verb that takes a word, on the targets."""
+        jobs = self.targets()
+        if not given:
+            self.say(usage)
+        elif not jobs:
+            self.say(f"no job here to {order.verb.value}")
+        else:
+            self.work(self._carry_out(replace(order, jobs=jobs)))
+
+    async def _carry_out(self, order: Order) -> None:
+        result = await self.attempt(self._carried_out(order))
+        if result is not None:
+            self._tell(result)
+
+    async def _carried_out(self, order: Order) -> ActionResult:
+        self.desk.require_engine()
+        return await self.desk.client.carry_out(order)
+
+    async def _shift(self, jobs: list[int], by: int) -> None:
+        """Raise or lower priorities by one, each from where it stands."""
+        rows = await self.attempt(self._rows(jobs))
+        if not rows:
+            if rows is not None:
+                self.say("no job here to move")
+            return
+        levels: dict[int, list[int]] = {}
+        for job in rows:
+            levels.setdefault(min(9, max(0, job.priority + by)), []).append(job.id)
+        for priority, ids in levels.items():
+            await self._carry_out(Order(verb=Verb.PRIORITY, jobs=ids, priority=priority))
+
+    async def _explain(self, job: int | None) -> None:
+        if job is None:
+            self.say("no job here to explain")
+            return
+        found = await self.attempt(self.desk.client.explain(job))
+        if found is not None:
+            self.say(explained_line(found, self.desk.clock()))
 
     def action_copy(self) -> None:
         jobs = self.targets()

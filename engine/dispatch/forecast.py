@@ -16,7 +16,7 @@ from engine.dispatch.order import Line, choose
 from engine.dispatch.world import World
 from engine.model import Estimate, State
 from engine.store.lanes import Lane
-from engine.store.queue import History, Open, Queue, Took
+from engine.store.queue import History, Open, Queue, Running, Took
 from engine.store.rows import JobRow, lane_of
 
 REACH = 5_000  #: jobs that are simulated, the first in the queue
@@ -36,10 +36,10 @@ def forecast(queue: Queue, world: World, history: History) -> dict[int, Estimate
     likely = simulate(queue, world.copy(), history, slow=False)
     late = simulate(queue, world.copy(), history, slow=True)
     rows = {**queue.waiting, **{one.job.id: one.job for one in queue.running}}
-    return {job: _estimate(row, likely[job], late[job], history, queue) for job, row in rows.items()}
+    return {job: _estimate(row, likely[job], late[job], history, queue, world.now) for job, row in rows.items()}
 
 
-def _estimate(row: JobRow, likely: Span, late: Span, history: History, queue: Queue) -> Estimate:
+def _estimate(row: JobRow, likely: Span, late: Span, history: History, queue: Queue, now: int) -> Estimate:
     took = history.of(row.target, row.kind)
     return Estimate(
         job=row.id,
@@ -50,8 +50,14 @@ def _estimate(row: JobRow, likely: Span, late: Span, history: History, queue: Qu
         finish_late=late.finish,
         cost_micros=took.cost if took is not None else None,
         basis=took.count if took is not None else 0,
-        why=_why(row, likely, took, queue),
+        why=_why(row, likely, took, queue) or _outlasts(row, took, now),
     )
+
+
+def _outlasts(row: JobRow, took: Took | None, now: int) -> str:
+    if row.state is not State.RUNNING or took is None or now - (row.started_at or now) <= took.p90:
+        return ""
+    return "it has run longer than nine of ten like it: its end is a guess"
 
 
 def _why(row: JobRow, likely: Span, took: Took | None, queue: Queue) -> str:
@@ -123,8 +129,7 @@ def simulate(queue: Queue, world: World, history: History, *, slow: bool) -> dic
     """When each job runs, with median durations or slow ones. Changes `world`."""
     run = _Simulation(queue, world, history, slow)
     for one in queue.running:
-        took = run.took(one.job, one.lane)
-        finish = None if took is None else max(one.since + took, world.now)
+        finish = _end_of(one, history.of(one.lane.target, one.job.kind), world.now, slow=slow)
         run.spans[one.job.id] = Span(one.since, finish)
         run.ends[one.job.id] = one.lane
         if finish is not None:
@@ -148,6 +153,17 @@ def simulate(queue: Queue, world: World, history: History, *, slow: bool) -> dic
             run.end(job)
         elif kind == _DUE:
             run.enter(queue.waiting[job])
+
+
+def _end_of(one: Running, took: Took | None, now: int, *, slow: bool) -> int | None:
+    """When a running attempt ends. One that outlasts the median is taken for a slow one, and one that outlasts even
+    that for one that needs a quarter more than it has had.
+    """
+    if took is None:
+        return None
+    spans = (took.p90,) if slow else (took.median, took.p90)
+    ahead = [one.since + span for span in spans if one.since + span > now]
+    return ahead[0] if ahead else now + max(1_000, (now - one.since) // 4)
 
 
 def _pause(run: _Simulation) -> None:

@@ -9,7 +9,7 @@ from engine.dispatch.eligibility import reasons
 from engine.dispatch.forecast import forecast, last_finish
 from engine.dispatch.world import World
 from engine.model import UNFINISHED, Estimate, Preview, Shift, State
-from engine.store.queue import History, Queue
+from engine.store.queue import History, Open, Queue
 from engine.store.rows import JobRow
 
 SHIFTS = 20  #: jobs that are named in a preview
@@ -35,6 +35,7 @@ def preview(queue: Queue, world: World, history: History, change: Change) -> Pre
     then, after_world = changed(queue, world, change)
     after = forecast(then, after_world, history)
     titles = {**queue.waiting, **{one.job.id: one.job for one in queue.running}, **change.rows}
+    running = {one.job.id for one in queue.running}
     about = [*change.rows, *sorted(change.stopped - change.rows.keys())]
     moved = [job for job in after if job not in change.rows and _moves(before.get(job), after[job])]
     named = [*about, *sorted(moved, key=lambda job: (after[job].start or 1 << 62, job))][:SHIFTS]
@@ -45,7 +46,7 @@ def preview(queue: Queue, world: World, history: History, change: Change) -> Pre
             before=before.get(job),
             after=after.get(job),
             stops=job in change.stopped,
-            now=(after[job].start == world.now and job not in before_running(queue)) if job in after else False,
+            now=(after[job].start == world.now and job not in running) if job in after else False,
             waits=_waits(then, after_world, job, after),
         )
         for job in named
@@ -59,10 +60,6 @@ def preview(queue: Queue, world: World, history: History, change: Change) -> Pre
         cost_micros=cost,
         unpriced=unpriced,
     )
-
-
-def before_running(queue: Queue) -> frozenset[int]:
-    return frozenset(one.job.id for one in queue.running)
 
 
 def changed(queue: Queue, world: World, change: Change) -> tuple[Queue, World]:
@@ -99,7 +96,8 @@ def _waits(queue: Queue, world: World, job: int, after: Mapping[int, Estimate]) 
     row = queue.waiting.get(job)
     if row is None or (job in after and after[job].start == world.now):
         return ""
-    found = reasons(row, world)
+    needs = queue.needs.get(job, Open())
+    found = reasons(row, world, sorted(needs.all_of | needs.any_of))
     return found[0].text if found else "others go first"
 
 

@@ -183,6 +183,15 @@ def _cancel(tx: Transaction, row: JobRow, request: Request, tally: _Tally) -> No
             record(tx, row, log.Stopping(by=request.by), row.attempt)
             tally.stopped.append(row.id)
         tally.stopping.append(row.id)
+        if request.dry_run:
+            _foresee_end(tx, row, request, tally)
+
+
+def _foresee_end(tx: Transaction, row: JobRow, request: Request, tally: _Tally) -> None:
+    """A running job ends only when its processes are gone: in a dry run, what will follow then follows at once."""
+    ended = record(tx, row, log.Cancelled(by=request.by), row.attempt)
+    for before in dependencies.after_end(tx, [ended]):
+        _followed(tx, before, tally, "skipped once it has ended, as they come after it")
 
 
 def _followed(tx: Transaction, before: JobRow, tally: _Tally, what: str) -> None:

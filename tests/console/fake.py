@@ -18,14 +18,18 @@ from engine.model import (
     ActionResult,
     Attempt,
     Counts,
+    Explanation,
     Grade,
     Job,
     JobDetail,
     JobSpec,
     LimitReading,
+    Order,
     Progress,
+    Reason,
     State,
     Status,
+    Undone,
     Verb,
 )
 
@@ -70,7 +74,8 @@ class FakeEngine:
         self.theme: str | None = None
         self.keys: dict[str, str] = {}
         self.diffs: dict[int, str] = {}
-        self.waiting: dict[int, list[str]] = {}
+        self.waiting: dict[int, list[Reason]] = {}
+        self.orders: list[Order] = []
         self.prompts: dict[int, str] = {}
         self.acts: list[tuple[Verb, tuple[int, ...], bool]] = []
         self.stopped: list[bool] = []
@@ -224,6 +229,24 @@ class FakeEngine:
             for id in (*done, *stopping):
                 self._carry_out(verb, id)
         return ActionResult(verb=verb, done=done, stopping=stopping, skipped=skipped, dry_run=dry_run)
+
+    async def carry_out(self, order: Order) -> ActionResult:
+        self._answer()
+        self.orders.append(order)
+        return ActionResult(verb=order.verb, done=list(order.jobs), dry_run=order.dry_run)
+
+    async def undo(self, action: int | None = None, *, dry_run: bool = False) -> Undone:
+        self._answer()
+        if not self.orders and not self.acts:
+            raise NotFoundError("there is nothing to undo")
+        return Undone(action=1, verb="hold", at=NOW, restored=[1])
+
+    async def explain(self, job: int) -> Explanation:
+        self._answer()
+        found = self._get(job)
+        if found is None:
+            raise NotFoundError(f"there is no job {job}")
+        return Explanation(job=found, waiting=self.waiting.get(job, []), ahead=None, estimate=None)
 
     def _refusal(self, verb: Verb, job: Job | None) -> str:
         if job is None:

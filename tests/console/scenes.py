@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.agents import events as say
-from engine.model import Failure, Grade, State
+from engine.model import Cause, Failure, Grade, Reason, State
 from tests.console.fake import MINUTE, NOW, FakeEngine, make_job
 
 _TITLES = (
@@ -93,7 +93,7 @@ def _write_logs(engine: FakeEngine) -> None:
     )
     engine.write(4829, *(say.Output(text=f"bench {n:>3}  {n * 17 % 97:>4} ms") for n in range(40)))
     engine.diffs[4833] = DIFF
-    engine.waiting[4838] = ["claude: the five_hour limit resets in 2h14"]
+    engine.waiting[4838] = [Reason(Cause.LIMIT, "claude: the five_hour limit resets in 2h14")]
 
 
 DIFF = """\

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.events import Submitted
-from engine.model import JobSpec, State, Verb
+from engine.model import Cause, JobSpec, Reason, State, Verb
 from tests.console import scenes
 from tests.console.fake import FakeEngine, make_job
 from tests.console.stage import Stage, console
@@ -292,3 +292,43 @@ async def test_tab_stays_in_a_prompt_and_its_keys_do_not_reach_the_queue() -> No
         assert stage.engine.acts == []
         await stage.press("x")
         await stage.shows("cancel J")
+
+
+async def test_plus_and_minus_change_the_priority_of_the_job_under_the_cursor() -> None:
+    async with console(small()) as stage:
+        await stage.press("j", "+")
+        await stage.shows("gave another priority to J11")
+        await stage.press("-")
+        await stage.until(lambda: len(stage.engine.orders) == 2)
+    assert [(order.verb, order.jobs, order.priority) for order in stage.engine.orders] == [
+        (Verb.PRIORITY, [11], 4),
+        (Verb.PRIORITY, [11], 6),
+    ]
+
+
+async def test_z_takes_back_what_was_done_last() -> None:
+    async with console(small()) as stage:
+        await stage.press("z")
+        await stage.shows("there is nothing to undo")
+        await stage.press("p", "z")
+        await stage.shows("took back hold (action 1): J1 as before")
+
+
+async def test_verbs_that_take_a_word_are_typed() -> None:
+    async with console(small()) as stage:
+        for text in ("snooze 2h", "reroute claude:opus", "move first"):
+            await stage.press(":", *("space" if letter == " " else letter for letter in text), "enter")
+            await stage.until(lambda: not stage.queue.ask.busy)
+        await stage.until(lambda: len(stage.engine.orders) == 3)
+    first, second, third = stage.engine.orders
+    assert (first.verb, first.until) == (Verb.SNOOZE, "2h")
+    assert (second.verb, second.to) == (Verb.REROUTE, "claude:opus")
+    assert (third.verb, third.place) == (Verb.MOVE, "first")
+
+
+async def test_w_says_why_the_job_waits() -> None:
+    engine = small()
+    engine.waiting[12] = [Reason(Cause.CAP, "2 of 2 attempts run")]
+    async with console(engine) as stage:
+        await stage.press("w")
+        await stage.shows("J12: 2 of 2 attempts run")
