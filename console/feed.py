@@ -10,7 +10,7 @@ from textual.message import Message
 from console.desk import Desk
 from console.messages import JobsChanged, Resynced, StatusChanged
 from engine.errors import HeadwayError
-from engine.events import Adopted, Event, Launched, LimitSeen, Stopping, Submitted
+from engine.events import Adopted, Event, Launched, LimitSeen, Pruned, Stopping, Submitted
 from engine.model import Progress
 
 #: Seconds between attempts to reach an engine that went away: quick at first, then patient.
@@ -93,6 +93,7 @@ class Feed:
             return
         self._events = True
         if item.job is None:
+            self._reordered = self._reordered or isinstance(item.body, Pruned)
             return
         self._changed.add(item.job)
         if not isinstance(item.body, _KEEPS_ORDER):

@@ -12,6 +12,7 @@ from pathlib import Path
 from engine.errors import HeadwayError, RefusedError, StorageError
 
 APPLICATION_ID = 0x48445759  #: "HDWY" in the file's header: this file is a Headway database
+CACHE_KIB = 32_768  #: of the writer's page cache: the upper levels of every index of a million jobs fit into it
 BUSY_MS = 5_000  #: how long a connection waits for another's lock; only `backup` tools of others ever hold one
 BACKUPS = "backups"  #: below the home: where `headway backup` puts what it is given no name for
 CHECK_BYTES = 64 << 20  #: up to here the whole file is looked through at each start; it takes 0.06 s
@@ -52,6 +53,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
             connection.execute("PRAGMA synchronous = FULL")
             # Savepoints and statements keep journals of their own, which need not outlive the process.
             connection.execute("PRAGMA temp_store = MEMORY")
+            connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
             connection.execute("PRAGMA journal_size_limit = 67108864")
