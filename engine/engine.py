@@ -85,7 +85,7 @@ class Engine:
         self.agents = agents
         self.started_at = now_ms()
         self.asked_to_stop = asyncio.Event()
-        self.foresight = Foresight(store, hub, dispatcher, settings.max_attempts)
+        self.foresight = Foresight(store, hub, dispatcher, settings.max_attempts, agents)
         self._runner = runner
         self._dispatcher = dispatcher
         self._workspaces = workspaces
@@ -103,7 +103,7 @@ class Engine:
         submission = accepted(wanted, self.settings, self.agents.keys(), now_ms())
         if wanted.dry_run:
             rows = await self.store.write(lambda tx: submit.rehearse(tx, submission))
-            return Answer(ids=[], preview=await self.foresight.preview(Change(rows)))
+            return Answer(ids=[], preview=await self.foresight.preview(Change(rows, free=self.foresight.free)))
         admitted = await self.store.write(lambda tx: submit.admit(tx, submission))
         self._dispatcher.wake()
         return Answer(admitted.ids, admitted.existing, admitted.batch, admitted.follow_up)

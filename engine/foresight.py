@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
+from engine.agents.base import Agent
 from engine.dispatch.dispatcher import Dispatcher
 from engine.dispatch.eligibility import reasons
 from engine.dispatch.forecast import REACH, forecast
@@ -43,11 +44,15 @@ class Moment:
 class Foresight:
     """Estimates are kept for a moment: a list that is read again and again does not compute them each time."""
 
-    def __init__(self, store: Store, hub: Hub, dispatcher: Dispatcher, max_attempts: int) -> None:
+    def __init__(
+        self, store: Store, hub: Hub, dispatcher: Dispatcher, max_attempts: int, agents: Mapping[str, Agent]
+    ) -> None:
         self._store = store
         self._hub = hub
         self._dispatcher = dispatcher
         self._max_attempts = max_attempts
+        self.free = frozenset(name for name, agent in agents.items() if not agent.provider)
+        """Agents that cost nothing."""
         self._kept: dict[int, Estimate] = {}
         self._seq = -1
         self._until = 0.0
@@ -145,7 +150,7 @@ class Foresight:
                 caps[inverse.cap] = cap
         if inverse.drain:
             draining = True
-        return Change(rows, frozenset(inverse.stopped), holds, caps, draining)
+        return Change(rows, frozenset(inverse.stopped), holds, caps, draining, self.free)
 
 
 def _live(tx: Transaction) -> list[int]:

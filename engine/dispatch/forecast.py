@@ -114,11 +114,14 @@ class _Simulation:
     def end(self, job: int) -> None:
         self.world.end(self.ends.pop(job))
         for other in self.needed_by.pop(job, ()):
+            if other not in self.needs:
+                continue  # another of several was enough
             every, some = self.needs[other]
             every.discard(job)
             if job in some:
                 some.clear()
             if not every and not some:
+                del self.needs[other]
                 self.enter(self.queue.waiting[other])
 
 

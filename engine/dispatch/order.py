@@ -1,7 +1,9 @@
 """Which of the jobs that may start go first. Pure.
 
-First the priority, which rises by one for each hour (`ageing`) that a job waits while nothing of its project starts;
-then the project that has the least of the slots for its share; then the place in the queue.
+First the project: the one with the most urgent job, where a priority rises by one for each hour (`ageing`) that the
+job waits while nothing of its project starts; of equals, the one that has the least of the slots for its share. Then,
+within the project, the job: by a priority that rises with all of its waiting, and by its place in the queue. So neither
+does a flood of one project keep another from the slots, nor an endless row of urgent jobs the others of their project.
 """
 
 from __future__ import annotations
@@ -33,7 +35,9 @@ def choose(lines: Iterable[Line], world: World, room: int) -> list[JobRow]:
     left = [line for line in lines if not of_lane(line.lane, world)]
     chosen: list[JobRow] = []
     while left and len(chosen) < room:
-        best = min(left, key=lambda line: _urgency(line, world))
+        urgent = min(left, key=lambda line: _urgency(line, world))
+        project = urgent.lane.project
+        best = min((line for line in left if line.lane.project == project), key=lambda line: _turn(line, world))
         if of_lane(best.lane, world):
             left.remove(best)
             continue
@@ -48,6 +52,16 @@ def choose(lines: Iterable[Line], world: World, room: int) -> list[JobRow]:
 
 
 def _urgency(line: Line, world: World) -> tuple[int, float, int]:
-    job, project = line.head, line.lane.project
-    since = max(job.created_at, job.started_at or 0)
-    return world.level(line.lane.priority, since, project), world.load(project), job.rank
+    """What a project goes by among others."""
+    project = line.lane.project
+    since = max(_since(line.head), world.served.get(project, 0))
+    return world.level(line.lane.priority, since), world.load(project), line.head.rank
+
+
+def _turn(line: Line, world: World) -> tuple[int, int]:
+    """What a job goes by within its project."""
+    return world.level(line.lane.priority, _since(line.head)), line.head.rank
+
+
+def _since(job: JobRow) -> int:
+    return max(job.created_at, job.started_at or 0)

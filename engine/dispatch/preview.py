@@ -27,6 +27,8 @@ class Change:
     holds: Mapping[str, str] | None = None
     caps: Mapping[str, int] | None = None
     draining: bool | None = None
+    free: frozenset[str] = frozenset()
+    """Agents that cost nothing: they talk to no provider."""
 
 
 def preview(queue: Queue, world: World, history: History, change: Change) -> Preview:
@@ -55,8 +57,8 @@ def preview(queue: Queue, world: World, history: History, change: Change) -> Pre
     return Preview(
         shifts=shifts,
         others=max(0, len(about) + len(moved) - len(named)),
-        finish_before=last_finish(before),
-        finish_after=last_finish(after),
+        finish_before=last_finish(before) if before else world.now,
+        finish_after=last_finish(after) if after else world.now,
         cost_micros=cost,
         unpriced=unpriced,
     )
@@ -108,7 +110,7 @@ def _money(queue: Queue, change: Change, history: History) -> tuple[int | None, 
     for job, row in change.rows.items():
         enters = row.state in UNFINISHED and job not in unfinished
         leaves = row.state not in UNFINISHED and job in unfinished
-        if not enters and not leaves:
+        if not (enters or leaves) or row.agent in change.free:
             continue
         took = history.of(row.target, row.kind)
         if took is None or took.cost is None:

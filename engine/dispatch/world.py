@@ -77,9 +77,6 @@ class World:
         """What a project has of the slots, by its weight."""
         return self.running.get(f"project:{project or ''}", 0) / self.shares.get(project, 1.0)
 
-    def level(self, priority: int, since: int, project: str | None) -> int:
-        """A job's priority after ageing: it rises only while its project is not served at all."""
-        if self.ageing <= 0:
-            return priority
-        waited = self.now - max(since, self.served.get(project, 0))
-        return max(0, priority - max(0, waited) // self.ageing)
+    def level(self, priority: int, since: int) -> int:
+        """A priority after so much waiting."""
+        return priority if self.ageing <= 0 else max(0, priority - max(0, self.now - since) // self.ageing)

@@ -119,7 +119,9 @@ class Client:
     ) -> ActionResult:
         """Do something to jobs, or with `everything` to all that is and comes (hold and release only)."""
         scope = ALL if everything else None
-        return await self.carry_out(Order(verb=verb, jobs=list(jobs), scope=scope, fresh=fresh, dry_run=dry_run, preview=False))
+        return await self.carry_out(
+            Order(verb=verb, jobs=list(jobs), scope=scope, fresh=fresh, dry_run=dry_run, preview=False)
+        )
 
     async def carry_out(self, order: Order) -> ActionResult:
         """Carry out one of the operator's verbs, on jobs, a filter or a scope."""

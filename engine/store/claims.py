@@ -179,7 +179,9 @@ def breakers(tx: Transaction) -> dict[str, Breaker]:
 
 def live_attempts(tx: Transaction) -> list[Claim]:
     """Attempts without an end: what an engine finds when it starts."""
-    found = tx.connection.execute(f"{SELECT_ATTEMPT} WHERE ended_at IS NULL ORDER BY id").fetchall()
+    found = tx.connection.execute(
+        f"{SELECT_ATTEMPT} INDEXED BY attempts_live WHERE ended_at IS NULL ORDER BY id"
+    ).fetchall()
     claims = []
     for tried in map(attempt_row, found):
         row = job_row(tx.connection.execute(f"{SELECT_JOB} WHERE id = ?", (tried.job,)).fetchone())

@@ -15,9 +15,10 @@ from engine.config import AgentSettings, Settings
 from engine.dispatch import dispatcher as loop
 from engine.dispatch.dispatcher import CLAIM_LIMIT, Dispatcher
 from engine.errors import StorageError
-from engine.model import Verb
-from engine.store import Store, jobs, verbs
-from engine.store.jobs import Accepted, Claim
+from engine.model import ALL, Verb
+from engine.store import Store, jobs, submit, verbs
+from engine.store.claims import Claim
+from engine.store.submit import Accepted
 from tests.store.samples import NOON, Clock, accepted, success
 
 PATIENCE = 30.0  #: seconds after which something that was waited for will not come
@@ -38,7 +39,7 @@ class Floor:
     broken: Callable[[], None] = lambda: None
 
     async def submit(self, *wanted: Accepted) -> None:
-        await self.store.write(lambda tx: jobs.submit(tx, wanted))
+        await self.store.write(lambda tx: submit.submit(tx, wanted))
 
     async def settled(self) -> None:
         """Until it has looked and gone to sleep."""
@@ -51,7 +52,7 @@ class Floor:
         await self.store.write(lambda tx: jobs.settle(tx, claim.attempt.id, success()))
 
     async def act(self, verb: Verb, *ids: int) -> None:
-        request = verbs.Request(verb, ids, "tester", everything=not ids)
+        request = verbs.Request(verb, ids, "tester", scope="" if ids else ALL)
         await self.store.write(lambda tx: verbs.act(tx, request))
 
     @property
@@ -83,12 +84,12 @@ async def floor(
 
     dispatcher = Dispatcher(store, configured, known, "boot", start)
     one = Floor(store, dispatcher, clock)
-    claim, until = dispatcher._claim, dispatcher._until
+    look, until = dispatcher._round, dispatcher._until
 
     def counted(tx: object) -> object:
         one.rounds += 1
         one.broken()
-        return claim(tx)  # type: ignore[arg-type]
+        return look(tx)  # type: ignore[arg-type]
 
     async def noted(seconds: float | None) -> None:
         one.slept.append(seconds)
@@ -96,7 +97,7 @@ async def floor(
             one.asleep.set()
         await until(seconds)
 
-    monkeypatch.setattr(dispatcher, "_claim", counted)
+    monkeypatch.setattr(dispatcher, "_round", counted)
     monkeypatch.setattr(dispatcher, "_until", noted)
     async with asyncio.timeout(PATIENCE):
         task = asyncio.create_task(dispatcher.run())
@@ -232,5 +233,6 @@ async def test_two_dispatchers_never_start_the_same_job(
     other: list[Claim] = []
     second = Dispatcher(floor.store, configured, known, "boot-2", other.append)
     await floor.submit(*(accepted() for _ in range(10)))
-    await asyncio.gather(second._round(), floor.settled(), second._round())
+    seconds = await asyncio.gather(floor.store.write(second._round), floor.settled(), floor.store.write(second._round))
+    other += [claim for found in (seconds[0], seconds[2]) for claim in found.claims]
     assert sorted(floor.jobs + [claim.job.id for claim in other]) == [1, 2, 3]

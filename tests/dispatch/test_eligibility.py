@@ -1,108 +1,88 @@
-"""Whether a job may start: each reason alone and together, and caps that are kept without leaving a slot idle."""
+"""Whether a job may start: each reason alone and together, with what ends it."""
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import replace
-
-import hypothesis.strategies as st
 import pytest
-from hypothesis import given
 
-from engine.dispatch.eligibility import Snapshot, choose, reasons
-from engine.model import UNFINISHED, State
+from engine.dispatch.eligibility import reasons
+from engine.dispatch.world import Memory, World
+from engine.model import ALL, Breaker, Cause, Failure, State
 from engine.store.rows import JobRow
+from tests.dispatch.samples import NOW, job, world
 
-NOW = 1_760_000_000_000
-FREE = Snapshot(now=NOW, running={}, slots=2, caps={})
-
-
-def job(number: int = 1, *, agent: str = "claude", state: State = State.READY, **fields: object) -> JobRow:
-    ended = None if state in UNFINISHED else NOW
-    return JobRow(
-        id=number, state=state, title="t", agent=agent, model=None, project=None, priority=5, created_at=0,
-        ended_at=ended, **fields,  # type: ignore[arg-type]
-    )  # fmt: skip
+GIB = 1 << 30
+PAUSED = Breaker("claude", Failure.OVERLOADED, (NOW,) * 5, NOW + 60_000, 1, 1)
+TRIED = Breaker("claude", Failure.OVERLOADED, (NOW,) * 5, NOW - 1, 1, 1)
 
 
 def test_a_ready_job_and_a_free_slot_need_no_reason() -> None:
-    assert reasons(job(), FREE) == []
+    assert reasons(job(), world()) == []
 
 
 @pytest.mark.parametrize(
-    ("one", "world", "why"),
+    ("one", "there", "cause", "why"),
     [
-        (job(), replace(FREE, draining=True), "the engine is draining: nothing new starts"),
-        (job(), replace(FREE, held_all="ann"), "everything is held by ann; `headway release --all` ends it"),
-        (job(7, held_by="ann"), FREE, "held by ann; `headway release 7` ends it"),
-        (job(not_before=NOW + 1), FREE, "not before 2025-10-09 08:53:20 UTC"),
-        (job(), replace(FREE, caps={"claude": 1}, running={"claude": 1}), "1 of 1 claude attempts run"),
-        (job(), replace(FREE, caps={"claude": 0}), "0 of 0 claude attempts run"),
-        (job(), replace(FREE, running={"shell": 2}), "2 of 2 attempts run"),
-        (job(), replace(FREE, slots=0), "0 of 0 attempts run"),
+        (job(), world(draining=True), Cause.DRAINING, "the engine is draining: nothing new starts; `headway undo`"),
+        (job(), world(holds={ALL: "ann"}), Cause.HELD, "everything is held by ann; `headway release --all` ends it"),
+        (job(), world(holds={"agent:claude": "ann"}), Cause.HELD, "agent:claude is held by ann; `headway release --sc"),
+        (job(7, held_by="ann"), world(), Cause.HELD, "held by ann; `headway release 7` ends it"),
+        (job(not_before=NOW + 1), world(), Cause.NOT_BEFORE, "not before 2025-10-09 08:53:20 UTC"),
+        (job(not_before=NOW + 1, failure=Failure.CRASHED), world(), Cause.BACKOFF, "after crashed it is tried again"),
+        (job(not_before=NOW + 1, failure=Failure.RATE_LIMITED), world(), Cause.LIMIT, "after rate limited it is"),
+        (job(), world(caps={"agent:claude": 1}, running={"agent:claude": 1}), Cause.CAP, "1 of 1 attempts of claude"),
+        (job(), world(caps={"agent:claude": 0}), Cause.CAP, "0 of 0 attempts of claude run; `headway cap agent:claude"),
+        (job(), world(running={ALL: 2}), Cause.CAP, "2 of 2 attempts run; when one of them ends"),
+        (job(), world(0), Cause.CAP, "0 of 0 attempts run"),
+        (job(tags=" gpu "), world(caps={"tag:gpu": 1}, running={"tag:gpu": 1}), Cause.CAP, "1 of 1 attempts of tag:gp"),
+        (job(project="/p"), world(caps={"project:/p": 0}), Cause.CAP, "0 of 0 attempts of project:/p run"),
+        (job(account="w"), world(caps={"account:claude@w": 0}), Cause.CAP, "0 of 0 attempts of account:claude@w run"),
+        (job(model="m"), world(caps={"target:claude:m": 0}), Cause.CAP, "0 of 0 attempts of target:claude:m run"),
+        (job(), world(breakers={"claude": PAUSED}), Cause.BREAKER, "claude is paused: it failed 5 times as overloaded"),
+        (
+            job(),
+            world(breakers={"claude": TRIED}, running={"target:claude": 1}),
+            Cause.BREAKER,
+            "claude has failed as overloaded, and one attempt goes first; more may start once it has succeeded",
+        ),
+        (
+            job(),
+            world(memory=Memory(GIB, {"claude": 2 * GIB})),
+            Cause.MEMORY,
+            "an attempt of claude takes about 2.0 GiB, and 1.0 GiB are free; it may start once memory is free again",
+        ),
+        (job(state=State.BLOCKED), world(), Cause.DEPENDENCY, "comes after J3, J4; it may start once they have ended"),
     ],
 )
-def test_each_reason_is_a_line_that_says_what_ends_it(one: JobRow, world: Snapshot, why: str) -> None:
-    assert reasons(one, world) == [why]
+def test_each_reason_is_a_line_that_says_what_ends_it(one: JobRow, there: World, cause: Cause, why: str) -> None:
+    (found,) = reasons(one, there, [3, 4])
+    assert found.cause is cause
+    assert str(found).startswith(why)
+    assert found.ends or found.until, "what ends it is said"
+
+
+def test_a_reason_with_a_moment_names_it() -> None:
+    (found,) = reasons(job(), world(breakers={"claude": PAUSED}))
+    assert found.until == NOW + 60_000
+    (found,) = reasons(job(not_before=NOW + 5), world())
+    assert found.until == NOW + 5
 
 
 def test_all_reasons_are_told_at_once() -> None:
-    world = Snapshot(NOW, {"claude": 2}, 2, {"claude": 2}, "ann", True)
-    assert len(reasons(job(held_by="ann", not_before=NOW + 1), world)) == 6
+    there = world(holds={ALL: "ann"}, draining=True, running={ALL: 2, "agent:claude": 2}, caps={"agent:claude": 2})
+    assert len(reasons(job(held_by="ann", not_before=NOW + 1), there)) == 6
 
 
 @pytest.mark.parametrize("state", sorted(set(State) - {State.READY, State.BLOCKED}))
 def test_what_runs_or_has_ended_waits_for_nothing(state: State) -> None:
-    world = Snapshot(NOW, {"claude": 2}, 2, {"claude": 2}, "ann", True)
-    assert reasons(job(state=state, held_by="ann"), world) == []
+    assert reasons(job(state=state, held_by="ann"), world(0, draining=True)) == []
 
 
-def test_a_time_that_has_come_is_no_reason_and_a_cap_of_another_agent_neither() -> None:
-    assert reasons(job(not_before=NOW), FREE) == []
-    assert reasons(job(), replace(FREE, caps={"shell": 0})) == []
+def test_a_time_that_has_come_is_no_reason_and_what_is_about_others_neither() -> None:
+    assert reasons(job(not_before=NOW), world()) == []
+    there = world(caps={"agent:shell": 0}, holds={"project:/q": "ann"}, breakers={"claude:m": PAUSED})
+    assert reasons(job(), there) == []
 
 
-def test_free_slots_are_never_fewer_than_none() -> None:
-    crowded = Snapshot(NOW, {"claude": 5}, 2, {"claude": 1})
-    assert crowded.free("claude") == crowded.free("shell") == 0
-    assert Snapshot(NOW, {"claude": 1}, 9, {"claude": 3}).free("claude") == 2
-    assert Snapshot(NOW, {"claude": 1}, 9, {}).free("claude") == 8
-
-
-_AGENTS = st.sampled_from(["claude", "codex", "shell"])
-_WORLDS = st.builds(
-    Snapshot,
-    now=st.just(NOW),
-    running=st.dictionaries(_AGENTS, st.integers(0, 3)),
-    slots=st.integers(0, 9),
-    caps=st.dictionaries(_AGENTS, st.integers(0, 4)),
-    held_all=st.sampled_from([None, None, None, "ann"]),
-    draining=st.sampled_from([False, False, False, True]),
-)
-_QUEUES = st.lists(
-    st.tuples(_AGENTS, st.sampled_from([None, None, NOW - 1, NOW + 1]), st.sampled_from([None, None, None, "ann"])),
-    max_size=25,
-)
-
-
-@given(_QUEUES, _WORLDS)
-def test_caps_are_kept_and_no_eligible_job_is_left_while_a_slot_is_free(
-    queue: list[tuple[str, int | None, str | None]], world: Snapshot
-) -> None:
-    rows = [job(n, agent=agent, not_before=at, held_by=held) for n, (agent, at, held) in enumerate(queue)]
-    chosen = choose(rows, world)
-    begun = Counter(row.agent for row in chosen)
-
-    assert chosen == [row for row in rows if row in chosen], "in the order of the queue"
-    assert all(not reasons(row, world) for row in chosen), "what the operator reads is what is acted on"
-    assert len(chosen) <= max(0, world.slots - world.total)
-    for agent, count in begun.items():
-        assert count <= world.free(agent)
-        assert agent not in world.caps or world.running.get(agent, 0) + count <= world.caps[agent]
-
-    after = world
-    for row in chosen:
-        after = after.with_one_more(row.agent)
-    for row in rows:
-        if row not in chosen:
-            assert reasons(row, after), f"{row.agent} {row.id} could have started"
+def test_many_dependencies_are_counted() -> None:
+    (found,) = reasons(job(state=State.BLOCKED), world(), list(range(1, 4_001)))
+    assert found.text == "comes after J1, J2, J3, J4, J5 and 3995 more"

@@ -1,23 +1,98 @@
-"""One table from failure to action: what is not known stops."""
+"""One table from failure to what follows: limits use up nothing, effects are not repeated blindly, unknown stops."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import hypothesis.strategies as st
 import pytest
+from hypothesis import given
 
-from engine.dispatch.retry import ACTIONS, MAX_ATTEMPTS, Action, after
+from engine.dispatch.retry import MOST_WAITS, RULES, Action, Case, Next, decide
 from engine.model import Failure
+from tests.dispatch.samples import NOW
+
+CASE = Case(
+    Failure.CRASHED, tries=1, waits=0, max_attempts=3, began=True, resumable=True, restorable=False, repeatable=False
+)
+WAITS = [Failure.RATE_LIMITED, Failure.OVERLOADED]
+RESUMES = [Failure.STALLED, Failure.CRASHED, Failure.ENGINE_LOST]
+FRESH = [Failure.CONTEXT_OVERFLOW, Failure.CONTEXT_LOST]
+ASKS = [Failure.AUTH, Failure.BILLING]
+REPEATS = [Failure.TIMEOUT, Failure.BAD_OUTPUT, Failure.UNKNOWN]
+STOPS = sorted(set(Failure) - {*WAITS, *RESUMES, *FRESH, *ASKS})
 
 
-@pytest.mark.parametrize("failure", Failure)
-@pytest.mark.parametrize("resumable", [False, True])
-@pytest.mark.parametrize("attempts", [1, MAX_ATTEMPTS - 1, MAX_ATTEMPTS, MAX_ATTEMPTS + 1])
-def test_only_an_engine_that_was_lost_gives_back_and_only_what_can_go_on(
-    failure: Failure, resumable: bool, attempts: int
-) -> None:
-    goes_back = failure is Failure.ENGINE_LOST and resumable and attempts < MAX_ATTEMPTS
-    assert after(failure, attempts=attempts, resumable=resumable) is (Action.REQUEUE if goes_back else Action.STOP)
+def after(failure: Failure, **fields: object) -> Next:
+    return decide(replace(CASE, failure=failure, **fields), NOW, 0.5)  # type: ignore[arg-type]
 
 
-def test_an_unknown_failure_fails_closed() -> None:
-    assert Failure.UNKNOWN not in ACTIONS
-    assert after(Failure.UNKNOWN, attempts=1, resumable=True) is Action.STOP
+def test_every_class_has_a_rule() -> None:
+    assert set(RULES) == set(Failure)
+
+
+@pytest.mark.parametrize("failure", WAITS)
+def test_a_limit_does_not_use_up_attempts(failure: Failure) -> None:
+    found = after(failure, tries=99)
+    assert (found.action, found.counted) == (Action.WAIT, False)
+    assert found.at is not None
+    assert after(failure, waits=MOST_WAITS).action is Action.STOP
+
+
+@pytest.mark.parametrize("failure", RESUMES)
+def test_what_broke_off_goes_on_where_it_was(failure: Failure) -> None:
+    found = after(failure)
+    assert (found.action, found.counted, found.fresh, found.anew) == (Action.RESUME, True, False, False)
+    assert after(failure, tries=3).action is Action.STOP
+
+
+@pytest.mark.parametrize("failure", FRESH)
+def test_a_conversation_that_is_full_or_lost_begins_anew_in_its_place(failure: Failure) -> None:
+    found = after(failure)
+    assert (found.action, found.fresh, found.anew) == (Action.FRESH, True, False)
+
+
+@pytest.mark.parametrize("failure", ASKS)
+def test_what_only_a_person_can_mend_is_held(failure: Failure) -> None:
+    assert after(failure).action is Action.ASK
+
+
+@pytest.mark.parametrize("failure", STOPS)
+def test_all_else_stops(failure: Failure) -> None:
+    assert after(failure).action is Action.STOP
+
+
+@pytest.mark.parametrize("failure", REPEATS)
+def test_a_job_that_may_be_repeated_is_run_again(failure: Failure) -> None:
+    found = after(failure, repeatable=True, resumable=False)
+    assert (found.action, found.fresh) == (Action.RESUME, True)
+    assert after(failure, repeatable=True, tries=3).action is Action.STOP
+
+
+@pytest.mark.parametrize("failure", [*WAITS, *RESUMES])
+def test_what_may_have_had_effects_is_set_back_or_asked_about(failure: Failure) -> None:
+    back = after(failure, resumable=False, restorable=True)
+    assert (back.fresh, back.anew) == (True, True)
+    assert after(failure, resumable=False).action is Action.ASK
+    assert after(failure, resumable=False, began=False).action is not Action.ASK, "what never ran had none"
+
+
+def test_the_providers_own_reset_is_waited_for_and_a_little_longer() -> None:
+    found = after(Failure.RATE_LIMITED, retry_at=NOW + 3_600_000)
+    assert found.at is not None
+    assert 0 <= found.at - (NOW + 3_600_000) <= 60_000
+    past = after(Failure.RATE_LIMITED, retry_at=NOW - 1)
+    assert past.at is not None
+    assert past.at <= NOW + 60_000
+
+
+@given(st.sampled_from(sorted(Failure)), st.integers(1, 40), st.integers(0, MOST_WAITS - 1), st.floats(0, 1))
+def test_delays_double_up_to_a_bound_with_full_jitter(failure: Failure, tries: int, waits: int, jitter: float) -> None:
+    found = decide(replace(CASE, failure=failure, tries=tries, waits=waits, max_attempts=100), NOW, jitter)
+    if found.at is None:
+        return
+    rule = RULES[failure]
+    step = tries - 1 if found.counted else waits
+    whole = min(rule.longest, rule.first * 2 ** min(step, 20)) * 1_000
+    assert 0 <= found.at - NOW <= whole + 1
+    assert abs(found.at - NOW - whole * jitter) <= 1

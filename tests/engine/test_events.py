@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 
 from engine import events as log
-from engine.model import Failure, Grade, JobSpec, Usage
+from engine.model import Failure, Grade, JobSpec, State, Usage
 
 BODIES: tuple[type[log.Body], ...] = typing.get_args(log.AnyBody)
 EXAMPLES: tuple[log.AnyBody, ...] = (
@@ -27,6 +27,18 @@ EXAMPLES: tuple[log.AnyBody, ...] = (
     log.Held("me"),
     log.Released("me"),
     log.Due(),
+    log.Blocked((1, 2), 2),
+    log.Unblocked(),
+    log.Prioritised("me", 0),
+    log.Moved("me", 5 << 20, 3),
+    log.Snoozed("me", 9),
+    log.Edited("me", JobSpec(prompt="q"), "q"),
+    log.Rerouted("me", "claude", "opus", "work", "shell"),
+    log.Restored("me", 4, log.Standing(State.READY, "t", "claude", 5, 1 << 20, 1, held_by="you")),
+    log.CapSet("me", "tag:gpu", 1),
+    log.Draining("me"),
+    log.BreakerMoved("claude:opus", Failure.OVERLOADED, 9, 1),
+    log.Pruned("me", 500, 9),
     log.LimitSeen("claude", "five_hour", "allowed", 0.5, 9),
     log.EngineStarted(1, "0.1"),
     log.EngineStopped("asked"),

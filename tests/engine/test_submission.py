@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from engine.config import AgentSettings, ProjectSettings, Settings
 from engine.errors import EntryError, UsageError
 from engine.model import JobSpec
-from engine.store.jobs import Accepted
+from engine.store.submit import Accepted
 from engine.submission import PROMPT_LIMIT, TITLE_LENGTH, accept, read_job_file
 
 NOW = 1_760_000_000_000

@@ -94,7 +94,7 @@ async def test_a_hold_on_everything_keeps_jobs_waiting_and_says_so(client: Clien
     (job,) = await client.submit([shell("true")])
     detail = await client.job(job)
     assert detail.job.state is State.READY
-    assert detail.waiting == ["everything is held by operator; `headway release --all` ends it"]
+    assert [str(one) for one in detail.waiting] == ["everything is held by operator; `headway release --all` ends it"]
     await client.act(Verb.RELEASE, everything=True)
     await served.until_ended([job])
 
@@ -115,7 +115,7 @@ async def test_what_cannot_be_is_refused_with_its_class(client: Client) -> None:
         await client.act(Verb.CANCEL, [77])
     with pytest.raises(UsageError, match="did you mean state"):
         await client.jobs("stat:failed")
-    with pytest.raises(UsageError, match="only hold and release"):
+    with pytest.raises(UsageError, match="a scope is for hold, release and cap"):
         await client.act(Verb.CANCEL, everything=True)
 
 

@@ -10,10 +10,12 @@ from pathlib import Path
 from engine import events as log
 from engine.agents.base import Outcome
 from engine.model import ActionResult, Failure, JobSpec, Usage, Verb
-from engine.store import Store, jobs, verbs
-from engine.store.jobs import Accepted, Claim, Settlement
+from engine.store import Store, claims, jobs, submit, verbs
+from engine.store.claims import Claim
+from engine.store.jobs import Requeue, Settlement
 from engine.store.rows import JOB_COLUMNS, JobRow, job_row
 from engine.store.schema import open_writer
+from engine.store.submit import Accepted
 from engine.store.writer import Transaction
 
 NOON = 1_760_000_000_000
@@ -39,7 +41,8 @@ def success(*usage: Usage, session: str | None = None) -> Settlement:
 
 def failure(*usage: Usage, kind: Failure = Failure.CRASHED, back: int | None = None) -> Settlement:
     """A failed ending; with `back` the job goes into the queue again, at that time or with 0 at once."""
-    return Settlement(Outcome(succeeded=False, failure=kind, reason="it broke", usage=usage), 1, requeue_at=back)
+    requeue = None if back is None else Requeue(back or None)
+    return Settlement(Outcome(succeeded=False, failure=kind, reason="it broke", usage=usage), 1, requeue=requeue)
 
 
 @dataclass
@@ -60,23 +63,28 @@ class Bench:
     published: list[log.Event] = field(default_factory=list)
 
     async def submit(self, *wanted: Accepted) -> list[int]:
-        return await self.store.write(lambda tx: jobs.submit(tx, wanted))
+        return await self.store.write(lambda tx: submit.submit(tx, wanted))
 
     async def claim(self, count: int = 1, agent: str = "shell", boot: str = "boot") -> list[Claim]:
-        return await self.store.write(
-            lambda tx: jobs.claim(tx, {agent: count}, lambda rows: rows[:count], frozenset(), boot)
-        )
+        """Give the first so many jobs of an agent to attempts."""
+        return await self.store.write(lambda tx: claims.claim(tx, first(tx, count, agent), lambda _: False, boot))
 
     async def settle(self, attempt: int, end: Settlement) -> JobRow:
         return await self.store.write(lambda tx: jobs.settle(tx, attempt, end))
 
     async def act(self, verb: Verb, ids: Sequence[int], *, dry_run: bool = False) -> ActionResult:
         request = verbs.Request(verb, ids, "tester", dry_run=dry_run)
-        return await self.store.write(lambda tx: verbs.act(tx, request))
+        return (await self.store.write(lambda tx: verbs.act(tx, request))).result
 
     async def row(self, job: int) -> JobRow:
         (row,) = await self.store.read.rows([job])
         return row
+
+
+def first(tx: Transaction, count: int, agent: str = "shell") -> list[JobRow]:
+    """The startable jobs of an agent, by priority and place."""
+    found = [row for head in claims.heads(tx) if head.lane.agent == agent for row in claims.line(tx, head, count)]
+    return sorted(found, key=lambda row: (row.priority, row.rank))[:count]
 
 
 def connect(path: Path) -> sqlite3.Connection:

@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 
 from engine.errors import UsageError
 from engine.model import Failure, State, Verb
-from engine.store.filter import _COLUMNS, _SHORT, EVERYTHING, parse
-from engine.store.jobs import Launched, claim, launched, settle, submit
+from engine.store.claims import claim
+from engine.store.filter import _COLUMNS, _MEASURES, _SHORT, EVERYTHING, parse
+from engine.store.jobs import Launched, launched, settle
+from engine.store.submit import submit
 from engine.store.verbs import Request, act
-from tests.store.samples import accepted, connect, failure, success, transaction
+from tests.store.samples import accepted, connect, failure, first, success, transaction
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +38,7 @@ def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Con
     )
     ends = {1: failure(), 2: success(), 3: None}
     for agent in ("claude", "claude", "shell"):
-        (got,) = claim(tx, {agent: 1}, lambda rows: rows, frozenset(), "boot")
+        (got,) = claim(tx, first(tx, 1, agent), lambda _: False, "boot")
         launched(tx, got.attempt.id, Launched(1, None, "/w", None, None))
         if (end := ends[got.job.id]) is not None:
             settle(tx, got.attempt.id, end)
@@ -147,7 +149,9 @@ def test_the_longest_filter_that_is_taken_is_within_the_limits_of_sqlite(connect
         matching(connection, text)
 
 
-_WORDS = st.sampled_from([*_COLUMNS, *_SHORT, *State, *Failure, "J", "%", "_", "\\", "'", '"', "\0", "--", ";", "²"])
+_WORDS = st.sampled_from(
+    [*_COLUMNS, *_MEASURES, *_SHORT, *State, *Failure, "J", "%", "_", "\\", "'", '"', "\0", "--", ";", "²"]
+)
 _TEXT = st.lists(st.one_of(_WORDS, st.sampled_from([":", ",", "!", " ", "(", "7"]), st.text(max_size=5))).map("".join)
 _ANY = st.text(st.characters(), max_size=60)  # lone surrogates included
 

@@ -18,13 +18,13 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 from engine import events as log
 from engine.errors import RefusedError
 from engine.model import UNFINISHED, Failure, Grade, State, Usage, Verb
-from engine.store import Transaction, jobs
+from engine.store import Transaction, claims, jobs, submit
 from engine.store.fold import apply, rebuild, record
 from engine.store.jobs import Launched
 from engine.store.rows import read_job
 from engine.store.verbs import Request, act
 from engine.transitions import IllegalTransitionError
-from tests.store.samples import NOON, accepted, connect, failure, success, table, transaction
+from tests.store.samples import NOON, accepted, connect, failure, first, success, table, transaction
 
 STEPS = int(os.environ.get("HEADWAY_STEPS", "40"))  #: of each run; a night of them finds more
 RUNS = 80
@@ -58,6 +58,7 @@ class Life(RuleBasedStateMachine):
         self.connection = connect(self.directory / "headway.db")
         self.connection.execute("PRAGMA synchronous = OFF")  # the machine is not switched off during this test
         self.now = NOON
+        self.transaction = transaction(self.connection, self.now)
         self.known: dict[int, Known] = {}
         self.of: dict[int, int] = {}  # attempt -> job
 
@@ -67,8 +68,14 @@ class Life(RuleBasedStateMachine):
             shutil.rmtree(self.directory)
 
     def tx(self) -> Transaction:
+        self.end_transaction()
         self.now += 10
-        return transaction(self.connection, self.now)
+        self.transaction = transaction(self.connection, self.now)
+        return self.transaction
+
+    def end_transaction(self) -> None:
+        """As the writer does before it commits."""
+        self.transaction.write_counts()
 
     @rule(
         target=jobs,
@@ -77,7 +84,7 @@ class Life(RuleBasedStateMachine):
     def submit(self, wanted: list[tuple[int, int | None]]) -> object:
         tx = self.tx()
         times = [None if after is None else tx.now + after for _, after in wanted]
-        ids = jobs.submit(
+        ids = submit.submit(
             tx, [accepted(priority=one, not_before=at) for (one, _), at in zip(wanted, times, strict=True)]
         )
         assert not set(ids) & set(self.known), "an id was used again"
@@ -92,14 +99,15 @@ class Life(RuleBasedStateMachine):
             for job, one in self.known.items()
             if one.state is State.READY and not one.held and one.not_before is None
         )
-        claims = jobs.claim(self.tx(), {"shell": count}, lambda rows: rows, frozenset(), "boot")
-        assert [claim.job.id for claim in claims] == [job for _, job in queue[:count]]
-        for claim in claims:
+        tx = self.tx()
+        given = claims.claim(tx, first(tx, count), lambda _: False, "boot")
+        assert [claim.job.id for claim in given] == [job for _, job in queue[:count]]
+        for claim in given:
             one = self.known[claim.job.id]
             one.state, one.attempts, one.attempt = State.RUNNING, one.attempts + 1, claim.attempt.id
             assert claim.attempt.number == one.attempts
             self.of[claim.attempt.id] = claim.job.id
-        return multiple(*(claim.attempt.id for claim in claims))
+        return multiple(*(claim.attempt.id for claim in given))
 
     def is_live(self, attempt: int) -> bool:
         one = self.known[self.of[attempt]]
@@ -228,6 +236,7 @@ class Life(RuleBasedStateMachine):
     def the_counts_are_those_of_a_recount(self) -> None:
         if not hasattr(self, "connection"):
             return
+        self.end_transaction()
         kept = dict(self.connection.execute("SELECT name, n FROM counts").fetchall())
         again = Counter(str(one.state) for one in self.known.values())
         held = sum(one.held and one.state in UNFINISHED for one in self.known.values())
@@ -243,7 +252,7 @@ class Life(RuleBasedStateMachine):
         if not hasattr(self, "connection"):
             return
         running = sum(one.state is State.RUNNING for one in self.known.values())
-        assert sum(jobs.running_by_agent(transaction(self.connection)).values()) == running
+        assert sum(count for _, count in claims.running(transaction(self.connection))) == running
 
 
 TestLife = Life.TestCase
@@ -261,7 +270,7 @@ def test_only_a_submission_begins_a_job() -> None:
 def test_a_second_submission_of_the_same_job_is_refused(tmp_path: Path) -> None:
     connection = connect(tmp_path / "headway.db")
     tx = transaction(connection)
-    jobs.submit(tx, [accepted()])
+    submit.submit(tx, [accepted()])
     row = read_job(connection, 1)
     with pytest.raises(IllegalTransitionError, match="a ready job cannot be submitted"):
         record(tx, row, log.Submitted(accepted().spec, "t", "shell"))  # type: ignore[arg-type]
@@ -271,9 +280,9 @@ def test_a_second_submission_of_the_same_job_is_refused(tmp_path: Path) -> None:
 def test_a_lost_table_of_jobs_is_rebuilt_from_the_log(tmp_path: Path) -> None:
     connection = connect(tmp_path / "headway.db")
     tx = transaction(connection)
-    jobs.submit(tx, [accepted(priority=n) for n in range(5)])
+    submit.submit(tx, [accepted(priority=n) for n in range(5)])
     for claim, end in zip(
-        jobs.claim(tx, {"shell": 3}, lambda rows: rows, frozenset(), "boot"),
+        claims.claim(tx, first(tx, 3), lambda _: False, "boot"),
         (success(Usage(model="m", cost_micros=3, grade=Grade.REPORTED)), failure(back=NOON + 9), failure()),
         strict=True,
     ):
@@ -291,8 +300,9 @@ def test_a_lost_table_of_jobs_is_rebuilt_from_the_log(tmp_path: Path) -> None:
 def test_the_counts_follow_even_a_deletion(tmp_path: Path) -> None:
     connection: sqlite3.Connection = connect(tmp_path / "headway.db")
     tx = transaction(connection)
-    jobs.submit(tx, [accepted(), accepted()])
+    submit.submit(tx, [accepted(), accepted()])
     act(tx, Request(Verb.HOLD, [1], "me"))
+    tx.write_counts()
     connection.execute("DELETE FROM jobs WHERE id = 1")
     assert dict(connection.execute("SELECT name, n FROM counts WHERE n <> 0").fetchall()) == {"ready": 1}
     connection.close()

@@ -12,9 +12,11 @@ from engine.agents.base import Outcome
 from engine.errors import HeadwayError, NotFoundError, RefusedError
 from engine.events import total_cost
 from engine.model import DiffStat, Failure, Grade, State, Usage, Verb
-from engine.store import Transaction, jobs, verbs
-from engine.store.jobs import Accepted, Claim, Launched, Settlement
-from tests.store.samples import NOON, Bench, accepted, failure, success
+from engine.store import Transaction, claims, jobs, verbs
+from engine.store.claims import Claim
+from engine.store.jobs import Launched, Settlement
+from engine.store.submit import Accepted
+from tests.store.samples import NOON, Bench, accepted, failure, first, success
 
 STARTED = Launched(pid=7, session="s-1", workspace="/w", branch="headway/1-x", base="abc")
 
@@ -86,14 +88,14 @@ async def test_claims_go_by_priority_and_then_by_age(bench: Bench) -> None:
     assert [claim.job.id for claim in await bench.claim(10)] == [5, 2, 4, 1, 3]
 
 
-async def test_the_queues_of_agents_are_merged_by_priority(bench: Bench) -> None:
+async def test_each_agent_and_priority_has_a_lane_of_its_own(bench: Bench) -> None:
     await bench.submit(
         accepted(agent="a", priority=5), accepted(agent="b", priority=3), accepted(agent="a", priority=4)
     )
-    claims = await bench.store.write(
-        lambda tx: jobs.claim(tx, {"a": 10, "b": 10}, lambda rows: rows, frozenset(), "boot")
-    )
-    assert [claim.job.id for claim in claims] == [2, 3, 1]
+    heads = await bench.store.write(claims.heads)
+    assert sorted((head.lane.agent, head.lane.priority, head.job.id) for head in heads) == [
+        ("a", 4, 3), ("a", 5, 1), ("b", 3, 2),
+    ]  # fmt: skip
 
 
 async def test_held_waiting_and_foreign_jobs_are_not_claimed(bench: Bench) -> None:
@@ -106,14 +108,15 @@ async def test_an_attempt_is_counted_when_it_is_claimed(bench: Bench) -> None:
     claim = await running(bench)
     assert (claim.job.attempts, claim.job.attempt, claim.attempt.number) == (1, claim.attempt.id, 1)
     assert (await bench.row(1)) == claim.job
-    assert await bench.store.write(jobs.running_by_agent) == {"shell": 1}
+    ((lane, count),) = await bench.store.write(claims.running)
+    assert (lane.agent, count) == ("shell", 1)
 
 
 async def test_every_attempt_has_a_marker_and_an_id_of_its_own(bench: Bench) -> None:
     await bench.submit(*(accepted() for _ in range(20)))
-    claims = await bench.claim(20)
-    assert len({claim.attempt.marker for claim in claims}) == 20
-    assert sorted(claim.attempt.id for claim in claims) == list(range(1, 21))
+    given = await bench.claim(20)
+    assert len({claim.attempt.marker for claim in given}) == 20
+    assert sorted(claim.attempt.id for claim in given) == list(range(1, 21))
 
 
 # A conversation goes on
@@ -131,8 +134,7 @@ async def test_a_retry_resumes_where_it_can_and_may(
     await bench.store.write(lambda tx: jobs.launched(tx, claim.attempt.id, begun))
     await bench.settle(claim.attempt.id, failure())
     await bench.store.write(lambda tx: verbs.act(tx, verbs.Request(Verb.RETRY, [1], "tester", fresh=fresh)))
-    known = frozenset({"shell"}) if resumable else frozenset[str]()
-    (again,) = await bench.store.write(lambda tx: jobs.claim(tx, {"shell": 1}, lambda rows: rows, known, "boot"))
+    (again,) = await bench.store.write(lambda tx: claims.claim(tx, first(tx, 1), lambda _: resumable, "boot"))
     assert again.attempt.resumes == resumes
     assert again.attempt.number == 2
     assert again.previous is not None
@@ -237,9 +239,9 @@ async def test_a_cancelled_attempt_is_cancelled_even_where_it_would_go_back(benc
 
 async def test_live_attempts_are_those_without_an_end(bench: Bench) -> None:
     await bench.submit(accepted("a"), accepted("b"), accepted("c"))
-    claims = await bench.claim(3)
-    await bench.settle(claims[1].attempt.id, success())
-    live = await bench.store.write(jobs.live_attempts)
+    given = await bench.claim(3)
+    await bench.settle(given[1].attempt.id, success())
+    live = await bench.store.look(claims.live_attempts)
     assert [(claim.job.id, claim.spec.prompt) for claim in live] == [(1, "a"), (3, "c")]
 
 

@@ -11,12 +11,15 @@ from pathlib import Path
 import pytest
 
 from engine import events as log
+from engine.config import Settings
+from engine.dispatch.snapshot import Configured, world_of
+from engine.dispatch.world import Memory
 from engine.errors import StorageError
 from engine.model import Counts, State, Verb
-from engine.store import Transaction, jobs, reader
+from engine.store import Transaction, claims, jobs, reader, submit
 from engine.store.filter import EVERYTHING, parse
 from engine.store.reader import Reader
-from tests.store.samples import NOON, Bench, accepted, connect, failure, plan, success, transaction
+from tests.store.samples import NOON, Bench, accepted, connect, failure, first, plan, success, transaction
 
 
 @pytest.fixture
@@ -151,9 +154,9 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Connecti
     connection = connect(Path(tmp_path_factory.mktemp("plans")) / "headway.db")
     connection.execute("BEGIN")
     tx = transaction(connection)
-    jobs.submit(tx, [accepted(priority=n % 10, not_before=NOON + n if n % 5 == 0 else None) for n in range(2_000)])
-    claims = jobs.claim(tx, {"shell": 600}, lambda rows: rows, frozenset(), "boot")
-    for claim in claims[:590]:
+    submit.submit(tx, [accepted(priority=n % 10, not_before=NOON + n if n % 5 == 0 else None) for n in range(2_000)])
+    given = claims.claim(tx, first(tx, 600), lambda _: False, "boot")
+    for claim in given[:590]:
         jobs.settle(tx, claim.attempt.id, failure() if claim.job.id % 4 else success())
     connection.execute("COMMIT")
     yield connection
@@ -195,18 +198,22 @@ def assert_no_scan(connection: sqlite3.Connection, statement: str) -> None:
 @pytest.mark.parametrize(
     ("operation", "index"),
     [
-        (lambda tx: jobs.startable(tx, "shell", 3), "jobs_startable"),
+        (claims.heads, "jobs_startable"),
+        (lambda tx: list(claims.line(tx, claims.heads(tx)[0], 3)), "jobs_startable"),
         (jobs.come_due, "jobs_waiting_for_time"),
-        (jobs.running_by_agent, "attempts_live"),
-        (jobs.live_attempts, "attempts_live"),
+        (jobs.pass_deadlines, "jobs_deadline"),
+        (claims.running, "attempts_live"),
+        (claims.live_attempts, "attempts_live"),
+        (lambda tx: submit.holder_of(tx, "k"), "jobs_unique"),
     ],
-    ids=["claim", "come due", "running by agent", "live attempts"],
+    ids=["heads", "line", "come due", "deadlines", "running", "live attempts", "unique key"],
 )
 def test_the_dispatcher_goes_along_its_indexes(
     planned: sqlite3.Connection, operation: Callable[[Transaction], object], index: str
 ) -> None:
-    first, *more = traced(planned, operation)
-    assert_planned(planned, first, index, may_sort=operation is jobs.running_by_agent)  # a handful of live attempts
+    head, *more = traced(planned, operation)
+    few = operation in (claims.running, claims.live_attempts)  # a handful of live attempts is sorted
+    assert_planned(planned, head, index, may_sort=few)
     for statement in more:
         assert_no_scan(planned, statement)
 
@@ -214,9 +221,9 @@ def test_the_dispatcher_goes_along_its_indexes(
 def test_no_statement_of_a_round_walks_through_a_table(planned: sqlite3.Connection) -> None:
     def round_of_the_dispatcher(tx: Transaction) -> None:
         jobs.come_due(tx)
-        jobs.running_by_agent(tx)
-        jobs.held_all(tx)
-        for claim in jobs.claim(tx, {"shell": 3}, lambda rows: rows, frozenset(), "boot"):
+        jobs.pass_deadlines(tx)
+        world_of(tx, Configured.of(Settings()), Memory())
+        for claim in claims.claim(tx, first(tx, 3), lambda _: False, "boot"):
             jobs.settle(tx, claim.attempt.id, success())
 
     reads = traced(planned, round_of_the_dispatcher)
@@ -235,13 +242,14 @@ READS: dict[str, tuple[Callable[[Reader], Coroutine[object, object, object]], li
     "events": (lambda read: read.events(100), ["INTEGER PRIMARY KEY"]),
     "events of a job": (lambda read: read.events(100, job=5), ["events_of_job"]),
     "newest seq": (lambda read: read.newest_seq(), ["SEARCH events"]),
-    "running by agent": (lambda read: read.running_by_agent(), ["attempts_live"]),
+    "dependencies": (lambda read: read.dependencies(5), ["PRIMARY KEY", "dependencies_needed"]),
+    "batches": (lambda read: read.batches(20), ["jobs_batch"]),
     "spend": (lambda read: read.spend_since(NOON), ["usage_by_time"]),
 }
 
 
 #: These sort what they found: a handful of groups, or one page of the log.
-SORTS_ITS_OWN_FEW = {"spend", "running by agent", "events", "events of a job"}
+SORTS_ITS_OWN_FEW = {"spend", "batches", "events", "events of a job"}
 
 
 @pytest.mark.parametrize("name", READS)
