@@ -101,6 +101,8 @@ def undo(tx: Transaction, by: str, action: int | None, *, dry_run: bool) -> Take
             restored.append(job)
         else:
             lost.setdefault(why, []).append(job)
+    # All of them first, and then what follows: one may wait for another that is restored after it.
+    dependencies.restored(tx, [after for before, after in changes.values() if before.state is not after.state])
     said = _restore_scopes(tx, by, inverse)
     tx.connection.execute("UPDATE actions SET undone_at = ? WHERE id = ?", (tx.now, number))
     undone = Undone(action=number, verb=verb, at=at, restored=restored, lost=lost, said=said, dry_run=dry_run)
@@ -142,8 +144,6 @@ def _restore(
         if other is not None:
             return f"J{other} has its key {row.unique_key!r} now"
     after = record(tx, row, log.Restored(by=by, action=action, to=to))
-    if "state" in before:
-        dependencies.restored(tx, after)
     changes[job] = (row, after)
     return None
 

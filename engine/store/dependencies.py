@@ -6,7 +6,7 @@ Each dependency keeps how its job ended, so that one end costs the same however 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from engine import events as log
 from engine.model import UNFINISHED, Failure, OnFailure, State
@@ -18,11 +18,17 @@ ENGINE = "headway"  #: who acts when nobody did
 TOLD = 20  #: of the jobs that one waits for, so many are named in the log
 
 _ADD = "INSERT INTO dependencies (job, needs, any_of, outcome) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
-_OPEN = "SELECT 1 FROM dependencies WHERE job = ? AND any_of = 0 AND outcome IS NULL LIMIT 1"
-_UNENDED = "SELECT 1 FROM dependencies WHERE job = ? AND outcome IS NULL LIMIT 1"
-_FAILED = "SELECT needs FROM dependencies WHERE job = ? AND any_of = 0 AND outcome <> 'succeeded' LIMIT 1"
+# The planner would go through all of a job's dependencies by their key, ended ones included.
+_OPEN = (
+    "SELECT 1 FROM dependencies INDEXED BY dependencies_open WHERE job = ? AND any_of = 0 AND outcome IS NULL LIMIT 1"
+)
+_UNENDED = "SELECT 1 FROM dependencies INDEXED BY dependencies_open WHERE job = ? AND outcome IS NULL LIMIT 1"
+_FAILED = (
+    "SELECT needs FROM dependencies INDEXED BY dependencies_failed "
+    "WHERE job = ? AND any_of = 0 AND outcome IN ('failed', 'cancelled') LIMIT 1"
+)
 _ANY = (
-    "SELECT count(*), total(outcome = 'succeeded'), total(outcome IS NULL), max(needs) "
+    "SELECT count(*), total(outcome IN ('succeeded', 'overruled')), total(outcome IS NULL), max(needs) "
     "FROM dependencies WHERE job = ? AND any_of = 1"
 )
 _NEEDED = "SELECT 1 FROM dependencies WHERE needs = ? LIMIT 1"
@@ -54,8 +60,14 @@ def wait_again(tx: Transaction, job: JobRow) -> JobRow:
     return judged
 
 
-def unmet(tx: Transaction, job: JobRow) -> bool:
-    """Whether a job that has just been put back comes after one that has not ended."""
+def overrule(tx: Transaction, job: JobRow) -> bool:
+    """The operator puts a job back: what failed before it is not asked about again.
+
+    Whether it still comes after one that has not ended.
+    """
+    tx.connection.execute(
+        "UPDATE dependencies SET outcome = 'overruled' WHERE job = ? AND outcome IN ('failed', 'cancelled')", (job.id,)
+    )
     return tx.connection.execute(_UNENDED, (job.id,)).fetchone() is not None
 
 
@@ -132,19 +144,24 @@ def reopen(tx: Transaction, job: JobRow) -> list[JobRow]:
     return reopened
 
 
-def restored(tx: Transaction, row: JobRow) -> None:
-    """A job stands as it did before: bring what it needs, and what needs it, up to that."""
-    tx.connection.execute(
-        "UPDATE dependencies SET outcome = (SELECT state FROM jobs WHERE jobs.id = needs AND ended_at IS NOT NULL) "
-        "WHERE job = ? AND EXISTS (SELECT 1 FROM jobs WHERE jobs.id = needs)",
-        (row.id,),
-    )
-    if row.state is State.BLOCKED:
-        row = judge(tx, row)
-    if row.ended_at is not None:
-        after_end(tx, [row])
-    else:
-        tx.connection.execute("UPDATE dependencies SET outcome = NULL WHERE needs = ?", (row.id,))
+def restored(tx: Transaction, rows: Sequence[JobRow]) -> None:
+    """Jobs stand as they did before: bring what they need, and what needs them, up to that."""
+    for row in rows:
+        tx.connection.execute(
+            "UPDATE dependencies SET outcome = "
+            "(SELECT state FROM jobs WHERE jobs.id = needs AND ended_at IS NOT NULL) "
+            "WHERE job = ? AND EXISTS (SELECT 1 FROM jobs WHERE jobs.id = needs)",
+            (row.id,),
+        )
+        if row.ended_at is None:
+            tx.connection.execute("UPDATE dependencies SET outcome = NULL WHERE needs = ?", (row.id,))
+    after_end(tx, [row for row in rows if row.ended_at is not None])
+    for row in rows:
+        now = read_job(tx.connection, row.id)
+        if now is not None and now.state is State.BLOCKED:
+            judged = judge(tx, now)
+            if judged.ended_at is not None:
+                after_end(tx, [judged])
 
 
 def _outcome(row: JobRow) -> State | None:

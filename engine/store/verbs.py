@@ -213,7 +213,7 @@ def _retry(tx: Transaction, row: JobRow, request: Request, tally: _Tally) -> Non
         return
     # What failed before it is not asked about again: the operator wants it to run. What has not ended is waited for.
     after = _do(tx, now, tally, log.Retried(by=request.by, fresh=request.fresh))
-    if dependencies.unmet(tx, after):
+    if dependencies.overrule(tx, after):
         tally.change(now, dependencies.wait_again(tx, after))
     for before in dependencies.reopen(tx, now):
         _followed(tx, before, tally, "put back, as they were skipped because of it")

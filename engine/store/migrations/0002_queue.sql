@@ -65,11 +65,13 @@ CREATE TABLE dependencies (
     job     INTEGER NOT NULL,
     needs   INTEGER NOT NULL,
     any_of  INTEGER NOT NULL,                   -- one of several is enough
-    outcome TEXT,                               -- the state in which it ended; NULL while it has not
+    outcome TEXT,                               -- the state in which it ended; NULL while it has not. A failure that
+                                                -- the operator overruled, by a retry of this job, is 'overruled'
     PRIMARY KEY (job, needs)
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX dependencies_needed ON dependencies (needs);
+CREATE INDEX dependencies_failed ON dependencies (job) WHERE outcome IN ('failed', 'cancelled');
 CREATE INDEX dependencies_open ON dependencies (job, any_of) WHERE outcome IS NULL;
 
 CREATE TABLE batches (
