@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: run test lint bench picture clean
+.PHONY: run test lint crash bench picture clean
 
 run: $(VENV)/installed
 	@$(BIN)/headway demo
@@ -15,6 +15,10 @@ lint: $(VENV)/installed-dev
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+# The engine is killed 200 times at random moments under load; the suite does it a few times each time it runs.
+crash: $(VENV)/installed-dev
+	@HEADWAY_CRASH_KILLS=200 $(BIN)/python -m pytest tests/crash/test_random_kills.py
 
 # Ratios against what the machine and other queues can do, measured in one run of some minutes; tables on standard
 # output, and as markdown with a picture in build/bench. As root it installs PostgreSQL from Debian where it is missing.
