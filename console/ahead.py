@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from console.format import age, clean_line, moment, money
-from engine.model import Explanation, Grade, Preview, Shift
+from engine.model import Explanation, Grade, Preview, Shift, State
 
 NAMED = 10  #: jobs of a preview that are told line by line
 
@@ -36,7 +36,11 @@ def cost_text(cost: int | None) -> str:
 
 def explained_line(found: Explanation, now: int) -> str:
     """Why a job stands where it stands, in one line: what keeps it, and when it is expected to be done."""
-    said = [clean_line(reason.text) for reason in found.waiting] or [clean_line(note) for note in found.notes[:1]]
+    said = [clean_line(reason.text) for reason in found.waiting]
+    if found.job.state is State.RUNNING:
+        said.append("it runs")
+    elif not said:
+        said += [clean_line(note) for note in found.notes[:1]]
     estimate = found.estimate
     if estimate is not None:
         start, finish = estimate.start, estimate.finish
@@ -45,7 +49,7 @@ def explained_line(found: Explanation, now: int) -> str:
         said.append(
             f"ends in about {age(max(0, finish - now))}" if finish is not None else f"end not known: {estimate.why}"
         )
-    return f"J{found.job.id}: {'; '.join(said) or 'it runs'}"
+    return f"J{found.job.id}: {'; '.join(said) or found.job.state}"
 
 
 def preview_lines(preview: Preview, now: int) -> list[str]:
