@@ -104,7 +104,7 @@ class Engine:
         if wanted.dry_run:
             rows = await self.store.write(lambda tx: submit.rehearse(tx, submission))
             return Answer(ids=[], preview=await self.foresight.preview(Change(rows, free=self.foresight.free)))
-        admitted = await self.store.write(lambda tx: submit.admit(tx, submission))
+        admitted = await self.store.write(submit.Admission(submission))
         self._dispatcher.wake()
         return Answer(admitted.ids, admitted.existing, admitted.batch, admitted.follow_up)
 

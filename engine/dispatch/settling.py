@@ -6,6 +6,7 @@ An operation of the one writer. The decisions are `retry`, `breaker` and `budget
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -15,6 +16,7 @@ from engine.agents.base import Outcome
 from engine.dispatch import breaker, budget, retry
 from engine.dispatch.budget import Budget
 from engine.dispatch.retry import Action, Case
+from engine.errors import RefusedError
 from engine.model import Breaker, DiffStat, Failure, JobSpec, Target
 from engine.store import dependencies, jobs
 from engine.store.jobs import Requeue, Settlement
@@ -49,30 +51,50 @@ class Ending:
     """When to try again what this machine had nothing left for. It never began."""
 
 
-def settle(tx: Transaction, attempt: int, ending: Ending, rules: Rules) -> JobRow:
-    """Write the end and what follows from it.
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """The operation that writes the end of an attempt and what follows from it. Those of attempts that end at the
+    same moment are written together.
 
     Raises `RefusedError` for a late writer, as `engine.store.jobs.settle` does.
     """
-    row, tried = jobs.fenced(tx, attempt)
-    target = tried.target
-    requeue = None
-    outcome = ending.outcome
-    if not outcome.succeeded and row.stopping is None:
-        requeue, outcome = _next(tx, row, target, ending, rules)
-    settled = jobs.settle(
-        tx,
-        attempt,
-        Settlement(outcome, ending.exit_code, ending.diff, ending.agent_version, requeue, ending.memory_peak),
-        (row, tried),
-    )
-    if requeue is not None and requeue.hold:
-        settled = jobs.put_on_hold(tx, settled, dependencies.ENGINE)
-    if settled.ended_at is not None:
-        dependencies.after_end(tx, [settled])
-    if ending.provider and ending.began and row.stopping is None:
-        _tell_breaker(tx, target, outcome)
-    return settled
+
+    attempt: int
+    ending: Ending
+    rules: Rules
+
+    def __call__(self, tx: Transaction) -> JobRow:
+        return self.together(tx, [self])[0]
+
+    @staticmethod
+    def together(tx: Transaction, operations: Sequence[Settle]) -> list[JobRow]:
+        if len({one.attempt for one in operations}) < len(operations):
+            raise RefusedError("an attempt is settled once")
+        found = jobs.fenced_all(tx, [one.attempt for one in operations])
+        ended, held = [], []
+        for one, (row, tried) in zip(operations, found, strict=True):
+            ending, requeue, outcome = one.ending, None, one.ending.outcome
+            if not outcome.succeeded and row.stopping is None:
+                requeue, outcome = _next(tx, row, tried.target, ending, one.rules)
+            settlement = Settlement(
+                outcome, ending.exit_code, ending.diff, ending.agent_version, requeue, ending.memory_peak
+            )
+            ended.append((row, tried, settlement))
+            held.append(requeue is not None and requeue.hold)
+            if ending.provider and ending.began and row.stopping is None:
+                _tell_breaker(tx, tried.target, outcome)
+        settled = jobs.settle_all(tx, ended)
+        settled = [
+            jobs.put_on_hold(tx, row, dependencies.ENGINE) if hold else row
+            for row, hold in zip(settled, held, strict=True)
+        ]
+        dependencies.after_end(tx, [row for row in settled if row.ended_at is not None])
+        return settled
+
+
+def settle(tx: Transaction, attempt: int, ending: Ending, rules: Rules) -> JobRow:
+    """`Settle` as a part of another operation."""
+    return Settle(attempt, ending, rules)(tx)
 
 
 def _next(tx: Transaction, row: JobRow, target: Target, ending: Ending, rules: Rules) -> tuple[Requeue | None, Outcome]:

@@ -18,7 +18,7 @@ from typing import TypeVar
 from engine import events as log
 from engine.agents.base import Agent, Outcome
 from engine.clock import now_ms
-from engine.dispatch.settling import Ending, Rules, settle
+from engine.dispatch.settling import Ending, Rules, Settle, settle
 from engine.errors import HeadwayError, RefusedError, StorageError
 from engine.hub import Hub
 from engine.model import DiffStat, Failure
@@ -281,7 +281,7 @@ class Runner:
             logger.warning("job %d: its workspace stays: %s", live.claim.job.id, error)
 
     async def _settle(self, live: Live, ending: Ending) -> None:
-        await self._persist(lambda tx: settle(tx, live.claim.attempt.id, ending, self._around.rules))
+        await self._persist(Settle(live.claim.attempt.id, ending, self._around.rules))
         # Not before the settlement is durable: the next claim may come at once and must find the slot free.
         self._forget(live)
         self._settled()
@@ -315,7 +315,7 @@ class Runner:
     async def _give_back(self, claim: Claim) -> None:
         outcome = Outcome(succeeded=False, failure=Failure.ENGINE_LOST, reason="the engine ended before it could start")
         ending = Ending(outcome, began=False)
-        await self._persist(lambda tx: settle(tx, claim.attempt.id, ending, self._around.rules))
+        await self._persist(Settle(claim.attempt.id, ending, self._around.rules))
         self._settled()
 
     async def _note_launch(self, claim: Claim, pid: int, noted: Facts) -> None:

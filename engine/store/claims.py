@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
+import secrets
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ import msgspec
 from engine import events as log
 from engine.model import Breaker, JobSpec
 from engine.store import lanes
-from engine.store.fold import record
+from engine.store.fold import record_all
 from engine.store.lanes import Lane
 from engine.store.rows import (
     JOB_COLUMNS,
@@ -23,6 +23,7 @@ from engine.store.rows import (
     job_row,
     lane_of,
     read_spec,
+    read_specs,
 )
 from engine.store.writer import Transaction
 
@@ -64,8 +65,8 @@ _RUNNING = (
 )
 _PREVIOUS = f"{SELECT_ATTEMPT} WHERE job = ? AND workspace IS NOT NULL ORDER BY number DESC LIMIT 1"
 _INSERT = (
-    "INSERT INTO attempts (job, number, agent, model, account, lane, marker, engine, created_at, resumes) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO attempts (id, job, number, agent, model, account, lane, marker, engine, created_at, resumes) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
 
@@ -111,46 +112,72 @@ def claim(tx: Transaction, chosen: Sequence[JobRow], resumable: Callable[[str], 
     The attempt is counted here, before anything is started, so that a job that takes the engine down with it cannot
     do so for ever.
     """
-    numbers: dict[Lane, int] = {}
-    claims = []
-    for row in chosen:
-        lane = lane_of(row)
-        number = numbers.get(lane)
-        if number is None:
-            number = numbers[lane] = lanes.number(tx, lane, opened=False)
-            tx.connection.execute("UPDATE lanes SET served_at = ? WHERE id = ?", (tx.now, number))
-        claims.append(_claim_one(tx, row, number, resumable, engine))
-    return claims
+    numbers = _served_now(tx, chosen)
+    first = tx.take("attempts", len(chosen))
+    before = [newest_launched(tx, row) for row in chosen]
+    given = [
+        _given(tx, row, tried, attempt, numbers[lane_of(row)], resumable, engine)
+        for attempt, (row, tried) in enumerate(zip(chosen, before, strict=True), first)
+    ]
+    tx.connection.executemany(
+        _INSERT,
+        [
+            (one.id, one.job, one.number, one.agent, one.model, one.account, one.lane, one.marker, engine, tx.now,
+             one.resumes)
+            for one in given
+        ],
+    )  # fmt: skip
+    after = record_all(
+        tx,
+        [
+            (row, log.Claimed(number=one.number, resumes=one.resumes), one.id)
+            for row, one in zip(chosen, given, strict=True)
+        ],
+    )
+    specs = read_specs(tx.connection, chosen)
+    return [
+        Claim(now, spec, one, tried, row.anew, row.fresh)
+        for now, spec, one, tried, row in zip(after, specs, given, before, chosen, strict=True)
+    ]
 
 
-def _claim_one(tx: Transaction, row: JobRow, lane: int, resumable: Callable[[str], bool], engine: str) -> Claim:
-    previous = newest_launched(tx, row)
+def _served_now(tx: Transaction, chosen: Sequence[JobRow]) -> dict[Lane, int]:
+    """The numbers of the lanes that jobs are taken from."""
+    numbers = {lane: lanes.number(tx, lane, opened=False) for lane in {lane_of(row) for row in chosen}}
+    tx.connection.executemany(
+        "UPDATE lanes SET served_at = ? WHERE id = ?", [(tx.now, number) for number in numbers.values()]
+    )
+    return numbers
+
+
+def _given(
+    tx: Transaction,
+    row: JobRow,
+    previous: AttemptRow | None,
+    attempt: int,
+    lane: int,
+    resumable: Callable[[str], bool],
+    engine: str,
+) -> AttemptRow:
+    """The attempt that a job is given to."""
     resumes = None
     # A conversation is kept where its account keeps its files.
     same = previous is not None and (previous.agent, previous.account) == (row.agent, row.account)
     if previous and same and not row.fresh and resumable(row.agent):
         resumes = previous.session
-    marker = str(uuid.uuid4())
-    number = row.attempts + 1
-    made = tx.connection.execute(
-        _INSERT,
-        (row.id, number, row.agent, row.model, row.account, lane, marker, engine, tx.now, resumes),
-    )
-    attempt = AttemptRow(
-        id=made.lastrowid or 0,
+    return AttemptRow(
+        id=attempt,
         job=row.id,
-        number=number,
+        number=row.attempts + 1,
         agent=row.agent,
         model=row.model,
         account=row.account,
         lane=lane,
-        marker=marker,
+        marker=secrets.token_hex(16),
         engine=engine,
         created_at=tx.now,
         resumes=resumes,
     )
-    after = record(tx, row, log.Claimed(number=number, resumes=resumes), attempt.id)
-    return Claim(after, read_spec(tx.connection, row), attempt, previous, row.anew, row.fresh)
 
 
 def newest_launched(tx: Transaction, row: JobRow) -> AttemptRow | None:

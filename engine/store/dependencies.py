@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 
+import msgspec
+
 from engine import events as log
 from engine.model import UNFINISHED, Failure, OnFailure, State
 from engine.store.fold import record
@@ -31,7 +33,7 @@ _ANY = (
     "SELECT count(*), total(outcome IN ('succeeded', 'overruled')), total(outcome IS NULL), max(needs) "
     "FROM dependencies WHERE job = ? AND any_of = 1"
 )
-_NEEDED = "SELECT 1 FROM dependencies WHERE needs = ? LIMIT 1"
+_NEEDED = "SELECT DISTINCT needs FROM dependencies WHERE needs IN (SELECT value FROM json_each(?))"
 _WAITING = (
     "SELECT job FROM dependencies WHERE needs = ? "
     "AND EXISTS (SELECT 1 FROM jobs WHERE jobs.id = dependencies.job AND state = 'blocked')"
@@ -73,12 +75,12 @@ def overrule(tx: Transaction, job: JobRow) -> bool:
 
 def after_end(tx: Transaction, ended: Iterable[JobRow]) -> list[JobRow]:
     """Tell those that wait for jobs which have ended. Returns the jobs that are skipped or fail because of it."""
-    waiting = deque(ended)
+    rows = {row.id: row for row in ended}
+    needed = tx.connection.execute(_NEEDED, (msgspec.json.encode([*rows]).decode(),)).fetchall() if rows else []
+    waiting = deque(rows[job] for (job,) in needed)
     followed = []
     while waiting:
         row = waiting.popleft()
-        if not tx.connection.execute(_NEEDED, (row.id,)).fetchone():
-            continue
         tx.connection.execute("UPDATE dependencies SET outcome = ? WHERE needs = ?", (row.state, row.id))
         for (job,) in tx.connection.execute(_WAITING, (row.id,)).fetchall():
             dependent = read_job(tx.connection, job)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 
 import msgspec
 from msgspec import structs
@@ -10,7 +11,7 @@ from msgspec.structs import replace
 
 from engine import events as log
 from engine.model import Grade, JobSpec, Usage
-from engine.store.rows import JobRow, save_job
+from engine.store.rows import JobRow, save_jobs
 from engine.store.writer import Transaction
 from engine.transitions import next_state
 
@@ -157,9 +158,14 @@ def _paid(row: JobRow, usage: tuple[Usage, ...]) -> JobRow:
 
 def record(tx: Transaction, row: JobRow, body: log.AnyBody, attempt: int | None = None) -> JobRow:
     """Log an event of a job and bring its row up to it."""
-    event = tx.log(body, job=row.id, attempt=attempt)
-    after = apply(row, event)
-    save_job(tx, row, after)
+    return record_all(tx, [(row, body, attempt)])[0]
+
+
+def record_all(tx: Transaction, happened: Sequence[tuple[JobRow, log.AnyBody, int | None]]) -> list[JobRow]:
+    """Log an event of each of several jobs, none of them twice, and bring their rows up to it."""
+    events = tx.log_all([(body, row.id, attempt) for row, body, attempt in happened])
+    after = [apply(row, event) for (row, _, _), event in zip(happened, events, strict=True)]
+    save_jobs(tx, zip((row for row, _, _ in happened), after, strict=True))
     return after
 
 

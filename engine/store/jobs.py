@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from engine import events as log
 from engine.agents.base import Outcome
 from engine.errors import NotFoundError, RefusedError
 from engine.model import DiffStat, Failure
 from engine.store import dependencies
-from engine.store.fold import record
-from engine.store.rows import (
-    SELECT_ATTEMPT,
-    SELECT_JOB,
-    AttemptRow,
-    JobRow,
-    attempt_row,
-    job_row,
-    read_job,
-)
+from engine.store.fold import record, record_all
+from engine.store.rows import SELECT_JOB, AttemptRow, JobRow, job_row, read_attempts, read_jobs
 from engine.store.writer import Transaction
 
 
@@ -77,41 +71,49 @@ def adopted(tx: Transaction, attempt: int, pid: int, engine: str) -> None:
     record(tx, row, log.Adopted(pid=pid), attempt)
 
 
-def settle(tx: Transaction, attempt: int, end: Settlement, known: tuple[JobRow, AttemptRow] | None = None) -> JobRow:
-    """Write the end of an attempt and move its job. `known`: what `fenced` has said of it in this transaction.
+def settle(tx: Transaction, attempt: int, end: Settlement) -> JobRow:
+    """Write the end of an attempt and move its job.
 
     Raises `RefusedError` for a late writer: an attempt that has ended already or is not its job's newest.
     """
-    row, tried = known or fenced(tx, attempt)
-    outcome = end.outcome
-    diff = end.diff
-    verdict = _verdict(row, end)
-    cancelled = isinstance(verdict, log.Cancelled)
-    tx.connection.execute(
-        "UPDATE attempts SET ended_at = ?, exit_code = ?, succeeded = ?, failure = ?, reason = ?, result = ?, "
-        "session = coalesce(?, session), diff_files = ?, diff_added = ?, diff_removed = ?, unknown_lines = ?, "
-        "memory_peak = ? "
-        "WHERE id = ?",
-        (
-            tx.now,
-            end.exit_code,
-            outcome.succeeded,
-            None if cancelled else outcome.failure,
-            f"cancelled by {row.stopping}" if cancelled else outcome.reason,
-            outcome.result,
-            outcome.session,
-            diff.files if diff else None,
-            diff.added if diff else None,
-            diff.removed if diff else None,
-            outcome.unknown_lines,
-            end.memory_peak,
-            attempt,
-        ),
-    )
-    _keep_usage(tx, attempt, outcome)
-    if outcome.session and tried.workspace:
-        keep_session(tx, tried.agent, outcome.session, tried.workspace, end.agent_version)
-    return record(tx, row, verdict, attempt)
+    return settle_all(tx, [(*fenced(tx, attempt), end)])[0]
+
+
+def settle_all(tx: Transaction, ended: Sequence[tuple[JobRow, AttemptRow, Settlement]]) -> list[JobRow]:
+    """Write the ends of attempts, as `fenced_all` has just found them, and move their jobs."""
+    values: dict[tuple[str, ...], list[list[Any]]] = {}
+    happened = []
+    for row, tried, end in ended:
+        verdict = _verdict(row, end)
+        columns = _columns(row, end, tx.now, cancelled=isinstance(verdict, log.Cancelled))
+        values.setdefault(tuple(columns), []).append([*columns.values(), tried.id])
+        happened.append((row, verdict, tried.id))
+        _keep_usage(tx, tried.id, end.outcome)
+        if end.outcome.session and tried.workspace:
+            keep_session(tx, tried.agent, end.outcome.session, tried.workspace, end.agent_version)
+    for names, rows in values.items():
+        tx.connection.executemany(f"UPDATE attempts SET {', '.join(f'{one} = ?' for one in names)} WHERE id = ?", rows)
+    return record_all(tx, happened)
+
+
+def _columns(row: JobRow, end: Settlement, now: int, *, cancelled: bool) -> dict[str, Any]:
+    """What the end of an attempt writes into its row; not what is empty there already."""
+    outcome, diff = end.outcome, end.diff
+    columns = {
+        "ended_at": now,
+        "exit_code": end.exit_code,
+        "succeeded": outcome.succeeded,
+        "failure": None if cancelled else outcome.failure,
+        "reason": f"cancelled by {row.stopping}" if cancelled else outcome.reason,
+        "result": outcome.result,
+        "session": outcome.session,
+        "diff_files": diff.files if diff else None,
+        "diff_added": diff.added if diff else None,
+        "diff_removed": diff.removed if diff else None,
+        "unknown_lines": outcome.unknown_lines or None,
+        "memory_peak": end.memory_peak,
+    }
+    return {name: value for name, value in columns.items() if value is not None}
 
 
 def _verdict(row: JobRow, end: Settlement) -> log.AnyBody:
@@ -137,20 +139,23 @@ def _verdict(row: JobRow, end: Settlement) -> log.AnyBody:
 
 def fenced(tx: Transaction, attempt: int) -> tuple[JobRow, AttemptRow]:
     """The attempt and its job, raising `RefusedError` for a late writer."""
-    row, tried = _of_attempt(tx, attempt)
-    if tried.ended_at is not None or row.attempt != attempt:
-        raise RefusedError(f"attempt {attempt} of job {row.id} has been settled already")
-    return row, tried
+    return fenced_all(tx, [attempt])[0]
 
 
-def _of_attempt(tx: Transaction, attempt: int) -> tuple[JobRow, AttemptRow]:
-    values = tx.connection.execute(f"{SELECT_ATTEMPT} WHERE id = ?", (attempt,)).fetchone()
-    if values is None:
-        raise NotFoundError(f"there is no attempt {attempt}")
-    tried = attempt_row(values)
-    row = read_job(tx.connection, tried.job)
-    assert row is not None, "an attempt's job is never deleted before it"
-    return row, tried
+def fenced_all(tx: Transaction, attempts: Sequence[int]) -> list[tuple[JobRow, AttemptRow]]:
+    """The same of several attempts, in their order."""
+    tried = read_attempts(tx.connection, attempts)
+    rows = read_jobs(tx.connection, [one.job for one in tried.values()])
+    found = []
+    for attempt in attempts:
+        if attempt not in tried:
+            raise NotFoundError(f"there is no attempt {attempt}")
+        one = tried[attempt]
+        row = rows[one.job]
+        if one.ended_at is not None or row.attempt != attempt:
+            raise RefusedError(f"attempt {attempt} of job {row.id} has been settled already")
+        found.append((row, one))
+    return found
 
 
 def _keep_usage(tx: Transaction, attempt: int, outcome: Outcome) -> None:

@@ -45,8 +45,7 @@ ORDER = (
     ),
     (
         frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED}),
-        "SELECT id FROM jobs WHERE state IN ('succeeded', 'failed', 'cancelled') AND {where} "
-        "ORDER BY ended_at DESC, id DESC LIMIT ?",
+        "SELECT id FROM jobs WHERE ended_at IS NOT NULL AND {where} ORDER BY ended_at DESC, id DESC LIMIT ?",
     ),
 )
 FAILED_FIRST = "SELECT id FROM jobs WHERE state = 'failed' AND {where} ORDER BY ended_at DESC, id DESC LIMIT ?"

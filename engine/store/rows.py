@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from functools import cache
+from itertools import compress
+from operator import ne
 from typing import Any
 
 import msgspec
@@ -103,6 +105,8 @@ class JobRow(Struct, frozen=True, kw_only=True, array_like=True):
 
 JOB_COLUMNS = JobRow.__struct_fields__
 SELECT_JOB = f"SELECT {', '.join(JOB_COLUMNS)} FROM jobs"
+_SELECT_JOBS = f"{SELECT_JOB} WHERE id IN (SELECT value FROM json_each(?))"
+_SELECT_BODIES = "SELECT seq, body FROM events WHERE seq IN (SELECT value FROM json_each(?))"
 _INSERT_JOB = f"INSERT INTO jobs ({', '.join(JOB_COLUMNS)}, lane) VALUES ({', '.join('?' * len(JOB_COLUMNS))}, ?)"
 
 
@@ -118,31 +122,37 @@ def read_job(connection: sqlite3.Connection, job: int) -> JobRow | None:
     return job_row(values) if values else None
 
 
-def save_job(tx: Transaction, before: JobRow | None, after: JobRow) -> None:
-    """Write what changed, and only that: an index whose columns stay the same is then not touched."""
-    values = structs.astuple(after)
-    if before is None:
-        lane = lanes.number(tx, lane_of(after), opened=after.startable)
-        tx.connection.execute(_INSERT_JOB, (*values, lane))
-        tx.count(after.state, 1)
-        if after.held_by is not None and after.ended_at is None:
+def insert_jobs(tx: Transaction, rows: Sequence[JobRow]) -> None:
+    """Write jobs that are new."""
+    values = [(*structs.astuple(row), lanes.number(tx, lane_of(row), opened=row.startable)) for row in rows]
+    tx.connection.executemany(_INSERT_JOB, values)
+    for row in rows:
+        tx.count(row.state, 1)
+        if row.held_by is not None and row.ended_at is None:
             tx.count("held", 1)
-        return
-    changed = tuple(i for i, (was, now) in enumerate(zip(structs.astuple(before), values, strict=True)) if was != now)
-    if not changed:
-        return
-    update = _UPDATES.get(changed)
-    if update is None:
-        names = [JOB_COLUMNS[i] for i in changed]
-        sql = f"UPDATE jobs SET {', '.join(f'{name} = ?' for name in names)} WHERE id = ?"
-        update = _UPDATES[changed] = _Update(sql, not _NAMES_LANE.isdisjoint(names))
-    tx.connection.execute(update.sql, (*(values[i] for i in changed), after.id))
-    _count_move(tx, before, after)
-    if update.moves_lane:
-        lane = lanes.number(tx, lane_of(after), opened=after.startable)
-        tx.connection.execute("UPDATE jobs SET lane = ? WHERE id = ?", (lane, after.id))
-    elif after.startable and not before.startable:
-        lanes.open_for(tx.connection, after.id)
+
+
+def save_jobs(tx: Transaction, changes: Iterable[tuple[JobRow, JobRow]]) -> None:
+    """Write what changed of each job, and only that: an index whose columns stay the same is then not touched."""
+    values: dict[tuple[int, ...], list[tuple[Any, ...]]] = {}
+    moved = []
+    for before, after in changes:
+        was, now = structs.astuple(before), structs.astuple(after)
+        changed = tuple(compress(_PLACES, map(ne, was, now)))
+        if not changed:
+            continue
+        values.setdefault(changed, []).append((*(now[place] for place in changed), after.id))
+        _count_move(tx, before, after)
+        if not _LANE_PLACES.isdisjoint(changed) or (after.startable and not before.startable):
+            moved.append((after, _LANE_PLACES.isdisjoint(changed)))
+    for changed, rows in values.items():
+        tx.connection.executemany(_update(changed), rows)
+    for after, same_lane in moved:
+        if same_lane:
+            lanes.open_for(tx.connection, after.id)
+        else:
+            lane = lanes.number(tx, lane_of(after), opened=after.startable)
+            tx.connection.execute("UPDATE jobs SET lane = ? WHERE id = ?", (lane, after.id))
 
 
 def _count_move(tx: Transaction, before: JobRow, after: JobRow) -> None:
@@ -155,21 +165,32 @@ def _count_move(tx: Transaction, before: JobRow, after: JobRow) -> None:
         tx.count("held", 1 if is_held else -1)
 
 
-@dataclass(frozen=True, slots=True)
-class _Update:
-    sql: str
-    moves_lane: bool
+_PLACES = range(len(JOB_COLUMNS))
+_LANE_PLACES = frozenset(JOB_COLUMNS.index(name) for name in lanes.Lane.__struct_fields__)
 
 
-_UPDATES: dict[tuple[int, ...], _Update] = {}
-
-
-_NAMES_LANE = frozenset(lanes.Lane.__struct_fields__)
+@cache
+def _update(changed: tuple[int, ...]) -> str:
+    """The statement that writes these columns."""
+    return f"UPDATE jobs SET {', '.join(f'{JOB_COLUMNS[place]} = ?' for place in changed)} WHERE id = ?"
 
 
 def lane_of(row: JobRow) -> lanes.Lane:
     """The lane in which a job waits."""
     return lanes.Lane(row.agent, row.model, row.account, row.project, row.tags, row.kind, row.priority)
+
+
+def read_jobs(connection: sqlite3.Connection, ids: Sequence[int]) -> dict[int, JobRow]:
+    """Those of the jobs that are there, by id."""
+    found = connection.execute(_SELECT_JOBS, (msgspec.json.encode(ids).decode(),))
+    return {row.id: row for row in map(job_row, found)}
+
+
+def read_specs(connection: sqlite3.Connection, rows: Sequence[JobRow]) -> list[JobSpec]:
+    """What each of some jobs asks for."""
+    seqs = msgspec.json.encode([row.spec_seq for row in rows]).decode()
+    bodies = dict(connection.execute(_SELECT_BODIES, (seqs,)).fetchall())
+    return [spec_in(bodies[row.spec_seq]) for row in rows]
 
 
 def read_spec(connection: sqlite3.Connection, row: JobRow) -> JobSpec:
@@ -257,11 +278,18 @@ class AttemptRow(Struct, frozen=True, kw_only=True, array_like=True):
 
 ATTEMPT_COLUMNS = AttemptRow.__struct_fields__
 SELECT_ATTEMPT = f"SELECT {', '.join(ATTEMPT_COLUMNS)} FROM attempts"
+_SELECT_ATTEMPTS = f"{SELECT_ATTEMPT} WHERE id IN (SELECT value FROM json_each(?))"
 
 
 def attempt_row(values: Sequence[Any]) -> AttemptRow:
     """A row as selected by `SELECT_ATTEMPT`."""
     return msgspec.convert(values, AttemptRow, strict=False)
+
+
+def read_attempts(connection: sqlite3.Connection, ids: Sequence[int]) -> dict[int, AttemptRow]:
+    """Those of the attempts that are there, by id."""
+    found = connection.execute(_SELECT_ATTEMPTS, (msgspec.json.encode(ids).decode(),))
+    return {row.id: row for row in map(attempt_row, found)}
 
 
 def attempt_rows(found: Iterable[Sequence[Any]]) -> list[AttemptRow]:

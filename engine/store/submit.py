@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import msgspec
 
@@ -12,7 +13,7 @@ from engine.errors import EntryError, RefusedError
 from engine.model import JobSpec
 from engine.store import dependencies
 from engine.store.fold import apply
-from engine.store.rows import JobRow, read_job, save_job
+from engine.store.rows import JobRow, insert_jobs, read_job
 from engine.store.writer import RollbackError, Transaction
 
 
@@ -22,6 +23,9 @@ class Needs:
 
     ids: tuple[int, ...] = ()
     entries: tuple[int, ...] = ()
+
+
+NOTHING = Needs()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +40,13 @@ class Accepted:
     not_before: int | None
     account: str | None = None
     deadline: int | None = None
-    all_of: Needs = Needs()
-    any_of: Needs = Needs()
+    all_of: Needs = NOTHING
+    any_of: Needs = NOTHING
+
+    @property
+    def waits(self) -> bool:
+        """It comes after other jobs."""
+        return self.all_of != NOTHING or self.any_of != NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +62,13 @@ class Submission:
     follow_up: Accepted | None = None
     """Runs once all of the batch have ended."""
 
+    @property
+    def is_plain(self) -> bool:
+        """Its jobs have nothing to do with any other job."""
+        if self.token is not None or self.batch is not None or self.follow_up is not None:
+            return False
+        return not any(job.waits or job.spec.key is not None for job in self.jobs)
+
 
 class Admitted(msgspec.Struct, frozen=True):
     """The ids of a submission's jobs, in its order."""
@@ -64,17 +80,39 @@ class Admitted(msgspec.Struct, frozen=True):
     follow_up: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """The operation that accepts a submission. Plain ones that wait for the same commit are written together.
+
+    Raises `EntryError` for a job that comes after one which does not exist, and `RefusedError` for a token that
+    stands for other jobs already.
+    """
+
+    submission: Submission
+
+    def __call__(self, tx: Transaction) -> Admitted:
+        return admit(tx, self.submission)
+
+    @staticmethod
+    def together(tx: Transaction, operations: Sequence[Admission]) -> list[Admitted]:
+        plain = [one.submission.jobs for one in operations if one.submission.is_plain]
+        added = iter(_add_all(tx, [(job, None) for jobs in plain for job in jobs]))
+        # What refers to other jobs comes after them: nobody who was not answered yet can have referred to those.
+        return [
+            Admitted([row.id for row in islice(added, len(one.submission.jobs))])
+            if one.submission.is_plain
+            else admit(tx, one.submission)
+            for one in operations
+        ]
+
+
 def submit(tx: Transaction, jobs: Sequence[Accepted]) -> list[int]:
     """Accept all of them or, if anything raises, none. Returns their ids in the given order."""
     return admit(tx, Submission(jobs)).ids
 
 
 def admit(tx: Transaction, submission: Submission) -> Admitted:
-    """Accept a submission.
-
-    Raises `EntryError` for a job that comes after one which does not exist, and `RefusedError` for a token that
-    stands for other jobs already.
-    """
+    """Accept a submission, raising as `Admission` says."""
     if submission.token is not None and (known := _known(tx, submission)) is not None:
         return known
     batch = None
@@ -84,17 +122,21 @@ def admit(tx: Transaction, submission: Submission) -> Admitted:
         ).lastrowid
     ids, existing = _numbered(tx, submission.jobs)
     owner = dict.fromkeys(existing, -1)
-    for entry, (job, accepted) in enumerate(zip(ids, submission.jobs, strict=True)):
-        if owner.setdefault(job, entry) == entry:
-            _check_needs(tx, entry, accepted)
-            _add(tx, job, accepted, batch)
-    for entry, (job, accepted) in enumerate(zip(ids, submission.jobs, strict=True)):
-        if owner[job] == entry and (accepted.all_of != Needs() or accepted.any_of != Needs()):
-            _block(tx, job, accepted, ids, entry)
+    mine = [
+        (entry, accepted)
+        for entry, (job, accepted) in enumerate(zip(ids, submission.jobs, strict=True))
+        if owner.setdefault(job, entry) == entry
+    ]
+    rows = _add_all(tx, [(accepted, batch) for _, accepted in mine])
+    for (entry, accepted), row in zip(mine, rows, strict=True):
+        _check_needs(tx, row, accepted, entry)
+    for (entry, accepted), row in zip(mine, rows, strict=True):
+        if accepted.waits:
+            _block(tx, row, accepted, ids, entry)
     follow_up = None
     if submission.follow_up is not None:
-        follow_up = _next_id(tx)
-        row = _add(tx, follow_up, submission.follow_up, None)
+        (row,) = _add_all(tx, [(submission.follow_up, None)])
+        follow_up = row.id
         dependencies.add(tx, row, ids, ())
         if batch is not None:
             tx.connection.execute("UPDATE batches SET follow_up = ? WHERE id = ?", (follow_up, batch))
@@ -127,7 +169,7 @@ def _known(tx: Transaction, submission: Submission) -> Admitted | None:
 
 def _numbered(tx: Transaction, jobs: Sequence[Accepted]) -> tuple[list[int], set[int]]:
     """Which id each of them gets, and which of those belong to unfinished jobs with the same key."""
-    following = _next_id(tx)
+    following = tx.newest("jobs") + 1
     ids, keys, existing = [], dict[str, int](), set[int]()
     for accepted in jobs:
         key = accepted.spec.key
@@ -145,49 +187,42 @@ def _numbered(tx: Transaction, jobs: Sequence[Accepted]) -> tuple[list[int], set
 
 def holder_of(tx: Transaction, key: str) -> int | None:
     """The unfinished job that has a key."""
-    found = tx.connection.execute(
-        "SELECT id FROM jobs WHERE unique_key = ? AND state IN ('blocked', 'ready', 'running', 'gating')", (key,)
-    ).fetchone()
+    found = tx.connection.execute("SELECT id FROM jobs WHERE unique_key = ? AND ended_at IS NULL", (key,)).fetchone()
     return int(found[0]) if found else None
 
 
-def _next_id(tx: Transaction) -> int:
-    if not tx.next_job:
-        newest = tx.connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'jobs'").fetchone()
-        tx.next_job = (newest[0] if newest else 0) + 1
-    return tx.next_job
-
-
-def _add(tx: Transaction, job: int, accepted: Accepted, batch: int | None) -> JobRow:
-    body = log.Submitted(
-        spec=accepted.spec,
-        title=accepted.title,
-        agent=accepted.agent,
-        model=accepted.model,
-        project=accepted.project,
-        not_before=accepted.not_before,
-        account=accepted.account,
-        deadline=accepted.deadline,
-        batch=batch,
+def _add_all(tx: Transaction, jobs: Sequence[tuple[Accepted, int | None]]) -> list[JobRow]:
+    """Write jobs, each with the batch that it belongs to. They get the next ids, in this order."""
+    first = tx.take("jobs", len(jobs))
+    bodies = (
+        log.Submitted(
+            spec=accepted.spec,
+            title=accepted.title,
+            agent=accepted.agent,
+            model=accepted.model,
+            project=accepted.project,
+            not_before=accepted.not_before,
+            account=accepted.account,
+            deadline=accepted.deadline,
+            batch=batch,
+        )
+        for accepted, batch in jobs
     )
-    row = apply(None, tx.log(body, job=job))
-    tx.next_job = max(tx.next_job, job + 1)
-    save_job(tx, None, row)
-    return row
+    rows = [apply(None, event) for event in tx.log_all([(body, job, None) for job, body in enumerate(bodies, first)])]
+    insert_jobs(tx, rows)
+    return rows
 
 
-def _check_needs(tx: Transaction, entry: int, accepted: Accepted) -> None:
+def _check_needs(tx: Transaction, row: JobRow, accepted: Accepted, entry: int) -> None:
     for key, needs in (("after", accepted.all_of), ("after_any", accepted.any_of)):
         for job in needs.ids:
-            if read_job(tx.connection, job) is None:
+            if job >= row.id or read_job(tx.connection, job) is None:
                 raise EntryError(f"{key}: there is no job {job}", entry, key)
 
 
-def _block(tx: Transaction, job: int, accepted: Accepted, ids: Sequence[int], entry: int) -> None:
-    row = read_job(tx.connection, job)
-    assert row is not None, "it was written a moment ago"
+def _block(tx: Transaction, row: JobRow, accepted: Accepted, ids: Sequence[int], entry: int) -> None:
     named = [[*needs.ids, *(ids[other] for other in needs.entries)] for needs in (accepted.all_of, accepted.any_of)]
-    if job in named[0] + named[1]:
+    if row.id in named[0] + named[1]:
         # Two entries with one key are one job.
-        raise EntryError(f"after: it would come after itself, as job {job} has the same key", entry, "after")
+        raise EntryError(f"after: it would come after itself, as job {row.id} has the same key", entry, "after")
     dependencies.add(tx, row, *named)

@@ -26,7 +26,7 @@ Place = tuple[int, int]
 """Where in the order of their ends the search goes on: `ended_at` and id."""
 
 _ENDED = (
-    "SELECT ended_at, id, state FROM jobs WHERE state IN ('succeeded', 'failed', 'cancelled') "
+    "SELECT ended_at, id, state FROM jobs WHERE ended_at IS NOT NULL "
     "AND ended_at >= ? AND ended_at < ? AND (ended_at, id) > (?, ?) ORDER BY ended_at, id LIMIT ?"
 )
 _NEEDED = (

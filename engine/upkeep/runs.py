@@ -33,7 +33,7 @@ _ENDED_ATTEMPTS = (
     "ORDER BY ended_at, id LIMIT ?"
 )
 _ENDED_JOBS = (
-    "SELECT ended_at, id FROM jobs WHERE state IN ('succeeded', 'failed', 'cancelled') "
+    "SELECT ended_at, id FROM jobs WHERE ended_at IS NOT NULL "
     "AND ended_at >= ? AND ended_at <= ? AND (ended_at, id) > (?, ?) ORDER BY ended_at, id LIMIT ?"
 )
 _ATTEMPTS = (

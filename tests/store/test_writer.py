@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -241,3 +241,39 @@ async def test_one_time_holds_for_a_whole_operation_and_comes_from_the_clock(tmp
     assert await writer.write(two) == 2_000
     await writer.close()
     assert [event.at for event in published] == [1_000, 1_000, 2_000, 2_000]
+
+
+@dataclass(frozen=True)
+class Shared:
+    """An operation that is done together with others like it; it fails where its pid is `wrong`."""
+
+    pid: int
+    wrong: bool = False
+
+    def __call__(self, tx: Transaction) -> int:
+        if self.wrong:
+            raise UsageError(f"no {self.pid}")
+        tx.log(log.Adopted(pid=self.pid))
+        return self.pid
+
+    @staticmethod
+    def together(tx: Transaction, operations: Sequence[Shared]) -> list[int]:
+        tx.log_all([(log.Adopted(pid=one.pid), None, None) for one in operations])
+        if any(one.wrong for one in operations):
+            raise UsageError("one of them is wrong")
+        return [one.pid for one in operations]
+
+
+async def test_operations_of_one_kind_share_their_work(desk: Desk) -> None:
+    answers = await desk.together(Shared(1), Shared(2), note(3), Shared(4))
+    assert answers == [1, 2, 3, 4]
+    assert desk.bodies() == desk.told() == [1, 2, 3, 4]
+    assert desk.count("SAVEPOINT") == 3, "one for the two that stand side by side"
+
+
+async def test_one_wrong_among_those_that_share_spoils_none_of_the_others(desk: Desk) -> None:
+    answers = await desk.together(Shared(1), Shared(2, wrong=True), Shared(3))
+    assert answers[0] == 1
+    assert isinstance(answers[1], UsageError) and str(answers[1]) == "no 2"
+    assert answers[2] == 3
+    assert desk.bodies() == desk.told() == [1, 3]

@@ -57,8 +57,10 @@ CREATE INDEX jobs_startable ON jobs (lane, rank) WHERE state = 'ready' AND held_
 DROP INDEX jobs_queued;
 CREATE INDEX jobs_queued ON jobs (priority, rank) WHERE state IN ('ready', 'blocked');
 CREATE INDEX jobs_deadline ON jobs (deadline) WHERE deadline IS NOT NULL AND state IN ('ready', 'blocked');
-CREATE UNIQUE INDEX jobs_unique ON jobs (unique_key)
-    WHERE unique_key IS NOT NULL AND state IN ('blocked', 'ready', 'running', 'gating');
+CREATE UNIQUE INDEX jobs_unique ON jobs (unique_key) WHERE unique_key IS NOT NULL AND ended_at IS NULL;
+-- A list of more than two values in the condition is made into a table of its own at each change of a job.
+DROP INDEX jobs_ended;
+CREATE INDEX jobs_ended ON jobs (ended_at DESC, id DESC) WHERE ended_at IS NOT NULL;
 CREATE INDEX jobs_batch ON jobs (batch, state) WHERE batch IS NOT NULL;
 
 CREATE TABLE dependencies (

@@ -16,7 +16,7 @@ from engine.agents.base import Outcome
 from engine.config import Settings
 from engine.dispatch.budget import Budget
 from engine.dispatch.order import Line, choose
-from engine.dispatch.settling import Ending, Rules, settle
+from engine.dispatch.settling import Ending, Rules, Settle
 from engine.dispatch.snapshot import Configured, world_of
 from engine.dispatch.world import Memory
 from engine.model import JobSpec
@@ -55,6 +55,10 @@ _SHIFTED = {
 def _noop() -> Accepted:
     """What the engine makes of a job that does nothing, once it has accepted it."""
     return Accepted(JobSpec(prompt="true", agent="shell"), "true", "shell", None, None, None)
+
+
+def _settle(attempt: int) -> Settle:
+    return Settle(attempt, _SUCCEEDED, _RULES)
 
 
 def _claim(tx: Transaction) -> list[Claim]:
@@ -103,7 +107,7 @@ class Headway(Asynchronous):
 
     async def submit_one(self) -> None:
         job = [_noop()]
-        await self.store.write(lambda tx: submit.submit(tx, job))
+        await self.store.write(submit.Admission(submit.Submission(job)))
 
     async def submit_many(self, jobs: int) -> None:
         many = [_noop() for _ in range(jobs)]
@@ -116,10 +120,10 @@ class Headway(Asynchronous):
 
     async def _settle_last(self) -> None:
         claimed = self._claimed
-        await self.store.write(lambda tx: [settle(tx, one.attempt.id, _SUCCEEDED, _RULES) for one in claimed])
+        await self.store.write(lambda tx: Settle.together(tx, [_settle(one.attempt.id) for one in claimed]))
 
     async def _settle(self, attempt: int) -> None:
-        await self.store.write(lambda tx: settle(tx, attempt, _SUCCEEDED, _RULES))
+        await self.store.write(_settle(attempt))
 
     async def cycle(self) -> int:
         claimed = await self.claim()
