@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
@@ -11,7 +12,10 @@ from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.app import App, InvalidThemeError
 from textual.binding import BindingType
 from textual.command import CommandPalette
+from textual.dom import DOMNode
+from textual.events import Event, Key
 from textual.message import Message
+from textual.message_pump import MessagePump
 from textual.screen import Screen
 from textual.worker import Worker
 
@@ -33,9 +37,13 @@ from console.screens.job import JobScreen
 from console.screens.queue import QueueScreen
 from console.tabs import Tab
 from console.theme import DEFAULT, Ink, load_themes, textual_theme
+from console.turns import Turns
 from console.widgets.ask_bar import AskBar
 from engine.errors import HeadwayError, UsageError
 from engine.model import ALL, Verb
+
+#: A key comes up from the widget that has the focus, then what that one said, then what is made of that.
+_TRAILS = 3
 
 
 class ConsoleApp(App[None], inherit_bindings=False):
@@ -57,10 +65,36 @@ class ConsoleApp(App[None], inherit_bindings=False):
         self._configured = False
         self._terminal_title = ""
         self._painter = Painter()
+        self.turns = Turns(
+            partial(self.call_later, self._press), lambda: self.frame is not None and self.frame.ask.busy
+        )
         self.animation_level = "none"
         for theme in load_themes().values():
             self.register_theme(textual_theme(theme))
         self._wear(fixed_theme or DEFAULT)
+
+    async def on_event(self, event: Event) -> None:
+        """Keys come one by one, each once the one before it has had its effect."""
+        if not isinstance(event, Key) or event.is_forwarded:
+            await super().on_event(event)
+        elif self.turns.take(event):
+            await self._press(event)
+
+    async def _press(self, key: Key) -> None:
+        target = self.focused or self.screen
+        await super().on_event(key)
+        self._trail([*target.ancestors_with_self] * _TRAILS)
+
+    def _trail(self, nodes: list[DOMNode]) -> None:
+        """Go the way of a key and of what widgets said because of it, behind them: who is reached has seen them."""
+        for place, node in enumerate(nodes):
+            if isinstance(node, MessagePump) and node.is_running:
+                node.call_later(self._trail, nodes[place + 1 :])
+                return
+        self.turns.passed()
+
+    def on_ask_bar_opened(self, event: AskBar.Opened) -> None:
+        self.turns.go_on()
 
     def get_default_screen(self) -> Screen[None]:
         return QueueScreen(self.desk)
@@ -144,9 +178,12 @@ class ConsoleApp(App[None], inherit_bindings=False):
             method: Callable[..., object] | None = getattr(node, f"action_{action.id}", None)
             if method is not None:
                 call = f"{action.id}({argument!r})" if argument else action.id
-                self.run_worker(self.run_action(call, default_namespace=node), group="action")
+                self.work(self._run(call, node))
                 return
         self.say(f":{action.command} does nothing on this screen", Role.WAIT)
+
+    async def _run(self, call: str, node: DOMNode) -> None:
+        await self.run_action(call, default_namespace=node)
 
     def on_help_screen_chosen(self, event: HelpScreen.Chosen) -> None:
         self.pop_screen()
@@ -176,7 +213,8 @@ class ConsoleApp(App[None], inherit_bindings=False):
 
     def work(self, call: Coroutine[Any, Any, None]) -> None:
         """Do something that waits for the engine, without making the keys wait."""
-        self.run_worker(call, group="action")
+        self.turns.begin()
+        self.run_worker(self.turns.during(lambda: call), group="action")
 
     def action_help(self) -> None:
         frame = self.frame

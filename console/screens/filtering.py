@@ -39,7 +39,9 @@ class Filtering(Operating):
 
     def try_filter(self, text: str, *, entered: bool = False) -> None:
         """Ask for what matches; a newer text overtakes an older one."""
-        self.in_background(partial(self._try_filter, text, entered=entered), "filter")
+        call = partial(self._try_filter, text, entered=entered)
+        # What is typed after enter is meant for the list as it will be then.
+        self.in_background(self.in_turn(call) if entered else call, "filter")
 
     async def _try_filter(self, text: str, *, entered: bool = False) -> None:
         """Show what matches; where the text is wrong, say so and leave the list as it is."""

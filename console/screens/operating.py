@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from msgspec.structs import replace
 from textual.app import SuspendNotSupported
+from textual.worker import Worker
 
 from console.actions import Scope
 from console.ahead import explained_line
@@ -22,6 +24,9 @@ from console.screens.frame import Frame
 from console.status import mark_of
 from console.tabs import Tab
 from engine.model import ActionResult, Job, Order, State, Verb
+
+if TYPE_CHECKING:
+    from console.app import ConsoleApp
 
 #: More jobs than this are cancelled only after their number was typed.
 _MANY = 20
@@ -49,7 +54,13 @@ class Operating(Frame):
 
     def work(self, call: Coroutine[Any, Any, None]) -> None:
         """Do something that waits for the engine, without making the keys wait."""
-        self.run_worker(call, group="verb")
+        _worker: Worker[None] = self.run_worker(self.in_turn(lambda: call), group="verb")
+
+    def in_turn(self, call: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], Coroutine[Any, Any, None]]:
+        """The same call; the keys that come before its end wait for it."""
+        turns = cast("ConsoleApp", self.app).turns
+        turns.begin()
+        return partial(turns.during, call)
 
     def action_hold(self) -> None:
         self.work(self._toggle_hold(self.targets()))

@@ -143,6 +143,7 @@ class AskBar(Horizontal):
         )  # fmt: skip
         self._question.can_focus = True
         self.screen.set_focus(self._question)
+        self.post_message(self.Opened())
         return await self._answer
 
     async def typed(self, question: str, expected: str) -> bool:
@@ -179,6 +180,7 @@ class AskBar(Horizontal):
             self._input.value = text
         self._input.cursor_position = len(text)
         self.screen.set_focus(self._input)  # at once: the next key may be here already
+        self.post_message(self.Opened())
 
     def _label(self, sign: str, role: Role) -> None:
         self._question.show([(" ", Role.TEXT), (sign, role), (" " if len(sign) > 1 else "", Role.TEXT)])
@@ -205,6 +207,10 @@ class AskBar(Horizontal):
         if pending is not None and not pending.done():
             pending.set_result(answer)
         self.post_message(self.Closed())
+
+    @dataclass
+    class Opened(Message):
+        """A question or a prompt has the focus: the next keys are for it."""
 
     @dataclass
     class Closed(Message):
