@@ -12,6 +12,7 @@ from engine import events as log
 from engine.model import Breaker, JobSpec
 from engine.store import lanes
 from engine.store.fold import record_all
+from engine.store.insert import insert
 from engine.store.lanes import Lane
 from engine.store.rows import (
     JOB_COLUMNS,
@@ -64,10 +65,7 @@ _RUNNING = (
     "JOIN lanes ON lanes.id = live.lane"
 )
 _PREVIOUS = f"{SELECT_ATTEMPT} WHERE job = ? AND workspace IS NOT NULL ORDER BY number DESC LIMIT 1"
-_INSERT = (
-    "INSERT INTO attempts (id, job, number, agent, model, account, lane, marker, engine, created_at, resumes) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-)
+_GIVEN = ("id", "job", "number", "agent", "model", "account", "lane", "marker", "engine", "created_at", "resumes")
 
 
 def heads(tx: Transaction) -> list[Head]:
@@ -119,14 +117,7 @@ def claim(tx: Transaction, chosen: Sequence[JobRow], resumable: Callable[[str], 
         _given(tx, row, tried, attempt, numbers[lane_of(row)], resumable, engine)
         for attempt, (row, tried) in enumerate(zip(chosen, before, strict=True), first)
     ]
-    tx.connection.executemany(
-        _INSERT,
-        [
-            (one.id, one.job, one.number, one.agent, one.model, one.account, one.lane, one.marker, engine, tx.now,
-             one.resumes)
-            for one in given
-        ],
-    )  # fmt: skip
+    insert(tx.connection, "attempts", _GIVEN, [[getattr(one, name) for name in _GIVEN] for one in given])
     after = record_all(
         tx,
         [

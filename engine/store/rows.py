@@ -16,6 +16,7 @@ from engine import events as log
 from engine.events import Standing
 from engine.model import Attempt, DiffStat, Failure, Grade, Job, JobSpec, State, Target, Usage
 from engine.store import lanes
+from engine.store.insert import insert
 from engine.store.writer import Transaction
 
 
@@ -107,7 +108,6 @@ JOB_COLUMNS = JobRow.__struct_fields__
 SELECT_JOB = f"SELECT {', '.join(JOB_COLUMNS)} FROM jobs"
 _SELECT_JOBS = f"{SELECT_JOB} WHERE id IN (SELECT value FROM json_each(?))"
 _SELECT_BODIES = "SELECT seq, body FROM events WHERE seq IN (SELECT value FROM json_each(?))"
-_INSERT_JOB = f"INSERT INTO jobs ({', '.join(JOB_COLUMNS)}, lane) VALUES ({', '.join('?' * len(JOB_COLUMNS))}, ?)"
 
 
 def job_row(values: Sequence[Any]) -> JobRow:
@@ -123,9 +123,15 @@ def read_job(connection: sqlite3.Connection, job: int) -> JobRow | None:
 
 
 def insert_jobs(tx: Transaction, rows: Sequence[JobRow]) -> None:
-    """Write jobs that are new."""
-    values = [(*structs.astuple(row), lanes.number(tx, lane_of(row), opened=row.startable)) for row in rows]
-    tx.connection.executemany(_INSERT_JOB, values)
+    """Write jobs that are new, and of each only what is not as in most jobs: that halves what it costs."""
+    values: dict[tuple[int, ...], list[tuple[Any, ...]]] = {}
+    for row in rows:
+        told = structs.astuple(row)
+        places = tuple(compress(_PLACES, map(ne, told, _USUAL)))
+        lane = lanes.number(tx, lane_of(row), opened=row.startable)
+        values.setdefault(places, []).append((*(told[place] for place in places), lane))
+    for places, few in values.items():
+        insert(tx.connection, "jobs", (*(JOB_COLUMNS[place] for place in places), "lane"), few)
     for row in rows:
         tx.count(row.state, 1)
         if row.held_by is not None and row.ended_at is None:
@@ -166,6 +172,8 @@ def _count_move(tx: Transaction, before: JobRow, after: JobRow) -> None:
 
 
 _PLACES = range(len(JOB_COLUMNS))
+#: What a column has where nobody says anything, here and in the schema; of some there is nothing usual.
+_USUAL = tuple(object() if one.required else one.default for one in structs.fields(JobRow))
 _LANE_PLACES = frozenset(JOB_COLUMNS.index(name) for name in lanes.Lane.__struct_fields__)
 
 

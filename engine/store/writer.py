@@ -26,6 +26,7 @@ import msgspec
 from engine.clock import now_ms
 from engine.errors import RefusedError, StorageError
 from engine.events import AnyBody, Event
+from engine.store.insert import insert
 from engine.store.schema import storage_error
 
 T = TypeVar("T")
@@ -35,7 +36,7 @@ Entry = tuple[AnyBody, int | None, int | None]  #: what happened, its job and it
 
 BATCH_LIMIT = 1_000  #: operations in one transaction, so that a flood cannot delay the first answer for long
 
-_INSERT_EVENT = "INSERT INTO events (seq, at, job, attempt, body) VALUES (?, ?, ?, ?, ?)"
+_EVENT_COLUMNS = ("seq", "at", "job", "attempt", "body")
 _ENCODE = msgspec.json.Encoder().encode
 
 
@@ -95,9 +96,8 @@ class Transaction:
             Event(seq=seq, at=now, body=body, job=job, attempt=attempt)
             for seq, (body, job, attempt) in enumerate(entries, first)
         ]
-        self.connection.executemany(
-            _INSERT_EVENT, [(one.seq, now, one.job, one.attempt, _ENCODE(one.body).decode()) for one in events]
-        )
+        rows = [(one.seq, now, one.job, one.attempt, _ENCODE(one.body).decode()) for one in events]
+        insert(self.connection, "events", _EVENT_COLUMNS, rows)
         self.logged += events
         return events
 
