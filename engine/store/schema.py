@@ -33,6 +33,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
     Raises `RefusedError` for a database newer than the code or of another program, and `StorageError` where the
     file cannot be read or written.
     """
+    refuse_what_is_none(path)
     # SQLite gives its journal the mode of the database at that moment, so the mode comes first. Only a file that is
     # not there yet is opened here: to close one that is would drop the locks of this process on it.
     with contextlib.suppress(OSError):
@@ -43,7 +44,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
         try:
             version = check_owner(connection, path)
             if version:
-                _check_whole(connection, path, limit)
+                _check_whole(connection, path, version, limit)
             else:
                 # What a prune frees goes back to the file system. It only takes in a database without a table.
                 connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
@@ -64,6 +65,18 @@ def open_writer(path: Path) -> sqlite3.Connection:
     except sqlite3.Error as error:
         raise storage_error(error, path) from error
     return connection
+
+
+def refuse_what_is_none(path: Path) -> None:
+    """Refuse what SQLite would make a fresh database of, though there has been one."""
+    if path.is_dir():
+        raise StorageError(f"{path} is a directory, where the database belongs: move it away")
+    empty = path.exists() and not path.stat().st_size
+    if (empty or not path.exists()) and _ended_uncleanly(path):
+        raise _damaged(path, f"it is {'empty' if empty else 'gone'}, and its journal {path.name}-wal is there")
+    runs = path.with_name("runs")
+    if empty and runs.is_dir() and any(runs.iterdir()):
+        raise _damaged(path, f"it is empty, though jobs have run: {runs}")
 
 
 def check_owner(connection: sqlite3.Connection, path: Path) -> int:
@@ -92,15 +105,33 @@ def _ended_uncleanly(path: Path) -> bool:
         return False
 
 
-def _check_whole(connection: sqlite3.Connection, path: Path, limit: int) -> None:
+def _check_whole(connection: sqlite3.Connection, path: Path, version: int, limit: int) -> None:
     """Find damage before anything is built on it: a job that was never written must not look like a lost one."""
-    tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
-    if missing := sorted({"jobs", "attempts", "events", "counts"} - tables):
-        raise _damaged(path, f"it has no table {missing[0]}")
-    if _pragma(connection, "page_count") * _pragma(connection, "page_size") <= limit:
-        found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if found != "ok":
-            raise _damaged(path, " ".join(str(found).split()))
+    small = _pragma(connection, "page_count") * _pragma(connection, "page_size") <= limit
+    if found := damage(connection, version, "quick_check" if small else None):
+        raise _damaged(path, found)
+
+
+def damage(connection: sqlite3.Connection, version: int, check: str | None = "integrity_check") -> str:
+    """What a database of that version lacks, or what is spoilt in it; empty where it is whole.
+
+    `check`: SQLite's own look at all of it; `quick_check` does not hold the indexes against their tables.
+    """
+    if missing := sorted(_parts_of(version) - _parts(connection), key=lambda part: (part[0] != "table", *part)):
+        return f"it has no {missing[0][0]} {missing[0][1]}"
+    found = connection.execute(f"PRAGMA {check}(1)").fetchone()[0] if check else "ok"
+    return "" if found == "ok" else " ".join(str(found).split())
+
+
+def _parts(connection: sqlite3.Connection) -> set[tuple[str, str]]:
+    return set(connection.execute("SELECT type, name FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%'"))
+
+
+def _parts_of(version: int) -> set[tuple[str, str]]:
+    """The tables, indexes and triggers that the migrations up to a version make."""
+    with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        migrate(connection, migrations()[:version])
+        return _parts(connection)
 
 
 def _damaged(path: Path, what: object) -> StorageError:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from engine.errors import NotFoundError, RefusedError
-from engine.store.schema import BUSY_MS, check_owner, migrations, storage_error
+from engine.store.schema import BUSY_MS, check_owner, migrations, refuse_what_is_none, storage_error
 
 
 @contextmanager
@@ -20,6 +20,7 @@ def reading(path: Path, *, current: bool = True) -> Iterator[sqlite3.Connection]
     """
     if not path.exists():
         raise NotFoundError(f"there is no database in {path.parent} yet; the first start of an engine makes it")
+    refuse_what_is_none(path)
     try:
         connection = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
@@ -27,6 +28,8 @@ def reading(path: Path, *, current: bool = True) -> Iterator[sqlite3.Connection]
         try:
             connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
             version, known = check_owner(connection, path), len(migrations())
+            if not version:
+                raise NotFoundError(f"{path} is empty; the first start of an engine makes a database of it")
             if current and version < known:
                 raise RefusedError(
                     f"{path} was written by an older Headway: its schema is {version}, this one needs {known}; "

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import HeadwayError, RefusedError, StorageError
+from engine.errors import HeadwayError, NotFoundError, RefusedError, StorageError
 from engine.home import make_home
 from engine.store import schema
 from engine.store.schema import APPLICATION_ID, migrations, newest_backup, open_writer
 from engine.store.store import FILE
+from engine.upkeep.reading import reading
 
 NOBODY = 65534
 PAGE = 4096
@@ -51,6 +52,13 @@ def refusal(path: Path) -> HeadwayError:
     return refused.value
 
 
+def read_refusal(path: Path) -> HeadwayError:
+    """What those say that read it past the engine."""
+    with pytest.raises(HeadwayError) as refused, reading(path, current=False):
+        pass
+    return refused.value
+
+
 def test_damage_anywhere_is_found_before_the_engine_starts(path: Path) -> None:
     spoil(path, 150)
     assert isinstance(refusal(path), StorageError)
@@ -74,6 +82,58 @@ def test_a_table_that_is_missing_is_damage(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("DROP TABLE attempts")
     assert "it has no table attempts" in str(refusal(path))
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("table", "submissions"), ("table", "dependencies"), ("index", "jobs_unique"), ("trigger", "jobs_counted_out")],
+)
+def test_any_part_that_is_missing_is_damage(path: Path, kind: str, name: str) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"DROP {kind} {name}")
+    assert isinstance(refusal(path), StorageError)
+    assert f"is damaged (it has no {kind} {name})" in str(refusal(path))
+
+
+def test_an_empty_file_is_no_database_where_jobs_have_run(path: Path) -> None:
+    """A file system that was full or crashed leaves such a one: the jobs must not seem never to have been."""
+    os.truncate(path, 0)
+    (path.parent / "runs" / "1" / "1").mkdir(parents=True)
+    for ask in (refusal, read_refusal):
+        assert isinstance(ask(path), StorageError)
+        assert "is damaged (it is empty, though jobs have run" in str(ask(path))
+    assert path.stat().st_size == 0
+    (path.parent / "runs" / "1" / "1").rmdir()
+    (path.parent / "runs" / "1").rmdir()
+    open_writer(path).close()
+
+
+@pytest.mark.parametrize("empty", [True, False])
+def test_a_journal_without_its_database_is_not_taken_over(path: Path, empty: bool) -> None:
+    """SQLite would put the pages of the journal into a new, empty database."""
+    connection = open_writer(path)
+    connection.execute("INSERT INTO events (at, body) VALUES (1, '{}')")
+    journal = path.with_name(f"{FILE}-wal").read_bytes()
+    connection.close()
+    path.write_bytes(b"") if empty else path.unlink()
+    path.with_name(f"{FILE}-wal").write_bytes(journal)
+    assert "its journal headway.db-wal is there" in str(refusal(path))
+    assert path.with_name(f"{FILE}-wal").read_bytes() == journal
+    assert path.exists() == empty
+
+
+def test_a_directory_in_its_place_is_named_as_one(tmp_path: Path) -> None:
+    path = tmp_path / FILE
+    path.mkdir()
+    for ask in (refusal, read_refusal):
+        assert isinstance(ask(path), StorageError)
+        assert "is a directory, where the database belongs" in str(ask(path))
+
+
+def test_an_empty_database_has_nothing_to_read(tmp_path: Path) -> None:
+    path = tmp_path / FILE
+    path.touch()
+    assert isinstance(read_refusal(path), NotFoundError)
 
 
 def test_a_large_database_that_ended_in_order_is_not_looked_through(
