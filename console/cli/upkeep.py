@@ -160,10 +160,13 @@ def backup(
     """Copy the database and headway.yaml into one file, whole and checked, while the engine works or without one."""
     from console.cli.output import note, print_json
     from console.format import plural
+    from engine.errors import UsageError
     from engine.upkeep.backup import backup as back_up
     from engine.upkeep.backup import default_file
 
     home = ctx.of(context).home
+    if str(file) == "-":
+        raise UsageError("a backup goes into a file, and not to standard output: headway backup FILE")
     done = back_up(home, file or default_file(home, runs=runs), _settings_file(home), runs=runs)
     if json:
         print_json(_plain(done))
@@ -207,6 +210,9 @@ def _restored_lines(home: Path, done: Restored) -> Iterator[str]:
     if done.running:
         yield f"  running     {plural(done.running, 'attempt')} when the backup was taken: the next start judges each,"
         yield "              and adopts it, settles it from its files, or tries again"
+    if done.held:
+        yield f"  held        {plural(done.held, 'job')} that went on since the backup, so that nothing is done twice:"
+        yield "              `headway jobs held:restore` lists them; then `headway release` or `headway cancel`"
     if done.strangers:
         yield f"  unknown     {plural(done.strangers, 'attempt')} of the database before may still run, and no engine"
         yield f"              will know of them: find them by `ls {home / 'runs'}` and `ps`"

@@ -1,33 +1,29 @@
 """A copy of a home's database that is whole, taken while its engine writes.
 
-A plain database by default, which holds headway.yaml in a table of its own; with run directories it is a tar.gz of the
-database, headway.yaml and `runs/`. The copy is written without the free pages of the original, checked, and only then
-gets its name.
+A plain database by default, which holds headway.yaml in a table of its own; with run directories it is an archive. The
+copy is written without the free pages of the original, read again, and only then gets its name.
 """
 
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import sqlite3
-import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
 
 from engine.clock import now_ms
 from engine.errors import NotFoundError, RefusedError, StorageError
-from engine.runner.run_dir import open_regular
+from engine.home import LOCK
 from engine.store.schema import APPLICATION_ID, BACKUPS, storage_error
 from engine.store.store import FILE
+from engine.upkeep import archive
+from engine.upkeep.archive import SETTINGS
 from engine.upkeep.files import sync_directory, written_whole
 from engine.upkeep.reading import reading
 
-SETTINGS = "headway.yaml"
-RUNS = "runs"
 SQLITE = b"SQLite format 3\0"
 GZIP = b"\x1f\x8b"
 HEADER_BYTES = 100
@@ -35,6 +31,7 @@ STEPS = 100_000  #: of SQLite's machine, after which Python may look whether it 
 
 #: In the copy alone: a restore takes the settings out and drops it.
 _EXTRAS = "CREATE TABLE IF NOT EXISTS backup (name TEXT PRIMARY KEY, at INTEGER NOT NULL, content BLOB) STRICT"
+_IS_BACKUP = "SELECT 1 FROM sqlite_schema WHERE name = 'backup'"
 _PUT_EXTRA = "INSERT OR REPLACE INTO backup (name, at, content) VALUES (?, ?, ?)"
 _COUNTS = "SELECT (SELECT count(*) FROM jobs), (SELECT count(*) FROM attempts WHERE ended_at IS NULL)"
 
@@ -57,7 +54,10 @@ def default_file(home: Path, *, runs: bool) -> Path:
     if not (home / FILE).exists():
         raise NotFoundError(f"there is no database in {home} yet, and nothing to back up")
     folder = home / BACKUPS
-    folder.mkdir(mode=0o700, exist_ok=True)
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"{folder} cannot be made: {error.strerror}; name a file elsewhere") from error
     return folder / f"headway-{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}{'.tar.gz' if runs else '.db'}"
 
 
@@ -67,10 +67,10 @@ def backup(home: Path, file: Path, settings: Path | None = None, *, runs: bool =
     Works with and without an engine. Raises `NotFoundError`, `RefusedError` or `StorageError` with what to do.
     """
     file = file.absolute()
-    _refuse_wrong_place(home, file)
     source = home / FILE
-    copy = file.with_name(f".{file.name}.{os.getpid()}.db")
     try:
+        _refuse_wrong_place(home, file)
+        copy = file.with_name(f".{file.name}.{os.getpid()}.db")
         with _scratch(copy):
             _copy(source, copy)
             content = settings.read_bytes() if settings is not None else None
@@ -80,7 +80,9 @@ def backup(home: Path, file: Path, settings: Path | None = None, *, runs: bool =
                 sync_directory(file.parent)
                 return BackedUp(file, file.stat().st_size, jobs, running)
             with written_whole(file) as out:
-                count = _pack(out, home, copy, content)
+                count = archive.pack(out, home, copy, content)
+                out.seek(0)
+                archive.verify(out, file)
         return BackedUp(file, file.stat().st_size, jobs, running, count)
     except OSError as error:
         raise StorageError(f"{file} cannot be written: {error.strerror or error}") from error
@@ -89,19 +91,33 @@ def backup(home: Path, file: Path, settings: Path | None = None, *, runs: bool =
 def _refuse_wrong_place(home: Path, file: Path) -> None:
     if not file.parent.is_dir():
         raise RefusedError(f"{file.parent} is not a directory; make it first, or name another file")
+    if file.is_dir():
+        raise RefusedError(f"{file} is a directory; name a file in it")
     if file.is_symlink() or (file.exists() and not file.is_file()):
         raise RefusedError(f"{file} is not a plain file; name another one")
-    if file.parent.resolve() == home.resolve():
-        raise RefusedError(f"{file} would lie among the files of the home itself; name one in {BACKUPS} or elsewhere")
+    if (file.parent / LOCK).exists() or file.parent.resolve() == home.resolve():
+        raise RefusedError(
+            f"{file} would lie among the files of a home; name one in {file.parent / BACKUPS} or elsewhere"
+        )
     if file.exists() and not is_backup(file):
         raise RefusedError(f"{file} is there already and is no backup of Headway; name another file")
 
 
 def is_backup(file: Path) -> bool:
-    """Whether a file looks like an earlier backup, which a new one may take the place of."""
+    """Whether a file is an earlier backup, or empty, so that a new one may take its place. A live database is not."""
     with file.open("rb") as there:
         head = there.read(HEADER_BYTES)
-    return is_ours(head) or head.startswith(GZIP) or not head
+    if not head:
+        return True
+    if head.startswith(GZIP):
+        return archive.begins(file)
+    if not is_ours(head) or file.with_name(f"{file.name}-wal").exists():
+        return False
+    try:
+        with contextlib.closing(sqlite3.connect(f"{file.as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
+            return connection.execute(_IS_BACKUP).fetchone() is not None
+    except sqlite3.Error:
+        return False
 
 
 def is_ours(head: bytes) -> bool:
@@ -161,32 +177,3 @@ def _finish(copy: Path, settings: bytes | None) -> tuple[int, int]:
     finally:
         os.close(fd)
     return int(jobs), int(running)
-
-
-def _pack(out: IO[bytes], home: Path, copy: Path, settings: bytes | None) -> int:
-    count = 0
-    with tarfile.open(fileobj=out, mode="w:gz") as archive:
-        _add(archive, copy, FILE)
-        if settings is not None:
-            info = tarfile.TarInfo(SETTINGS)
-            info.size, info.mode = len(settings), 0o600
-            archive.addfile(info, io.BytesIO(settings))
-        for directory, folders, names in os.walk(home / RUNS):
-            folders.sort()
-            for name in sorted(names):
-                path = Path(directory) / name
-                count += _add(archive, path, str(path.relative_to(home)))
-    return count
-
-
-def _add(archive: tarfile.TarFile, path: Path, name: str) -> bool:
-    """Add a plain file with what it holds now: it may grow meanwhile. A pipe or a link that an agent made is left."""
-    fd = open_regular(path)
-    if fd is None:
-        return False
-    with os.fdopen(fd, "rb") as file:
-        info = archive.gettarinfo(arcname=name, fileobj=file)
-        info.uid = info.gid = 0
-        info.uname = info.gname = ""
-        archive.addfile(info, file)
-    return True

@@ -1,13 +1,16 @@
-"""Putting a backup in the place of a home's database. What was there is moved aside, never deleted."""
+"""Putting a backup in the place of a home's database. What was there is moved aside, never deleted.
+
+All of a backup is read and judged beside the home's own files first; only then is anything put in place.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import gzip
 import os
-import re
 import shutil
 import sqlite3
-import tarfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,18 +19,21 @@ from pathlib import Path
 from engine import __version__
 from engine.clock import now_ms
 from engine.errors import HeadwayError, NotFoundError, RefusedError, StorageError
-from engine.home import Holder, Lock, make_home
-from engine.store.schema import APPLICATION_ID, migrations, storage_error
+from engine.home import LOCK, Holder, Lock, make_home
+from engine.runner.run_dir import RunDir, run_dir
+from engine.store.schema import APPLICATION_ID, damage, migrations, storage_error
 from engine.store.store import FILE
-from engine.upkeep.backup import GZIP, HEADER_BYTES, RUNS, SETTINGS, SQLITE, copy_into, is_ours
+from engine.upkeep import archive
+from engine.upkeep.archive import RUNS, SETTINGS
+from engine.upkeep.backup import GZIP, HEADER_BYTES, SQLITE, copy_into, is_ours
 from engine.upkeep.files import remove_tree, sync_directory, written_whole
+from engine.upkeep.kept import PIECE_BYTES, kept_as
+from engine.upkeep.since import Since, hold, since
 
 COPY = "headway.db.restoring"
 UNPACKED = "runs.restoring"
-COPY_BYTES = 1 << 20
 
-_RUN_FILE = re.compile(r"runs/(\d{1,18})/([^/]+)/.+")
-_LIVE = "SELECT marker FROM attempts WHERE ended_at IS NULL"
+_LIVE = "SELECT job, number FROM attempts WHERE ended_at IS NULL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +51,8 @@ class Restored:
     """What became of headway.yaml: `same`, `restored`, `beside`, or empty where the backup has none."""
     runs: int = 0
     """Run directories that were put back."""
+    held: int = 0
+    """Jobs that had not ended when the backup was taken and have gone on since: they are held."""
 
 
 def restore(file: Path, home: Path, settings: Path | None = None) -> Restored:
@@ -54,24 +62,31 @@ def restore(file: Path, home: Path, settings: Path | None = None) -> Restored:
     newer than this code; `StorageError` for a damaged one. Then nothing has changed.
     """
     kind = _kind(file)
-    if file.resolve().parent == home.resolve() and file.name == FILE:
+    if (home / FILE).exists() and file.samefile(home / FILE):
         raise RefusedError(f"{file} is the database of this home itself; name a backup")
+    new = not home.exists()
     make_home(home)
-    try:
-        lock = Lock.take(home, Holder(os.getpid(), __version__, now_ms()))
-    except RefusedError as error:
-        raise RefusedError(f"{error.message}; stop it first with `headway shutdown`") from None
+    lock = _take(home)
     try:
         with _scratch(home):
             return _restore(file, kind, home, settings)
     except sqlite3.Error as error:
         raise _said(error, file, home) from error
-    except (tarfile.TarError, EOFError) as error:
-        raise StorageError(f"{file} is damaged ({error}): take another backup") from error
     except OSError as error:
         raise StorageError(f"{file} could not be restored into {home}: {error.strerror or error}") from error
     finally:
         lock.release()
+        if new and not (home / FILE).exists():
+            with contextlib.suppress(OSError):  # nothing was put into it: it need not have been made
+                (home / LOCK).unlink()
+                home.rmdir()
+
+
+def _take(home: Path) -> Lock:
+    try:
+        return Lock.take(home, Holder(os.getpid(), __version__, now_ms()))
+    except RefusedError as error:
+        raise RefusedError(f"{error.message}; stop it first with `headway shutdown`") from None
 
 
 def _said(error: sqlite3.Error, file: Path, home: Path) -> HeadwayError:
@@ -82,10 +97,12 @@ def _said(error: sqlite3.Error, file: Path, home: Path) -> HeadwayError:
 
 def _kind(file: Path) -> bytes:
     try:
+        if not file.is_file():
+            if not file.exists():
+                raise NotFoundError(f"there is no file {file}")
+            raise RefusedError(f"{file} is not a plain file; name what `headway backup` wrote")
         with file.open("rb") as there:
             head = there.read(len(SQLITE))
-    except FileNotFoundError:
-        raise NotFoundError(f"there is no file {file}") from None
     except OSError as error:
         raise StorageError(f"{file} cannot be read: {error.strerror}") from error
     for kind in (SQLITE, GZIP):
@@ -111,36 +128,44 @@ def _scratch(home: Path) -> Iterator[None]:
 
 
 def _restore(file: Path, kind: bytes, home: Path, settings: Path | None) -> Restored:
-    copy = home / COPY
+    copy, path = home / COPY, home / FILE
     saved: bytes | None = None
     if kind == GZIP:
-        saved = _unpack(file, home)
+        saved = archive.unpack(file, copy, home / UNPACKED)
     else:
         os.close(os.open(copy, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         # By SQLite and not as bytes, so that a journal which lies beside it is read too.
         with contextlib.closing(_read_only(file)) as connection:
-            _refuse_foreign(connection, file)
+            _judge(connection, file)
             copy_into(connection, copy)
     with contextlib.closing(sqlite3.connect(copy, isolation_level=None)) as connection:
-        _refuse_foreign(connection, file)
-        found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if found != "ok":
-            raise StorageError(f"{file} is damaged ({found}): take another backup")
+        _judge(connection, file)
         saved = _take_out(connection) or saved
         jobs = int(connection.execute("SELECT count(*) FROM jobs").fetchone()[0])
-        live = {row[0] for row in connection.execute(_LIVE)}
+        live = connection.execute(_LIVE).fetchall()
+        so_far = _settle_present(path, connection)
+    held = hold(copy, so_far.went_on) if so_far.went_on else 0
     _sync(copy)
-    strangers = _settle_present(home / FILE) - live
-    aside = _swap(copy, home / FILE)
-    runs = _put_runs(home)
-    return Restored(jobs, len(live), len(strangers), aside, _put_settings(home, settings, saved), runs)
+    aside = _swap(copy, path)
+    try:
+        runs = _put_runs(home)
+        for job, number in live:
+            _as_written(run_dir(home, job, number))
+        put = _put_settings(home, settings, saved)
+    except OSError as error:
+        raise StorageError(
+            f"the database of {file} is in place, but not all that belongs to it: {error.strerror or error}; "
+            "mend that and run the same once more"
+        ) from error
+    return Restored(jobs, len(live), so_far.strangers, aside, put, runs, held)
 
 
 def _read_only(file: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
 
 
-def _refuse_foreign(connection: sqlite3.Connection, file: Path) -> None:
+def _judge(connection: sqlite3.Connection, file: Path) -> None:
+    """Read all of a database, and refuse what is not ours, is newer, or is not whole."""
     if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
         raise RefusedError(f"{file} is not a Headway database")
     version, known = connection.execute("PRAGMA user_version").fetchone()[0], len(migrations())
@@ -149,6 +174,8 @@ def _refuse_foreign(connection: sqlite3.Connection, file: Path) -> None:
             f"{file} was written by a newer Headway: its schema is {version}, this one knows {known}; "
             "restore it with that version"
         )
+    if found := damage(connection, version):
+        raise StorageError(f"{file} is damaged ({found}): take another backup")
 
 
 def _take_out(connection: sqlite3.Connection) -> bytes | None:
@@ -160,20 +187,20 @@ def _take_out(connection: sqlite3.Connection) -> bytes | None:
     return bytes(found[0]) if found and found[0] is not None else None
 
 
-def _settle_present(path: Path) -> set[str]:
-    """Take the journal of the present database into it, so that it is whole as one file. Returns its live attempts."""
+def _settle_present(path: Path, backup: sqlite3.Connection) -> Since:
+    """Take the journal of the present database into it, so that it is whole as one file, and ask what it knows."""
     try:
         with path.open("rb") as there:
             ours = is_ours(there.read(HEADER_BYTES))
     except FileNotFoundError:
-        return set()
+        return Since()
     if not ours:
-        return set()  # SQLite would throw the journal away
+        return Since()  # SQLite would throw the journal away
+    found = Since()
     with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path)) as connection:
-        live = {row[0] for row in connection.execute(_LIVE)}
+        found = since(backup, connection)
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        return live
-    return set()  # it is damaged: it is moved aside as it is
+    return found  # of a damaged one nothing: it is moved aside as it is
 
 
 def _swap(copy: Path, path: Path) -> Path | None:
@@ -208,33 +235,6 @@ def _sync(path: Path) -> None:
         os.close(fd)
 
 
-def _unpack(file: Path, home: Path) -> bytes | None:
-    """The database and the run files of an archive, each where it waits to be put in place. Returns the settings."""
-    saved: bytes | None = None
-    there = False
-    with tarfile.open(file, "r:gz") as archive:
-        for member in archive:
-            content = archive.extractfile(member) if member.isreg() else None
-            named = _RUN_FILE.fullmatch(member.name)
-            if content is None:
-                continue
-            if member.name == FILE:
-                target, there = home / COPY, True
-            elif named and ".." not in Path(member.name).parts:
-                target = home / UNPACKED / Path(member.name).relative_to(RUNS)
-                target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            else:
-                saved = content.read() if member.name == SETTINGS else saved
-                continue
-            fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-            with os.fdopen(fd, "wb") as out:
-                shutil.copyfileobj(content, out, COPY_BYTES)
-            os.utime(target, (member.mtime, member.mtime))
-    if not there:
-        raise RefusedError(f"{file} is no backup of Headway: there is no {FILE} in it")
-    return saved
-
-
 def _put_runs(home: Path) -> int:
     """Put run directories back that are not there any more. Those that are stay: they may have grown since."""
     count = 0
@@ -247,6 +247,20 @@ def _put_runs(home: Path) -> int:
                 run.rename(target)
                 count += 1
     return count
+
+
+def _as_written(run: RunDir) -> None:
+    """Unpack the output of an attempt that is to be settled from it: it may have ended, and been compressed, since."""
+    for path in (run.stdout, run.stderr):
+        packed = kept_as(path)
+        if os.path.lexists(path) or packed.is_symlink() or not packed.is_file():
+            continue
+        try:
+            with gzip.open(packed) as source, written_whole(path) as out:
+                shutil.copyfileobj(source, out, PIECE_BYTES)
+        except (EOFError, zlib.error, gzip.BadGzipFile):
+            continue  # what can be read of it is not enough to judge by
+        packed.unlink()
 
 
 def _put_settings(home: Path, settings: Path | None, saved: bytes | None) -> str:

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import os
 import sqlite3
 import stat
 import tarfile
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import pytest
 
 from engine.errors import NotFoundError, RefusedError, StorageError
+from engine.home import make_home
 from engine.runner.run_dir import run_dir
 from engine.store.fold import rebuild
 from engine.store.rows import SELECT_JOB, job_row
 from engine.store.schema import APPLICATION_ID, migrations, newest_backup, open_writer
 from engine.store.store import FILE
+from engine.upkeep import archive
 from engine.upkeep.backup import backup, default_file
+from engine.upkeep.runs import compress
 from tests.upkeep.samples import Bench, usage
 
 
@@ -105,7 +111,7 @@ async def test_with_runs_it_is_an_archive_of_all_three(bench: Bench, tmp_path: P
     assert (done.jobs, done.runs) == (1, 1)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     with tarfile.open(file) as archive:
-        assert archive.getnames() == [FILE, "headway.yaml", f"runs/{job}/1/stdout"]
+        assert archive.getnames() == [FILE, "headway.yaml", f"runs/{job}/1/stdout", "contents.json"]
         assert {member.uid for member in archive} == {0}
         printed = archive.extractfile(f"runs/{job}/1/stdout")
         assert printed is not None
@@ -130,14 +136,92 @@ async def test_an_earlier_backup_is_replaced_and_anything_else_is_not(bench: Ben
         (thesis, "is no backup of Headway"),
         (other, "is no backup of Headway"),
         (link, "not a plain file"),
-        (tmp_path, "not a plain file"),
+        (tmp_path, "is a directory; name a file in it"),
         (tmp_path / "nowhere" / "x.db", "is not a directory"),
-        (bench.home / FILE, "among the files of the home"),
-        (bench.home / "copy.db", "among the files of the home"),
+        (bench.home / FILE, "among the files of a home"),
+        (bench.home / f"{FILE}-wal", "among the files of a home"),
+        (bench.home / "copy.db", "among the files of a home"),
     ):
         with pytest.raises(RefusedError, match=why):
             backup(bench.home, wrong)
     assert thesis.read_text() == "years of work"
+
+
+@pytest.mark.parametrize("runs", [False, True])
+async def test_a_live_database_is_no_backup_wherever_it_lies(bench: Bench, tmp_path: Path, runs: bool) -> None:
+    """Somebody else's home: its database is one of Headway's, and nothing says that it may go."""
+    await bench.ended()
+    other = tmp_path / "other"
+    make_home(other)
+    open_writer(other / FILE).close()
+    moved = tmp_path / "moved.db"
+    connection = open_writer(moved)
+    for wrong in (other / FILE, other / "copy.db", moved):
+        with pytest.raises(RefusedError):
+            backup(bench.home, wrong, runs=runs)
+    connection.execute("INSERT INTO events (at, body) VALUES (1, '{}')")
+    connection.close()
+    with pytest.raises(RefusedError, match=r"is there already and is no backup of Headway"):
+        backup(bench.home, moved, runs=runs)
+    assert ask(moved, "SELECT count(*) FROM events") == [(1,)]
+    assert ask(other / FILE, "SELECT count(*) FROM events") == [(0,)]
+    assert not (other / "copy.db").exists()
+
+
+async def test_somebody_elses_archive_is_no_backup(bench: Bench, tmp_path: Path) -> None:
+    thesis, archive = tmp_path / "thesis.txt", tmp_path / "thesis.tar.gz"
+    thesis.write_text("years of work")
+    with tarfile.open(archive, "w:gz") as file:
+        file.add(thesis, "thesis.txt")
+    before = archive.read_bytes()
+    with pytest.raises(RefusedError, match="is no backup of Headway"):
+        backup(bench.home, archive, runs=True)
+    assert archive.read_bytes() == before
+    mine = tmp_path / "mine.tar.gz"
+    for _ in range(2):
+        assert backup(bench.home, mine, runs=True).runs == 0
+
+
+async def test_output_that_is_compressed_meanwhile_is_in_the_archive(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine may tidy between the listing of a directory and the reading of its files."""
+    text = b"printed\n" * 4_000
+    job = await bench.ended(output=text)
+    stdout = run_dir(bench.home, job, 1).stdout
+    walk = os.walk
+
+    def listing(top: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+        everything = list(walk(top))
+        compress(stdout)
+        yield from everything
+
+    monkeypatch.setattr("engine.upkeep.archive.os.walk", listing)
+    file = tmp_path / "copy.tar.gz"
+    assert backup(bench.home, file, runs=True).runs == 1
+    with tarfile.open(file) as archive:
+        packed = archive.extractfile(f"runs/{job}/1/stdout.gz")
+        assert packed is not None
+        assert gzip.decompress(packed.read()) == text
+
+
+async def test_an_archive_that_does_not_read_back_gets_no_name(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that says it wrote and did not."""
+    await bench.ended(output=b"printed\n" * 4_000)
+    pack = archive.pack
+
+    def spoilt(out: BinaryIO, *rest: Any) -> int:
+        count = pack(out, *rest)
+        out.seek(-5_000, os.SEEK_END)
+        out.write(b"\0" * 100)
+        return count
+
+    monkeypatch.setattr(archive, "pack", spoilt)
+    with pytest.raises(StorageError, match="is damaged"):
+        backup(bench.home, tmp_path / "copy.tar.gz", runs=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["home"]
 
 
 def test_a_home_without_a_database_has_nothing_to_back_up(tmp_path: Path) -> None:
