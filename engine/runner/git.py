@@ -22,13 +22,19 @@ class GitError(HeadwayError):
     """Git said no. The message quotes its last line."""
 
 
-async def git(directory: Path, *arguments: str, env: Mapping[str, str] | None = None, stdout: int | None = None) -> str:
+async def git(
+    directory: Path,
+    *arguments: str,
+    env: Mapping[str, str] | None = None,
+    stdout: int | None = None,
+    stdin: bytes = b"",
+) -> str:
     """Run git in a directory and return what it printed, raising `GitError` where it fails."""
     environment = {name: os.environ[name] for name in ("HOME", "PATH", "XDG_CONFIG_HOME") if name in os.environ}
     environment |= {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C", **(env or {})}
     command = ["git", "-C", str(directory), *_QUIET, *arguments]
     try:
-        done = await spawn.run(command, environment, within=TIMEOUT_SECONDS, stdout=stdout)
+        done = await spawn.run(command, environment, within=TIMEOUT_SECONDS, stdout=stdout, stdin=stdin)
     except FileNotFoundError:
         raise GitError("git is not installed, and the project is a git repository") from None
     except TimeoutError:

@@ -87,6 +87,7 @@ class Launcher:
             base=previous.base if previous else None,
             branch=previous.branch if previous else None,
             marker=claim.attempt.marker,
+            first=claim.attempt.number == 1,
         )
         placed = await self.workspaces.prepare(wanted, run)
         if claim.anew and previous is not None:

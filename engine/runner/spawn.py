@@ -153,16 +153,18 @@ async def run(
     *,
     within: float,
     stdout: int | None = None,
+    stdin: bytes = b"",
 ) -> Completed:
     """Run a program to its end, its output in memory or, for `stdout`, in the given descriptor.
 
     Raises `OSError` where it cannot be started and `TimeoutError`, having killed it, after `within` seconds.
     """
-    nothing = os.open(os.devnull, os.O_RDONLY)
+    given = os.memfd_create("stdin")
     out = os.memfd_create("stdout") if stdout is None else stdout
     err = os.memfd_create("stderr")
     try:
-        pid = spawn(argv, environment, Streams(nothing, out, err))
+        _fill(given, stdin)
+        pid = spawn(argv, environment, Streams(given, out, err))
         try:
             async with asyncio.timeout(within):
                 code = await ended(pid)
@@ -172,8 +174,16 @@ async def run(
             raise
         return Completed(code if code is not None else 1, b"" if stdout is not None else _all(out), _all(err))
     finally:
-        for fd in {nothing, err} | ({out} if stdout is None else set()):
+        for fd in {given, err} | ({out} if stdout is None else set()):
             os.close(fd)
+
+
+def _fill(fd: int, data: bytes) -> None:
+    """Put all of it into a file of memory, to be read from its beginning."""
+    with os.fdopen(fd, "wb", closefd=False) as file:
+        file.write(data)
+        file.flush()
+    os.lseek(fd, 0, os.SEEK_SET)
 
 
 def _all(fd: int) -> bytes:

@@ -18,9 +18,11 @@ from pathlib import Path
 from engine.errors import RefusedError
 from engine.model import DiffStat, Workspace
 from engine.runner.git import GitError, git
+from engine.runner.hidden import unhide
 from engine.runner.run_dir import RunDir
 from engine.runner.set_back import set_back
 from engine.runner.tree import MARKER
+from engine.runner.untouched import work_in
 
 #: Unlike `git diff` this does not ask how a person likes to see differences: prefixes, context, text conversion.
 _DIFF = ("diff-tree", "-r", "-M", "--no-color", "--no-ext-diff", "--no-textconv")
@@ -29,6 +31,7 @@ _COMMON = ("--path-format=absolute", "--git-common-dir")
 MEASURED_AT_ONCE = (
     8  #: working trees that git reads at one time: each keeps a core busy, and many jobs may end together
 )
+_OURS = "headway/"  #: what the names of the jobs' branches begin with
 SLUG_LENGTH = 32  #: characters of a title in a branch's name
 
 
@@ -49,7 +52,10 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The workspace that an attempt asks for. `base` and `branch` are an earlier attempt's, kept for its retries."""
+    """The workspace that an attempt asks for. `base` and `branch` are an earlier attempt's, kept for its retries.
+
+    `first`: no attempt of this job has been before, so what is there already is another database's job of that number.
+    """
 
     job: int
     title: str
@@ -59,6 +65,7 @@ class Wanted:
     branch: str | None = None
     marker: str = ""
     """In the environment of what makes the workspace."""
+    first: bool = False
 
 
 def slug(title: str) -> str:
@@ -83,6 +90,8 @@ class Workspaces:
         """
         if wanted.project is None:
             directory = self._home / "work" / str(wanted.job)
+            if wanted.first and directory.is_dir() and any(directory.iterdir()):
+                _move_aside(directory)
             directory.mkdir(parents=True, exist_ok=True)
             return Placed(directory)
         directory = Path(wanted.project)
@@ -108,17 +117,26 @@ class Workspaces:
     async def _choose(self, wanted: Wanted, top: Path) -> tuple[Path, str, bool]:
         """The worktree's directory and branch, and whether it is there already.
 
-        Every home counts its jobs from 1, so another one may have left a branch of that name: it is not ours to go on
-        from, unless an earlier attempt of this job worked on it.
+        Every home counts its jobs from 1, and so does one whose database was put back: a branch or a worktree of that
+        name is not ours to go on from, unless an earlier attempt of this job worked there. The job's title may have
+        been another one then.
         """
+        worktrees = self._home / "worktrees"
+        if wanted.branch is not None and (root := worktrees / wanted.branch.removeprefix(_OURS)).parent == worktrees:
+            if await _is_worktree(root, top):
+                return root, wanted.branch, True
+            if await _has_branch(top, wanted.branch):
+                _move_aside(root)
+                return root, wanted.branch, False
         name = f"{wanted.job}-{slug(wanted.title)}"
         number = 1
         while True:
             named = name if number == 1 else f"{name}-{number}"
-            branch, root = f"headway/{named}", self._home / "worktrees" / named
+            branch, root = f"{_OURS}{named}", worktrees / named
             if await _is_worktree(root, top):
-                return root, branch, True
-            if branch == wanted.branch or not await _has_branch(top, branch):
+                if not wanted.first:
+                    return root, branch, True
+            elif not await _has_branch(top, branch):
                 _move_aside(root)
                 return root, branch, False
             number += 1
@@ -168,13 +186,12 @@ class Workspaces:
     async def tidy(self, placed: Placed) -> bool:
         """Remove a worktree in which nothing was done; True where it was removed.
 
-        Everything that could be somebody's work keeps it: a changed, untracked or ignored file, or a commit.
+        Everything that could be somebody's work keeps it: a changed, untracked, ignored or hidden file, or a commit.
         """
         if placed.repository is None or placed.root is None or placed.branch is None:
             return False
         async with self.locks[placed.repository]:
-            left = await git(placed.root, "status", "--porcelain", "--ignored", "--untracked-files=all")
-            if left or await git(placed.root, "rev-parse", "HEAD") != placed.base:
+            if await git(placed.root, "rev-parse", "HEAD") != placed.base or await work_in(placed.root):
                 return False
             if await git(placed.root, "rev-parse", f"refs/heads/{placed.branch}") != placed.base:
                 return False
@@ -271,6 +288,7 @@ async def _snapshot(root: Path, run: RunDir) -> tuple[str, bool]:
         if own.exists():
             shutil.copyfile(own, index)  # what git knows of unchanged files spares it from reading them
         env = {"GIT_INDEX_FILE": str(index), "GIT_OPTIONAL_LOCKS": "1"}
+        await unhide(root, env)
         whole = True
         try:
             await git(root, "add", "--all", "--ignore-errors", "--sparse", env=env)

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from engine.errors import HeadwayError
+from engine.errors import HeadwayError, RefusedError
 from engine.runner.git import GitError, git
+from engine.runner.untouched import work_in
 from engine.upkeep.files import remove_tree, sync_directory, written_whole
 from engine.upkeep.runs import Turn
 
@@ -82,15 +83,36 @@ async def retire(away: Away, leaving: Leaving) -> bool:
         await asyncio.to_thread(_move, away, leaving, None)
         return False
     async with away.locks[_key(common)]:
-        if await _is_taken_over(leaving.root, common):
-            await git(common, "worktree", "remove", str(leaving.root))  # no --force: git looks once more itself
-            if leaving.branch is not None:
-                with contextlib.suppress(GitError):
-                    await git(common, "branch", "--quiet", "-d", leaving.branch)
+        await _refuse_locked(leaving.root)
+        if await _is_taken_over(leaving.root, common) and await _removed(leaving, common):
             return True
         moved = await asyncio.to_thread(_move, away, leaving, common)
         await _reconnect(moved)
     return False
+
+
+async def _refuse_locked(root: Path) -> None:
+    """A lock says that somebody wants a worktree where it is. One that git itself made while it filled it does not."""
+    own = Path(await git(root, "rev-parse", "--absolute-git-dir"))
+    try:
+        why = (own / "locked").read_text(errors="replace").strip()
+    except FileNotFoundError:
+        return
+    if why != "initializing":
+        raise RefusedError(f"it is locked{f' ({why})' if why else ''}: `git worktree unlock {root}` lets it go")
+
+
+async def _removed(leaving: Leaving, common: Path) -> bool:
+    """Remove a worktree and its branch. False where git, which looks once more itself, will not."""
+    try:
+        await git(common, "worktree", "remove", str(leaving.root))  # no --force
+    except GitError as error:
+        logger.info("%s is put away instead of removed: %s", leaving.root, error)
+        return False
+    if leaving.branch is not None:
+        with contextlib.suppress(GitError):
+            await git(common, "branch", "--quiet", "-d", leaving.branch)
+    return True
 
 
 async def _repository(root: Path) -> Path | None:
@@ -113,7 +135,7 @@ def _key(common: Path) -> Path:
 async def _is_taken_over(root: Path, common: Path) -> bool:
     """Whether a worktree holds nothing of its own: no file that git does not have, no commit that is not merged."""
     try:
-        if await git(root, "status", "--porcelain", "--ignored", "--untracked-files=all"):
+        if await work_in(root):
             return False
         head = await git(root, "rev-parse", "HEAD")
         await git(common, "merge-base", "--is-ancestor", head, "HEAD")
@@ -215,6 +237,7 @@ async def _remove(box: Path, away: Away) -> None:
         common = await _repository(inside)
         if common is not None:
             async with away.locks[_key(common)]:
+                await _refuse_locked(inside)
                 with contextlib.suppress(GitError):  # what git leaves is removed below
                     await git(common, "worktree", "remove", "--force", "--force", str(inside))
         await asyncio.to_thread(remove_tree, inside)

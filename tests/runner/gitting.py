@@ -43,8 +43,9 @@ class Bench:
         wanted: Workspace = Workspace.WORKTREE,
         base: str | None = None,
         branch: str | None = None,
+        first: bool = False,
     ) -> Placed:
-        asked = Wanted(job, title, str(project or self.project), wanted, base, branch)
+        asked = Wanted(job, title, str(project or self.project), wanted, base, branch, first=first)
         return await self.workspaces.prepare(asked, self.run(job, number))
 
     async def measure(self, placed: Placed) -> DiffStat | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -109,9 +111,19 @@ def _middle_of_a_merge(root: Path) -> None:
     (root / "new.txt").write_text("new\n")
 
 
+def _marked_as_unchanged(root: Path) -> None:
+    git(root, "update-index", "--assume-unchanged", "a.txt")
+    (root / "a.txt").write_text("changed\n")
+
+
+def _left_out_and_there(root: Path) -> None:
+    git(root, "update-index", "--skip-worktree", "a.txt")
+    (root / "a.txt").write_text("changed\n")
+
+
 LEFT = (
     _change, _stage, _commit, _other_branch, _detach, _orphan, _delete_branch, _locked, _middle_of_a_rebase,
-    _middle_of_a_merge,
+    _middle_of_a_merge, _marked_as_unchanged, _left_out_and_there,
 )  # fmt: skip
 
 
@@ -180,6 +192,99 @@ async def test_what_the_attempt_itself_had_git_ignore_is_kept_and_cleared(bench:
     stands_as_it_began(bench, placed)
     assert kept(bench)["x.secret"] == "hidden"
     assert "*.secret" in kept(bench, f"{REF}^2")[".gitignore"]
+
+
+def _untracked_and_ignored(root: Path) -> None:
+    git(root, "rm", "--quiet", "--cached", "a.txt")
+    (root / ".gitignore").write_text("a.txt\n")
+    (root / "a.txt").write_text("hidden\n")
+
+
+def _a_directory_for_a_file(root: Path) -> None:
+    (root / "a.txt").unlink()
+    (root / "a.txt").mkdir()
+    (root / "a.txt" / "x.log").write_text("hidden\n")
+
+
+def _a_file_for_a_directory(root: Path) -> None:
+    shutil.rmtree(root / "sub")
+    (root / ".gitignore").write_text("sub\n")
+    (root / "sub").write_text("hidden\n")
+
+
+@pytest.mark.parametrize(
+    ("leave", "name"),
+    [(_untracked_and_ignored, "a.txt"), (_a_directory_for_a_file, "a.txt/x.log"), (_a_file_for_a_directory, "sub")],
+    ids=["a file", "a directory", "a file for a directory"],
+)
+async def test_ignored_files_in_the_place_of_the_beginnings_are_kept(
+    bench: Bench, leave: Callable[[Path], None], name: str
+) -> None:
+    placed = await bench.prepare()
+    leave(placed.directory)
+    await set_back(bench, placed)
+    stands_as_it_began(bench, placed)
+    assert kept(bench)[name] == "hidden"
+
+
+def _git_cannot_read(root: Path) -> None:
+    """A filter that fails, as one does whose program is not there; a file that may not be read is the same."""
+    git(root, "config", "filter.broken.clean", "false")
+    git(root, "config", "filter.broken.required", "true")
+    (root / ".gitattributes").write_text("a.txt filter=broken\n")
+    (root / "a.txt").write_text("precious\n")
+
+
+def _staged_and_then_unreadable(root: Path) -> None:
+    (root / "new.txt").write_text("before\n")
+    git(root, "add", "new.txt")
+    _git_cannot_read(root)
+    git(root, "config", "core.attributesFile", str(root / ".gitattributes"))
+    (root / ".gitattributes").write_text("new.txt filter=broken\n")
+    (root / "new.txt").write_text("precious\n")
+
+
+def _repository_for_a_directory(root: Path) -> None:
+    git(root / "sub", "init", "--quiet")
+    (root / "sub" / "b.txt").write_text("precious\n")
+    git(root / "sub", "add", ".")
+    git(root / "sub", "commit", "--quiet", "--message", "inner")
+    (root / "sub" / "b.txt").write_text("and more precious\n")
+    git(root, "rm", "--quiet", "-r", "--cached", "sub")
+
+
+@pytest.mark.parametrize(
+    "leave",
+    [_git_cannot_read, _staged_and_then_unreadable, _repository_for_a_directory],
+    ids=lambda leave: leave.__name__.strip("_"),
+)  # fmt: skip
+async def test_what_git_cannot_keep_stays_and_nothing_is_set_back(bench: Bench, leave: Callable[[Path], None]) -> None:
+    placed = await bench.prepare()
+    leave(placed.directory)
+    (placed.directory / "other.txt").write_text("of the attempt\n")
+    before = {path: path.read_bytes() for path in placed.directory.rglob("*.txt")}
+    with pytest.raises(RefusedError, match="is not set back: git cannot keep") as refused:
+        await set_back(bench, placed)
+    assert "\n" not in str(refused.value)
+    assert {path: path.read_bytes() for path in placed.directory.rglob("*.txt")} == before
+
+
+async def test_what_holds_nothing_gives_way(bench: Bench) -> None:
+    placed = await bench.prepare()
+    (placed.directory / "a.txt").unlink()
+    os.mkfifo(placed.directory / "a.txt")
+    await set_back(bench, placed)
+    stands_as_it_began(bench, placed)
+
+
+async def test_what_a_rebase_has_put_by_can_be_had_from_the_stash(bench: Bench) -> None:
+    placed = await bench.prepare()
+    root = placed.directory
+    (root / "a.txt").write_text("put by\n")
+    git(root, "-c", "sequence.editor=sed -i 1ibreak", "rebase", "--quiet", "--interactive", "--autostash", "HEAD")
+    await set_back(bench, placed)
+    stands_as_it_began(bench, placed)
+    assert git(bench.project, "show", "stash@{0}:a.txt") == "put by"
 
 
 async def test_a_repository_inside_is_left_alone(bench: Bench) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import socket
 from pathlib import Path
 
 import hypothesis.strategies as st
@@ -181,6 +182,37 @@ async def test_another_home_does_not_go_on_from_this_ones_branch(bench: Bench, t
     assert git(other.directory, "log", "--format=%s") == "first"
 
 
+async def test_a_new_job_does_not_go_on_where_another_databases_job_of_that_number_worked(bench: Bench) -> None:
+    """After a restore the numbers come again, and with them the names."""
+    before = await bench.prepare(first=True)
+    (before.directory / "new.txt").write_text("of the job before\n")
+    job = await bench.prepare(first=True)
+    assert job.root != before.root
+    assert not (job.directory / "new.txt").exists()
+    again = await bench.prepare(number=2, base=job.base, branch=job.branch)
+    assert again == job, "its own retry does"
+
+
+async def test_a_scratch_directory_of_another_database_is_moved_aside(bench: Bench) -> None:
+    wanted = Wanted(1, "scratch", None, first=True)
+    before = await bench.workspaces.prepare(wanted, bench.run())
+    (before.directory / "new.txt").write_text("of the job before\n")
+    assert list((await bench.workspaces.prepare(wanted, bench.run())).directory.iterdir()) == []
+    assert (bench.home / "work" / "1.aside-1" / "new.txt").read_text() == "of the job before\n"
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+async def test_a_job_with_another_title_goes_on_in_its_worktree(bench: Bench, deleted: bool) -> None:
+    first = await bench.prepare("Fix it", first=True)
+    (first.directory / "a.txt").write_text("changed\n")
+    git(first.directory, "commit", "--quiet", "--all", "--message", "half")
+    if deleted:
+        shutil.rmtree(first.directory)
+    again = await bench.prepare("Mend it", number=2, base=first.base, branch=first.branch)
+    assert again == first
+    assert (again.directory / "a.txt").read_text() == "changed\n"
+
+
 async def test_a_directory_may_end_in_a_blank(bench: Bench) -> None:
     named = bench.project.rename(bench.project.with_name("project "))
     assert (await bench.prepare(project=named)).repository == named
@@ -299,10 +331,66 @@ def _hidden(root: Path) -> None:
     _untracked(root)
 
 
+def _marked_as_unchanged(root: Path) -> None:
+    git(root, "update-index", "--assume-unchanged", "a.txt")
+    _write(root)
+
+
+def _left_out_and_there(root: Path) -> None:
+    git(root, "update-index", "--skip-worktree", "a.txt")
+    _write(root)
+
+
+def _excluded(root: Path) -> None:
+    exclude = Path(git(root, "rev-parse", "--path-format=absolute", "--git-path", "info/exclude"))
+    exclude.parent.mkdir(exist_ok=True)
+    exclude.write_text("*.secret\n")
+    (root / "x.secret").write_text("the only copy\n")
+
+
+def _repository_in_a_tracked_directory(root: Path) -> None:
+    """Git does not look below a name of `.git`, and takes the files beside it for its own."""
+    (root / "sub" / ".git").mkdir()
+    (root / "sub" / ".git" / "notes").write_text("the only copy\n")
+
+
+def _fifo(root: Path) -> None:
+    os.mkfifo(root / "pipe")
+
+
+def _socket(root: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(os.path.relpath(root / "s"))
+
+
+def _odd_name(root: Path) -> None:
+    (Path(os.fsdecode(os.fsencode(root) + b'/ \n\xff" -> x'))).write_text("odd\n")
+
+
+def _link(root: Path) -> None:
+    (root / "link").symlink_to("sub")
+
+
+def _dangling_link(root: Path) -> None:
+    (root / "link").symlink_to("nowhere")
+
+
+def _put_by(root: Path) -> None:
+    """A rebase that stopped has put the changes by in the worktree's own part of the repository."""
+    _write(root)
+    git(root, "-c", "sequence.editor=sed -i 1ibreak", "rebase", "--quiet", "--interactive", "--autostash", "HEAD")
+    assert git(root, "status", "--porcelain") == ""
+
+
+def _submodule(root: Path) -> None:
+    git(root, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(root), "inner")
+
+
 @pytest.mark.parametrize(
     "work",
     (_write, _stage, _unstage, _untracked, _untracked_deep, _ignored, _committed, _deleted, _mode, _other_branch,
-     _orphan, _nested, _hidden),
+     _orphan, _nested, _hidden, _marked_as_unchanged, _left_out_and_there, _excluded, _fifo, _socket, _odd_name,
+     _repository_in_a_tracked_directory, _link, _dangling_link, _put_by, _submodule),
     ids=lambda work: work.__name__.strip("_"),
 )  # fmt: skip
 async def test_a_worktree_that_may_hold_work_is_never_removed(bench: Bench, work: object) -> None:
@@ -310,6 +398,7 @@ async def test_a_worktree_that_may_hold_work_is_never_removed(bench: Bench, work
     assert callable(work)
     work(placed.directory)
     files = {path: path.read_bytes() for path in placed.directory.rglob("*") if path.is_file()}
+    await bench.measure(placed)
     try:
         removed = await bench.workspaces.tidy(placed)
     except HeadwayError:
@@ -317,6 +406,14 @@ async def test_a_worktree_that_may_hold_work_is_never_removed(bench: Bench, work
     assert not removed
     assert {path: path.read_bytes() for path in placed.directory.rglob("*") if path.is_file()} == files
     assert str(placed.branch) in bench.branches()
+
+
+async def test_a_sparse_worktree_in_which_nothing_was_done_goes(bench: Bench) -> None:
+    """What it leaves out is not there, and git has it."""
+    placed = await bench.prepare()
+    git(placed.directory, "sparse-checkout", "set", "--no-cone", "/a.txt")
+    assert not (placed.directory / "sub").exists()
+    assert await bench.workspaces.tidy(placed)
 
 
 async def test_a_locked_worktree_stays(bench: Bench) -> None:

@@ -178,3 +178,12 @@ def test_the_patch_on_the_base_gives_what_stands_in_the_workspace(
         git(bench.project, "branch", "--quiet", "-D", str(placed.branch))
 
     asyncio.run(once())
+
+
+@pytest.mark.parametrize("mark", ["--assume-unchanged", "--skip-worktree"])
+async def test_changes_that_git_was_told_not_to_see_are_in_the_diff(bench: Bench, mark: str) -> None:
+    placed = await bench.prepare()
+    git(placed.directory, "update-index", mark, "a.txt")
+    (placed.directory / "a.txt").write_text("changed\n")
+    assert await bench.measure(placed) == DiffStat(files=1, added=1, removed=3)
+    assert git(placed.directory, "ls-files", "-v", "a.txt")[0] in "hS", "the agent's own index is left as it is"

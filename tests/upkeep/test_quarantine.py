@@ -114,6 +114,56 @@ async def test_anything_that_could_be_work_is_moved_and_not_removed(
     assert await retire_each(away, leaving(bench), Turn(60)) == (1, 0)
 
 
+@pytest.mark.parametrize("how", ["--assume-unchanged", "--skip-worktree", "repository within", "submodule", "rebase"])
+async def test_work_that_git_does_not_show_is_moved_and_not_removed(
+    bench: Bench, repository: Path, away: Away, how: str
+) -> None:
+    job, root = await bench.worked(repository)
+    allow = ("-c", "protocol.file.allow=always")
+    match how:
+        case "repository within":
+            (root / "inner" / ".git").mkdir(parents=True)
+            (root / "inner" / ".git" / "notes").write_text("two\n")
+        case "submodule":
+            git(root, *allow, "submodule", "--quiet", "add", str(repository), "inner")
+            git(root, "commit", "--quiet", "--message", "inner")
+            git(repository, *allow, "merge", "--quiet", f"headway/{job}-x")
+            (root / "inner" / "a.txt").write_text("two\n")
+            git(root, "config", "diff.ignoreSubmodules", "all")
+        case "rebase":
+            (root / "a.txt").write_text("two\n")
+            editor = "sequence.editor=sed -i 1ibreak"
+            git(root, "-c", editor, "rebase", "--quiet", "--interactive", "--autostash", "HEAD")
+        case mark:
+            git(root, "update-index", mark, "a.txt")
+            (root / "a.txt").write_text("two\n")
+    assert await retire_each(away, leaving(bench), Turn(60)) == (1, 0)
+    assert not root.exists()
+    if how != "rebase":
+        assert "two\n" in [path.read_text() for path in (bench.home / "quarantine").rglob("*.txt")] + [
+            path.read_text() for path in (bench.home / "quarantine").rglob("notes")
+        ]
+
+
+async def test_a_locked_worktree_is_not_touched(
+    bench: Bench, repository: Path, away: Away, caplog: pytest.LogCaptureFixture
+) -> None:
+    _, root = await bench.worked(repository)
+    for work in (False, True):
+        if work:
+            (root / "new.txt").write_text("work\n")
+        git(repository, "worktree", "lock", "--reason", "on a stick", str(root))
+        assert await retire_each(away, leaving(bench), Turn(60)) == (0, 0)
+        assert "it is locked (on a stick): `git worktree unlock" in caplog.text
+        assert root.exists()
+        git(repository, "worktree", "unlock", str(root))
+    assert await retire_each(away, leaving(bench), Turn(60)) == (1, 0)
+    moved = next((bench.home / "quarantine").glob("*/*-x"))
+    git(repository, "worktree", "lock", str(moved))
+    assert await expire(replace(away, now=NOW + KEEP + DAY), Turn(60)) == 0, "nor is one that was locked since"
+    assert (moved / "new.txt").exists()
+
+
 async def test_only_of_jobs_that_ended_long_ago_and_worked_there(bench: Bench, repository: Path) -> None:
     old, root = await bench.worked(repository)
     await bench.worked(repository, days=5)
