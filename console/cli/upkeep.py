@@ -41,7 +41,7 @@ def prune(
 ) -> None:
     """Remove ended jobs with their events and files. Their worktrees go into quarantine, their costs stay in the sums.
 
-    Nothing of today is removed, and no job that an unfinished one comes after.
+    Nothing of today is removed, and no job that an unfinished one comes after or whose batch is not done.
     """
     from console.cli.output import print_json
     from engine.upkeep.wire import Prune
@@ -140,7 +140,7 @@ def _pruned_lines(done: PruneResult) -> Iterator[str]:
     if done.freed_bytes:
         yield f"  database    {_size(done.freed_bytes)} smaller"
     if done.needed:
-        yield f"  left        {plural(done.needed, 'job')}, as unfinished ones come after them"
+        yield f"  left        {plural(done.needed, 'job')}, as unfinished ones come after them or are of their batch"
 
 
 def _size(count: int) -> str:

@@ -29,11 +29,16 @@ _ENDED = (
     "SELECT ended_at, id, state FROM jobs WHERE ended_at IS NOT NULL "
     "AND ended_at >= ? AND ended_at < ? AND (ended_at, id) > (?, ?) ORDER BY ended_at, id LIMIT ?"
 )
+_THESE = "IN (SELECT value FROM json_each(?1))"
+_OPEN = "state IN ('blocked', 'ready', 'running', 'gating')"
+# Something unfinished comes after it, or is of its batch, or is to follow its batch: how far that is must stay true.
 _NEEDED = (
-    "SELECT needs FROM dependencies JOIN jobs ON jobs.id = dependencies.job "
-    "WHERE needs IN (SELECT value FROM json_each(?)) AND jobs.state IN ('blocked', 'ready', 'running', 'gating')"
+    f"SELECT needs FROM dependencies JOIN jobs ON jobs.id = dependencies.job WHERE needs {_THESE} AND jobs.{_OPEN} "
+    f"UNION SELECT id FROM jobs AS ended WHERE id {_THESE} AND batch IS NOT NULL "
+    f"AND EXISTS (SELECT 1 FROM jobs WHERE jobs.batch = ended.batch AND jobs.{_OPEN}) "
+    "UNION SELECT jobs.id FROM jobs JOIN batches ON batches.id = jobs.batch "
+    f"JOIN jobs AS following ON following.id = batches.follow_up WHERE jobs.id {_THESE} AND following.{_OPEN}"
 )
-_THESE = "IN (SELECT value FROM json_each(?))"
 _OF_THESE = f"IN (SELECT id FROM attempts WHERE job {_THESE})"
 _GONE = (
     "SELECT jobs.id, jobs.title, jobs.state, number, workspace, branch FROM jobs "
@@ -92,12 +97,12 @@ class Pruned:
     gone: tuple[Gone, ...]
     events: int
     needed: int
-    """Jobs that were left because an unfinished one comes after them."""
+    """Jobs that were left because an unfinished one comes after them, or is of their batch."""
     past: Place | None
 
 
 def prune(tx: Transaction, wanted: Wanted, by: str) -> Pruned:
-    """Remove jobs, never one that an unfinished job comes after, and nothing of today."""
+    """Remove jobs, never one that an unfinished job comes after or that is of an open batch, and nothing of today."""
     ids, needed, past = choose(tx.connection, wanted, tx.now)
     if not ids:
         return Pruned((), 0, needed, past)

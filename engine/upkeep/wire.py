@@ -27,7 +27,7 @@ class PruneResult(Struct, frozen=True, kw_only=True):
     attempts: int = 0
     events: int = 0
     needed: int = 0
-    """Jobs that were left because an unfinished one comes after them."""
+    """Jobs that were left because an unfinished one comes after them, or is of their batch."""
     runs: int = 0
     """Run directories."""
     run_bytes: int = 0

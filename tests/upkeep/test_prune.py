@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
+import tempfile
 from contextlib import closing
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 
+import hypothesis.strategies as st
 import pytest
+from hypothesis import given, settings
 
 from engine import events as log
-from engine.model import Failure, Grade, State, Verb
-from engine.store import actions, verbs
+from engine.model import Failure, Grade, JobSpec, State, Usage, Verb
+from engine.store import Store, actions, verbs
 from engine.store.store import FILE
+from engine.store.submit import Accepted, Submission, admit
 from engine.store.writer import Transaction
 from engine.upkeep import leftovers
 from engine.upkeep.prune import _ENDED, LOOK, Wanted, latest, prune
@@ -76,6 +82,44 @@ async def test_a_job_that_an_unfinished_one_comes_after_stays(bench: Bench) -> N
     await bench.settle(await bench.start(blocked))
     assert (await bench.prune()).needed == 0
     assert bench.ids() == [other, blocked]
+
+
+async def submitted_together(bench: Bench, then: str | None = None) -> tuple[list[int], int | None]:
+    """Two jobs of a batch, and the job that is to follow them."""
+    two = [Accepted(JobSpec(prompt=name), name, "claude", "opus", None, None) for name in ("a", "b")]
+    after = Accepted(JobSpec(prompt=then), then, "claude", "opus", None, None) if then else None
+    admitted = await bench.store.write(lambda tx: admit(tx, Submission(two, batch="nightly", follow_up=after)))
+    return admitted.ids, admitted.follow_up
+
+
+async def test_a_batch_that_is_not_done_stays_whole(bench: Bench) -> None:
+    """Else its progress would be of the rest alone."""
+    bench.now -= 40 * DAY
+    (first, second), _ = await submitted_together(bench)
+    await bench.settle(await bench.start(first))
+    bench.now = NOW
+    assert (await bench.prune()).needed == 1
+    (batch,) = await bench.store.read.batches(1)
+    assert (batch.ended, batch.total) == (1, 2)
+    bench.now -= 40 * DAY
+    await bench.settle(await bench.start(second), failure=Failure.CRASHED)
+    bench.now = NOW
+    done = await bench.prune()
+    assert (len(done.gone), done.needed) == (2, 0)
+
+
+async def test_a_batch_whose_follow_up_is_not_done_stays_whole(bench: Bench) -> None:
+    bench.now -= 40 * DAY
+    jobs, following = await submitted_together(bench, then="sum up")
+    assert following is not None
+    for job in jobs:
+        await bench.settle(await bench.start(job))
+    await bench.start(following)
+    with closing(sqlite3.connect(bench.home / FILE)) as connection:
+        connection.execute("DELETE FROM dependencies")  # it needs none of them by name any more
+        connection.commit()
+    bench.now = NOW
+    assert (await bench.prune()).needed == 2
 
 
 async def test_a_job_that_came_after_a_pruned_one_keeps_how_that_ended_and_can_be_retried(bench: Bench) -> None:
@@ -147,6 +191,56 @@ async def test_the_ledger_stays_whole(bench: Bench) -> None:
         (day - 41 * DAY, "claude", "", "opus", "computed", 1, 10, 1_000),
         (day - 40 * DAY, "claude", "/src/a", "opus", "reported", 3, 30, 600),
     ]
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    jobs=st.lists(
+        st.tuples(
+            st.floats(0, 70),
+            st.lists(
+                st.builds(
+                    usage,
+                    st.none() | st.integers(0, 10**9),
+                    st.sampled_from(["opus", "haiku"]),
+                    st.sampled_from(Grade),
+                ),
+                max_size=3,
+                unique_by=lambda one: one.model,
+            ),
+            st.booleans(),
+            st.sampled_from([None, "/src/a", "/src/b"]),
+        ),
+        max_size=8,
+    ),
+    prunes=st.lists(st.tuples(st.floats(0, 70), st.sets(st.sampled_from(sorted(ENDED)), min_size=1)), max_size=3),
+)
+def test_whatever_is_pruned_the_spend_stays_the_same(
+    jobs: list[tuple[float, list[Usage], bool, str | None]], prunes: list[tuple[float, set[State]]]
+) -> None:
+    async def spends(bench: Bench) -> list[object]:
+        days = [NOW - NOW % DAY - ago * DAY for ago in range(72)]
+        return [await bench.store.read.spend_since(since) for since in (0, *days)]
+
+    async def check(home: Path) -> None:
+        clock: list[Bench] = []
+        bench = Bench(await Store.open(home, clock=lambda: clock[0].now), home)
+        clock.append(bench)
+        try:
+            for days, used, failed, project in jobs:
+                failure = Failure.CRASHED if failed else None
+                await bench.ended(*used, days=days, failure=failure, project=project)
+            before = await spends(bench)
+            for days, states in prunes:
+                await bench.prune(days=days, states=frozenset(states))
+                assert await spends(bench) == before
+                told, kept = bench.told_and_kept()
+                assert told == kept
+        finally:
+            await bench.store.close()
+
+    with tempfile.TemporaryDirectory() as home:
+        asyncio.run(check(Path(home)))
 
 
 async def test_sums_of_one_day_grow_with_every_prune(bench: Bench) -> None:
