@@ -237,27 +237,46 @@ def export(
 ) -> None:
     """Write jobs or events for other programs, oldest first, straight from the database. Works without an engine.
 
-    Times are milliseconds UTC, and beside them ISO 8601. Values are written as they are: tell a spreadsheet to take
-    them as text.
+    Times are milliseconds UTC, and beside them ISO 8601. In CSV a text that a spreadsheet would compute (it begins
+    with =, +, - or @) gets a ' before it; NDJSON has it as it is.
     """
     import sys
 
-    from engine.errors import StorageError
     from engine.store.filter import parse
     from engine.store.store import FILE
     from engine.upkeep.export import Format, What, export
-    from engine.upkeep.files import written_whole
 
     home = ctx.of(context).home
     kind, form = What(_choice("--what", what, What)), Format(_choice("--format", format_, Format))
     projects = {name: one.directory for name, one in _settings(home, strict=False).projects.items()}
     lines = export(home / FILE, kind, form, parse(" ".join(filter_ or []), projects=projects))
-    if out is None:
+    if out is None or str(out) == "-":
         _write(lines, sys.stdout.buffer)
-        return
+    else:
+        _write_file(lines, out.absolute(), home)
+
+
+def _write_file(lines: Iterable[bytes], out: Path, home: Path) -> None:
+    """Into a plain file, which is whole or as it was; or into a pipe or a device that is there."""
+    from engine.errors import RefusedError, StorageError
+    from engine.upkeep.backup import is_database
+    from engine.upkeep.files import refuse_in_home, written_whole
+
     try:
-        with written_whole(out.absolute()) as file:
+        if out.exists() and not out.is_file():
+            if out.is_dir():
+                raise RefusedError(f"{out} is a directory; name a file in it")
+            with out.open("wb") as there:
+                _write(lines, there)
+            return
+        out = out.resolve()
+        refuse_in_home(out, home)
+        if out.exists() and is_database(out):
+            raise RefusedError(f"{out} is a database of Headway; name another file")
+        with written_whole(out) as file:
             _write(lines, file)
+    except BrokenPipeError:
+        raise
     except OSError as error:
         raise StorageError(f"{out} cannot be written: {error.strerror or error}") from error
 

@@ -16,12 +16,11 @@ from pathlib import Path
 
 from engine.clock import now_ms
 from engine.errors import NotFoundError, RefusedError, StorageError
-from engine.home import LOCK
 from engine.store.schema import APPLICATION_ID, BACKUPS, storage_error
 from engine.store.store import FILE
 from engine.upkeep import archive
 from engine.upkeep.archive import SETTINGS
-from engine.upkeep.files import sync_directory, written_whole
+from engine.upkeep.files import refuse_in_home, sync_directory, written_whole
 from engine.upkeep.reading import reading
 
 SQLITE = b"SQLite format 3\0"
@@ -95,10 +94,7 @@ def _refuse_wrong_place(home: Path, file: Path) -> None:
         raise RefusedError(f"{file} is a directory; name a file in it")
     if file.is_symlink() or (file.exists() and not file.is_file()):
         raise RefusedError(f"{file} is not a plain file; name another one")
-    if (file.parent / LOCK).exists() or file.parent.resolve() == home.resolve():
-        raise RefusedError(
-            f"{file} would lie among the files of a home; name one in {file.parent / BACKUPS} or elsewhere"
-        )
+    refuse_in_home(file, home)
     if file.exists() and not is_backup(file):
         raise RefusedError(f"{file} is there already and is no backup of Headway; name another file")
 
@@ -118,6 +114,12 @@ def is_backup(file: Path) -> bool:
             return connection.execute(_IS_BACKUP).fetchone() is not None
     except sqlite3.Error:
         return False
+
+
+def is_database(file: Path) -> bool:
+    """Whether a file begins as a Headway database does, a backup or a live one."""
+    with file.open("rb") as there:
+        return is_ours(there.read(HEADER_BYTES))
 
 
 def is_ours(head: bytes) -> bool:

@@ -1,8 +1,8 @@
 """Jobs or events as lines for other programs: NDJSON or CSV, in as much memory as one page takes.
 
 Each page is a short look of its own, so that a slow reader does not keep the engine from tidying its journal. What is
-submitted after the export began is not in it. Values are written as they are: a program that opens CSV and computes
-what begins with `=` has to be told not to.
+submitted after the export began is not in it. NDJSON holds values as they are. In CSV a text that a spreadsheet would
+take for a formula gets a quote before it: a title may come from anywhere.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from engine.upkeep.reading import reading
 PAGE = 500  #: jobs or events of one look
 PAGE_BYTES = 4 << 20  #: and no more than this of what they become: a prompt can be long
 
+FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  #: what begins so may be computed
 TIMES = frozenset({"at", "created_at", "started_at", "ended_at", "not_before", "deadline"})  #: get a twin in words
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -76,9 +77,9 @@ def export(path: Path, what: What, form: Format, chosen: Filter = EVERYTHING) ->
     """
     kind = _KINDS[what]
     home = path.absolute().parent
-    if form is Format.CSV:
-        yield _csv_line(kind.columns)
     with reading(path) as connection:
+        if form is Format.CSV:
+            yield _csv_line(kind.columns)
         last = int(connection.execute(kind.last).fetchone()[0])
         after = 0
         while after < last:
@@ -173,7 +174,12 @@ def _columns(names: tuple[str, ...]) -> tuple[str, ...]:
 
 def _cells(kind: _Kind, record: Record) -> list[object]:
     flat = kind.flat(record)
-    return [flat.get(name) for name in kind.columns]
+    return [_inert(flat.get(name)) for name in kind.columns]
+
+
+def _inert(value: object) -> object:
+    """A cell that no spreadsheet computes (OWASP, CSV injection)."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULAS) else value
 
 
 def _json(value: object) -> str:

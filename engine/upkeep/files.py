@@ -10,6 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from engine.errors import RefusedError
+from engine.home import LOCK
+
+
+def refuse_in_home(file: Path, home: Path) -> None:
+    """Refuse a place among the files of this or any other home: there it could take the place of a database."""
+    if (file.parent / LOCK).exists() or file.parent.resolve() == home.resolve():
+        raise RefusedError(f"{file} would lie among the files of a home; name one elsewhere")
+
 
 @contextlib.contextmanager
 def written_whole(target: Path) -> Iterator[BinaryIO]:

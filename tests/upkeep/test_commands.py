@@ -7,6 +7,8 @@ import io
 import json
 import os
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -145,6 +147,67 @@ async def test_exports_work_with_an_engine_and_without(served: Served, tmp_path:
         served.stop()
 
 
+def through(served: Served, pipe: Path) -> bytes:
+    """What comes out of a pipe that an export is written to."""
+    with subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE) as reading:
+        assert served.headway("export", "-o", str(pipe)).returncode == 0
+        return reading.communicate()[0]
+
+
+def complaints_after_one_line(command: list[str]) -> bytes:
+    """What a program says when its reader goes away, as `head` does."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as writing:
+        assert writing.stdout is not None
+        assert writing.stderr is not None
+        assert writing.stdout.readline()
+        writing.stdout.close()
+        return writing.stderr.read()
+
+
+async def test_an_export_goes_where_it_is_told_and_takes_nothings_place(served: Served, tmp_path: Path) -> None:
+    served.start()
+    await work(served, "echo one")
+    other = Served(tmp_path / "other")
+    other.start()
+    other.stop()
+    other.process = None
+    live = other.home / "headway.db"
+    before = live.read_bytes()
+    copy = tmp_path / "copy.db"
+    assert served.headway("backup", str(copy)).returncode == 0
+    for wrong, why in (
+        (live, "among the files of a home"),
+        (other.home / "new.csv", "among the files of a home"),
+        (served.home / "headway.db", "among the files of a home"),
+        (copy, "is a database of Headway"),
+        (tmp_path, "is a directory"),
+        (tmp_path / "nowhere" / "x", "No such file or directory"),
+    ):
+        done = served.headway("export", "-o", str(wrong))
+        assert (done.returncode in (1, 5), done.stdout, len(done.stderr.splitlines())) == (True, "", 1)
+        assert why in done.stderr
+    assert live.read_bytes() == before
+
+    link, behind = tmp_path / "link", tmp_path / "behind"
+    link.symlink_to(behind)
+    assert served.headway("export", "-o", str(link)).returncode == 0
+    assert link.is_symlink()
+    assert behind.read_bytes().count(b"\n") == 1
+    assert served.headway("export", "-o", "-").stdout == behind.read_text()
+
+    os.mkfifo(tmp_path / "pipe")
+    assert through(served, tmp_path / "pipe").count(b"\n") == 1
+    assert (tmp_path / "pipe").is_fifo(), "what is no file is written to and not replaced"
+
+
+async def test_a_reader_that_has_seen_enough_is_no_mistake(served: Served) -> None:
+    served.start()
+    await work(served, *(f"true # {'x' * 4_000}" for _ in range(40)))
+    command = [sys.executable, "-m", "console.cli", "--home", str(served.home), "export"]
+    for extra in ([], ["--format", "csv"], ["--what", "events"]):
+        assert complaints_after_one_line([*command, *extra]) == b""
+
+
 def test_broken_settings_stop_no_export(served: Served) -> None:
     served.start()
     served.stop()
@@ -161,6 +224,8 @@ def test_broken_settings_stop_no_export(served: Served) -> None:
         (("prune", "--state", "failled"), 2, "did you mean 'failed'?"),
         (("prune", "--state", "running"), 2, "there are cancelled, failed, succeeded"),
         (("backup",), 4, "there is no database in"),
+        (("backup", "-"), 2, "and not to standard output"),
+        (("export", "--format", "csv"), 4, "there is no database in"),
         (("backup", "/nowhere/x.db"), 5, "/nowhere is not a directory"),
         (("restore", "nothing.db"), 4, "there is no file"),
         (("export",), 4, "there is no database in"),

@@ -63,13 +63,21 @@ async def test_times_are_in_milliseconds_and_in_words(bench: Bench) -> None:
 async def test_awkward_text_comes_through_csv_as_it_is(bench: Bench) -> None:
     await bench.ended(title=AWKWARD)
     (row,) = rows(bench, What.JOBS)
-    assert row["title"] == AWKWARD, "values are neither cut nor defused"
+    assert row["title"] == AWKWARD
     assert json.loads(row["spec"])["prompt"] == AWKWARD
     assert json.loads(row["attempt_list"])[0]["succeeded"] is True
     assert row["model"] == "opus"
     assert row["failure"] == "", "what is not there is an empty cell"
     assert exported(bench, What.JOBS, Format.CSV).startswith(b"id,state,title,")
     assert exported(bench, What.JOBS, Format.CSV).endswith(b"\r\n")
+
+
+@pytest.mark.parametrize("title", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1"])
+async def test_no_spreadsheet_computes_what_a_title_says(bench: Bench, title: str) -> None:
+    await bench.ended(usage(-5), title=title)
+    (row,) = rows(bench, What.JOBS)
+    assert row["title"] == f"'{title}"
+    assert row["cost_micros"] == "-5", "numbers stay numbers"
 
 
 async def test_every_line_of_csv_has_the_same_columns(bench: Bench) -> None:
@@ -160,8 +168,9 @@ async def test_memory_stays_bounded_however_long_the_prompts_are(bench: Bench) -
 async def test_a_database_of_another_version_is_not_guessed_at(
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(NotFoundError, match="there is no database in"):
-        list(export(tmp_path / FILE, What.JOBS, Format.NDJSON))
+    for form in Format:
+        with pytest.raises(NotFoundError, match="there is no database in"):
+            next(export(tmp_path / FILE, What.JOBS, form))
     old = tmp_path / FILE
     with closing(sqlite3.connect(old, isolation_level=None)) as connection:
         schema.migrate(connection, schema.migrations()[:1])
