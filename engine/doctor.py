@@ -25,8 +25,9 @@ from engine.server.client import Client
 from engine.skills import find_skills
 from engine.store.fold import rebuild
 from engine.store.rows import SELECT_JOB, job_row
-from engine.store.schema import migrations, newest_backup
+from engine.store.schema import damage, migrations, newest_backup
 from engine.store.store import FILE
+from engine.upkeep.reading import reading
 
 LOW_DISK = 1 << 30  #: bytes free under which runs are likely to fill the disk
 LOW_MEMORY = 1 << 30  #: bytes available under which one more agent may be killed by the kernel
@@ -121,18 +122,19 @@ def _database(home: Path, *, deep: bool) -> Iterator[Check]:
     if not path.exists():
         return
     try:
-        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
-        try:
-            version, known = connection.execute("PRAGMA user_version").fetchone()[0], len(migrations())
+        with reading(path, current=False) as connection:
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
             size = f"{path.stat().st_size / 1e6:.1f} MB"
-            mend = "a newer Headway wrote it: install that version, or restore a backup"
-            yield Check("database", version <= known, f"schema {version} of {known}, {size}", mend)
-            if deep:
+            known = len(migrations())
+            yield Check("database", True, f"schema {version} of {known}, {size}")
+            if deep and version == known:
                 yield _whole(connection, home)
-        finally:
-            connection.close()
-    except (sqlite3.Error, HeadwayError) as error:
-        yield Check("database", False, str(error), f"move {path} away, or {_restore(home)}")
+            elif deep:
+                yield Check(
+                    "log", True, "not looked at: the next start of an engine brings the database up to date"
+                )
+    except HeadwayError as error:
+        yield Check("database", False, error.message)
 
 
 def _restore(home: Path) -> str:
@@ -143,9 +145,8 @@ def _restore(home: Path) -> str:
 def _whole(connection: sqlite3.Connection, home: Path) -> Check:
     """SQLite's own check, and the table of jobs against what the log tells."""
     connection.execute("BEGIN")  # both reads see the same moment
-    damage = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-    if damage != "ok":
-        return Check("log", False, f"damaged: {damage}", _restore(home))
+    if found := damage(connection, connection.execute("PRAGMA user_version").fetchone()[0]):
+        return Check("log", False, f"damaged: {found}", _restore(home))
     told = rebuild(connection)
     kept = {row.id: row for row in map(job_row, connection.execute(SELECT_JOB))}
     wrong = sorted(job for job in told.keys() | kept.keys() if told.get(job) != kept.get(job))

@@ -83,9 +83,16 @@ class Lock:
 
     @classmethod
     def take(cls, home: Path, holder: Holder) -> Lock:
-        """Hold the home, raising `RefusedError` that says who has it."""
-        fd = os.open(home / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        directory = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        """Hold the home, raising `RefusedError` that says who has it, or `StorageError` where it cannot be held."""
+        try:
+            directory = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise StorageError(f"{home} cannot be used as a home: {error.strerror}") from None
+        try:
+            fd = os.open(home / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            os.close(directory)
+            raise StorageError(f"{home / LOCK} cannot be written: {error.strerror}") from None
         try:
             fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

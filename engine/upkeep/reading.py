@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,9 +23,7 @@ def reading(path: Path, *, current: bool = True) -> Iterator[sqlite3.Connection]
         raise NotFoundError(f"there is no database in {path.parent} yet; the first start of an engine makes it")
     refuse_what_is_none(path)
     try:
-        connection = sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
-        )
+        connection = sqlite3.connect(_address(path), uri=True, isolation_level=None, check_same_thread=False)
         try:
             connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
             version, known = check_owner(connection, path), len(migrations())
@@ -40,3 +39,14 @@ def reading(path: Path, *, current: bool = True) -> Iterator[sqlite3.Connection]
             connection.close()
     except sqlite3.Error as error:
         raise storage_error(error, path) from error
+
+
+def _address(path: Path) -> str:
+    """How SQLite is to open it. Where nothing can be written, it could not make the index of its journal.
+
+    Then nobody writes either, and a database that was closed in order is whole without one.
+    """
+    journal = path.with_name(f"{path.name}-wal")
+    alone = not journal.exists() or not journal.stat().st_size
+    still = "&immutable=1" if alone and not os.access(path.parent, os.W_OK) else ""
+    return f"{path.absolute().as_uri()}?mode=ro{still}"

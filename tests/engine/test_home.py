@@ -117,6 +117,17 @@ def test_a_lock_says_who_has_it_and_gives_it_back(home: Path) -> None:
     Lock.take(home, ME).release()
 
 
+def test_a_home_that_cannot_be_held_is_a_storage_error(home: Path, tmp_path: Path) -> None:
+    make_home(home)
+    (home / LOCK).unlink()
+    (home / LOCK).mkdir()
+    for wrong in (home, tmp_path / "nowhere"):
+        with pytest.raises(StorageError) as refused:
+            Lock.take(wrong, Holder(os.getpid(), "1", 1))
+        assert str(wrong) in str(refused.value)
+        assert "\n" not in str(refused.value)
+
+
 def test_a_home_held_by_another_process_is_refused_by_name(home: Path) -> None:
     other = hold(home)
     with pytest.raises(RefusedError, match=rf"the engine with pid {other.pid} \(Headway 1\.2\.3\) serves"):
