@@ -12,8 +12,7 @@ from itertools import islice
 from engine.agents.base import Agent
 from engine.clock import now_ms
 from engine.config import Settings
-from engine.dispatch.eligibility import of_lane
-from engine.dispatch.order import Line, choose
+from engine.dispatch.order import Line, Lineup
 from engine.dispatch.snapshot import Configured, world_of
 from engine.dispatch.world import Memory, World
 from engine.errors import StorageError
@@ -93,12 +92,13 @@ class Dispatcher:
         """Open what is due, fail what is late, and claim what may start."""
         due = [jobs.come_due(tx), jobs.pass_deadlines(tx)]
         world = self.world(tx)
-        if world.draining or ALL in world.holds:
+        if world.draining or world.full or ALL in world.holds:
             return Round([], _first(due), tx.now)
         due += [one.until for one in world.breakers.values() if one.until is not None and one.until > tx.now]
         heads = claims.heads(tx)
-        chosen = choose([_line(tx, head) for head in heads], world, CLAIM_LIMIT)
-        if any(reason.cause is Cause.MEMORY for head in heads for reason in of_lane(head.lane, world)):
+        lineup = Lineup(world, [_line(tx, head) for head in heads])
+        chosen = lineup.take(CLAIM_LIMIT)
+        if lineup.waits_for(Cause.MEMORY):
             due.append(tx.now + round(MEMORY_SECONDS * 1000))
         given = claims.claim(tx, chosen, self._resumable.__contains__, self._boot)
         return Round(given, _first(due), tx.now)

@@ -1,6 +1,6 @@
 """When every unfinished job is expected to start and to finish. Pure.
 
-A simulation: the dispatcher's own `choose` on a world whose clock jumps from one end to the next, with the durations
+A simulation: the dispatcher's own `Lineup` in a world whose clock jumps from one end to the next, with the durations
 that jobs of the same kind on the same target have had. Once with the median of them, and once with the 90th
 percentile, which is later than nine of ten will be. What has no history, or waits for a person, has no time.
 """
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from engine.dispatch import breaker
-from engine.dispatch.order import Line, choose
+from engine.dispatch.order import Line, Lineup
 from engine.dispatch.world import World
 from engine.model import Estimate, State
 from engine.store.lanes import Lane
@@ -66,6 +66,8 @@ def _why(row: JobRow, likely: Span, took: Took | None, queue: Queue) -> str:
         return ""
     if row.held_by is not None and row.state is not State.RUNNING:
         return f"it is held by {row.held_by}"
+    if row.deadline is not None and likely.start is None:
+        return "as things stand, its deadline comes before its turn"
     if took is None:
         sort = f"{row.kind} on {row.target}" if row.kind is not None else str(row.target)
         return f"no {sort} job has succeeded yet, so that there is no history to go by"
@@ -80,9 +82,9 @@ class _Simulation:
     world: World
     history: History
     slow: bool
+    lineup: Lineup
     spans: dict[int, Span] = field(default_factory=dict)
-    lines: dict[Lane, list[tuple[int, int, JobRow]]] = field(default_factory=dict)
-    """Heaps of rank, id, job."""
+    lines: dict[Lane, _Waiting] = field(default_factory=dict)
     happenings: list[tuple[int, int, int]] = field(default_factory=list)
     """A heap of time, kind of happening, job."""
     ends: dict[int, Lane] = field(default_factory=dict)
@@ -90,29 +92,52 @@ class _Simulation:
     needed_by: dict[int, list[int]] = field(default_factory=dict)
 
     def took(self, row: JobRow, lane: Lane) -> int | None:
+        """Not nothing, however short: the slot is taken for a moment, and what waits for it does not start now."""
         found = self.history.of(lane.target, row.kind)
-        return None if found is None else found.p90 if self.slow else found.median
+        return None if found is None else max(1, found.p90 if self.slow else found.median)
 
     def enter(self, row: JobRow) -> None:
         """A job that nothing of its own keeps from starting any more, or only its time."""
-        if row.held_by is not None:
+        if row.held_by is not None or (row.deadline is not None and row.deadline <= self.world.now):
             return
         if row.not_before is not None and row.not_before > self.world.now:
             heapq.heappush(self.happenings, (row.not_before, _DUE, row.id))
             return
-        heapq.heappush(self.lines.setdefault(lane_of(row), []), (row.rank, row.id, row))
-
-    def start(self, row: JobRow) -> None:
+        if row.deadline is not None:
+            heapq.heappush(self.happenings, (row.deadline, _LATE, row.id))
         lane = lane_of(row)
-        took = self.took(row, lane)
-        now = self.world.now
-        self.spans[row.id] = Span(now, None if took is None else now + took)
-        self.ends[row.id] = lane
-        if took is not None:
-            heapq.heappush(self.happenings, (now + took, _END, row.id))
+        waiting = self.lines.setdefault(lane, _Waiting())
+        if waiting.enter(lane, row):
+            assert waiting.line is not None, "it has a head now"
+            self.lineup.put(waiting.line)
+
+    def start(self) -> None:
+        """Let everything start that may."""
+        self.lineup.look_again()
+        for row in self.lineup.take(_ROOM):
+            lane = lane_of(row)
+            took = self.took(row, lane)
+            now = self.world.now
+            self.spans[row.id] = Span(now, None if took is None else now + took)
+            self.ends[row.id] = lane
+            if took is not None:
+                heapq.heappush(self.happenings, (now + took, _END, row.id))
+
+    def late(self, row: JobRow) -> None:
+        """The deadline of a job has come before its turn: it never starts."""
+        lane = lane_of(row)
+        if row.id in self.ends or self.spans[row.id].start is not None:
+            return
+        waiting = self.lines[lane]
+        if waiting.leave(row):
+            assert waiting.line is not None, "it had a head"
+            (self.lineup.put if waiting.heap else self.lineup.drop)(waiting.line)
 
     def end(self, job: int) -> None:
-        self.world.end(self.ends.pop(job))
+        lane = self.ends.pop(job)
+        self.lineup.end(lane)
+        if (one := self.world.breakers.get(target := str(lane.target))) is not None:
+            self.world.breakers = {**self.world.breakers, target: breaker.after_success(one, self.world.now)}
         for other in self.needed_by.pop(job, ()):
             if other not in self.needs:
                 continue  # another of several was enough
@@ -125,12 +150,51 @@ class _Simulation:
                 self.enter(self.queue.waiting[other])
 
 
-_END, _DUE, _RELAX = 0, 1, 2
+@dataclass(slots=True)
+class _Waiting:
+    """The jobs of a lane that may start, best first. It is the rest of its own line."""
+
+    heap: list[tuple[int, int, JobRow]] = field(default_factory=list)
+    gone: set[int] = field(default_factory=set)
+    line: Line | None = None
+
+    def enter(self, lane: Lane, row: JobRow) -> bool:
+        """Whether the job is the first now."""
+        heapq.heappush(self.heap, (row.rank, row.id, row))
+        if self.heap[0][2] is not row:
+            return False
+        if self.line is None:
+            self.line = Line(lane, row, self)
+        self.line.head = row
+        return True
+
+    def leave(self, row: JobRow) -> bool:
+        """Whether the job was the first; then the next one is, where there is one."""
+        if self.line is None or self.line.head is not row:
+            self.gone.add(row.id)
+            return False
+        self.line.head = next(self, row)
+        return True
+
+    def __iter__(self) -> _Waiting:
+        return self
+
+    def __next__(self) -> JobRow:
+        """Asking for the next one takes the head away: it was chosen."""
+        heapq.heappop(self.heap)
+        while self.heap and self.heap[0][1] in self.gone:
+            heapq.heappop(self.heap)
+        if not self.heap:
+            raise StopIteration
+        return self.heap[0][2]
+
+
+_END, _DUE, _LATE, _RELAX = 0, 1, 2, 3
 
 
 def simulate(queue: Queue, world: World, history: History, *, slow: bool) -> dict[int, Span]:
     """When each job runs, with median durations or slow ones. Changes `world`."""
-    run = _Simulation(queue, world, history, slow)
+    run = _Simulation(queue, world, history, slow, Lineup(world))
     for one in queue.running:
         finish = _end_of(one, history.of(one.lane.target, one.job.kind), world.now, slow=slow)
         run.spans[one.job.id] = Span(one.since, finish)
@@ -145,17 +209,26 @@ def simulate(queue: Queue, world: World, history: History, *, slow: bool) -> dic
                 run.needed_by.setdefault(other, []).append(row.id)
         else:
             run.enter(row)
-    _pause(run)
+    for paused in world.breakers.values():
+        if paused.until is not None and paused.until > world.now:
+            heapq.heappush(run.happenings, (paused.until, _RELAX, 0))
     while True:
-        _start(run)
+        run.start()
         if not run.happenings:
             return run.spans
-        at, kind, job = heapq.heappop(run.happenings)
-        world.now = max(world.now, at)
-        if kind == _END:
-            run.end(job)
-        elif kind == _DUE:
-            run.enter(queue.waiting[job])
+        # All of one moment: what ends then and what is due then are chosen from together.
+        world.now = max(world.now, run.happenings[0][0])
+        while run.happenings and run.happenings[0][0] <= world.now:
+            _happen(run, *heapq.heappop(run.happenings)[1:])
+
+
+def _happen(run: _Simulation, kind: int, job: int) -> None:
+    if kind == _END:
+        run.end(job)
+    elif kind == _DUE:
+        run.enter(run.queue.waiting[job])
+    elif kind == _LATE:
+        run.late(run.queue.waiting[job])
 
 
 def _end_of(one: Running, took: Took | None, now: int, *, slow: bool) -> int | None:
@@ -167,40 +240,6 @@ def _end_of(one: Running, took: Took | None, now: int, *, slow: bool) -> int | N
     spans = (took.p90,) if slow else (took.median, took.p90)
     ahead = [one.since + span for span in spans if one.since + span > now]
     return ahead[0] if ahead else now + max(1_000, (now - one.since) // 4)
-
-
-def _pause(run: _Simulation) -> None:
-    """A paused target is taken as good again at the end of its pause."""
-    world = run.world
-    for one in world.breakers.values():
-        if one.until is not None and one.until > world.now:
-            heapq.heappush(run.happenings, (one.until, _RELAX, 0))
-    world.breakers = {target: one for target, one in world.breakers.items() if not breaker.is_past(one, world.now)}
-
-
-def _start(run: _Simulation) -> None:
-    world = run.world
-    if world.breakers:
-        world.breakers = {t: one for t, one in world.breakers.items() if not breaker.is_past(one, world.now)}
-    lines = [Line(lane, heap[0][2], _Rest(heap)) for lane, heap in run.lines.items() if heap]
-    for row in choose(lines, world, _ROOM):
-        run.start(row)
-
-
-@dataclass(slots=True)
-class _Rest:
-    """The jobs of a lane behind its head. Asking for the next one takes the head away: it was chosen."""
-
-    heap: list[tuple[int, int, JobRow]]
-
-    def __iter__(self) -> _Rest:
-        return self
-
-    def __next__(self) -> JobRow:
-        heapq.heappop(self.heap)
-        if not self.heap:
-            raise StopIteration
-        return self.heap[0][2]
 
 
 def last_finish(estimates: Mapping[int, Estimate]) -> int | None:

@@ -4,20 +4,28 @@ First the project: the one with the most urgent job, where a priority rises by o
 job waits while nothing of its project starts; of equals, the one that has the least of the slots for its share. Then,
 within the project, the job: by a priority that rises with all of its waiting, and by its place in the queue. So neither
 does a flood of one project keep another from the slots, nor an endless row of urgent jobs the others of their project.
+
+There can be a lane for each job, so nothing here looks at all of them twice: lanes that the same things keep from
+starting share a gate, and behind a gate the lines of each project stand in heaps that follow the clock.
 """
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
 
 from engine.dispatch.eligibility import of_lane
 from engine.dispatch.world import World
+from engine.model import Cause
 from engine.store.lanes import Lane
 from engine.store.rows import JobRow
 
+Key = tuple[float, ...]
 
-@dataclass(slots=True)
+
+@dataclass(slots=True, eq=False)
 class Line:
     """The startable jobs of one lane, best first. `rest` is read only as far as it is needed."""
 
@@ -25,43 +33,233 @@ class Line:
     head: JobRow
     rest: Iterator[JobRow]
 
+    def key(self, world: World) -> Key:
+        """What a job goes by within its project."""
+        return world.level(self.lane.priority, since(self.head)), self.head.rank, self.head.id
 
-def choose(lines: Iterable[Line], world: World, room: int) -> list[JobRow]:
-    """The jobs that start now, at most `room` of them, best first.
-
-    `world` moves on: each chosen job counts as running before the next is asked about.
-    """
-    # What keeps a lane from starting stays while attempts are only added, so a lane is dropped for good.
-    left = [line for line in lines if not of_lane(line.lane, world)]
-    chosen: list[JobRow] = []
-    while left and len(chosen) < room:
-        urgent = min(left, key=lambda line: _urgency(line, world))
-        project = urgent.lane.project
-        best = min((line for line in left if line.lane.project == project), key=lambda line: _turn(line, world))
-        if of_lane(best.lane, world):
-            left.remove(best)
-            continue
-        chosen.append(best.head)
-        world.start(best.lane)
-        following = next(best.rest, None)
-        if following is None:
-            left.remove(best)
-        else:
-            best.head = following
-    return chosen
+    def changes(self, world: World) -> int | None:
+        return world.rises(self.lane.priority, since(self.head))
 
 
-def _urgency(line: Line, world: World) -> tuple[int, float, int]:
-    """What a project goes by among others."""
-    project = line.lane.project
-    since = max(_since(line.head), world.served.get(project, 0))
-    return world.level(line.lane.priority, since), world.load(project), line.head.rank
-
-
-def _turn(line: Line, world: World) -> tuple[int, int]:
-    """What a job goes by within its project."""
-    return world.level(line.lane.priority, _since(line.head)), line.head.rank
-
-
-def _since(job: JobRow) -> int:
+def since(job: JobRow) -> int:
+    """Since when a job waits. Each attempt begins the waiting anew."""
     return max(job.created_at, job.started_at or 0)
+
+
+class _Ordered(Protocol):
+    def key(self, world: World) -> Key | None: ...
+
+    def changes(self, world: World) -> int | None: ...
+
+
+T = TypeVar("T", bound=_Ordered)
+
+
+@dataclass(slots=True)
+class _Tops(Generic[T]):
+    """Things by a key that changes at known times. To ask for the first costs the logarithm of their number."""
+
+    heap: list[tuple[Key, int, T]] = field(default_factory=list)
+    timers: list[tuple[int, int, T]] = field(default_factory=list)
+    valid: dict[T, int] = field(default_factory=dict)
+    """The number under which a thing was put in last: what stands under an older one is passed over."""
+    numbers: int = 0
+
+    def put(self, one: T, world: World) -> None:
+        """A new thing, or one whose key has changed. Without a key it is taken out."""
+        key = one.key(world)
+        if key is None:
+            self.valid.pop(one, None)
+            return
+        self.numbers += 1
+        self.valid[one] = self.numbers
+        heapq.heappush(self.heap, (key, self.numbers, one))
+        if (at := one.changes(world)) is not None:
+            heapq.heappush(self.timers, (at, self.numbers, one))
+
+    def first(self, world: World) -> tuple[Key, T] | None:
+        while self.timers and self.timers[0][0] <= world.now:
+            _, number, one = heapq.heappop(self.timers)
+            if self.valid.get(one) == number:
+                self.put(one, world)
+        while self.heap:
+            key, number, one = self.heap[0]
+            if self.valid.get(one) == number:
+                return key, one
+            heapq.heappop(self.heap)
+        return None
+
+
+@dataclass(slots=True, eq=False)
+class _Group:
+    """The lines of one project behind one gate."""
+
+    project: str | None
+    served: int
+    """Waiting before that is worth nothing to the project."""
+    fresh: _Tops[Line] = field(default_factory=_Tops)
+    """Lines whose heads wait since a later time: among projects they go by what they go by within theirs."""
+    passed: _Tops[Line] = field(default_factory=_Tops)
+    """The others: among projects they have all waited for the same time."""
+    places: dict[int, list[tuple[int, int, Line]]] = field(default_factory=dict)
+    """By priority, heaps of what is in `passed`: rank, id, line. What is not in its place any more is passed over."""
+
+    def put(self, line: Line, world: World) -> None:
+        self.drop(line)
+        if since(line.head) > self.served:
+            self.fresh.put(line, world)
+            return
+        self.passed.put(line, world)
+        heap = self.places.setdefault(line.lane.priority, [])
+        heapq.heappush(heap, (line.head.rank, line.head.id, line))
+
+    def drop(self, line: Line) -> None:
+        self.fresh.valid.pop(line, None)
+        self.passed.valid.pop(line, None)
+
+    def serve(self, world: World) -> None:
+        """Take note of when a job of the project has started last."""
+        if (served := world.served.get(self.project, 0)) == self.served:
+            return
+        self.served = served
+        for line in [line for line in self.fresh.valid if since(line.head) <= self.served]:
+            self.put(line, world)
+
+    def best(self, world: World) -> tuple[Key, Line] | None:
+        found = [one for one in (self.fresh.first(world), self.passed.first(world)) if one is not None]
+        return min(found, key=lambda one: one[0], default=None)
+
+    def key(self, world: World) -> Key | None:
+        """What a project goes by among others."""
+        found = [one[0]] if (one := self.fresh.first(world)) is not None else []
+        for priority, heap in self.places.items():
+            while heap and not self._stands(*heap[0]):
+                heapq.heappop(heap)
+            if heap:
+                found.append((world.level(priority, self.served), *heap[0][:2]))
+        if not found:
+            return None
+        level, rank, job = min(found)
+        return level, world.load(self.project), rank, job
+
+    def changes(self, world: World) -> int | None:
+        times = [world.rises(priority, self.served) for priority, heap in self.places.items() if heap]
+        if self.fresh.timers:
+            times.append(self.fresh.timers[0][0])
+        return min((at for at in times if at is not None), default=None)
+
+    def _stands(self, rank: int, job: int, line: Line) -> bool:
+        return line in self.passed.valid and (line.head.rank, line.head.id) == (rank, job)
+
+
+@dataclass(slots=True, eq=False)
+class _Gate:
+    """Lanes that the same things keep from starting."""
+
+    lane: Lane
+    """Any of them."""
+    groups: dict[str | None, _Group] = field(default_factory=dict)
+    order: _Tops[_Group] = field(default_factory=_Tops)
+    moved: set[_Group] = field(default_factory=set)
+    """Groups of which something has changed since they were put into the order."""
+
+    def first(self, world: World) -> tuple[Key, _Group] | None:
+        """The project that is first, with what it goes by."""
+        for group in self.moved:
+            group.serve(world)
+            self.order.put(group, world)
+        self.moved.clear()
+        return self.order.first(world)
+
+
+class Lineup:
+    """The lines that wait, in their order, while attempts begin and the clock of the world goes on.
+
+    Caps and holds, and which targets have a breaker, have to stay as they are while it is used.
+    """
+
+    def __init__(self, world: World, lines: Iterable[Line] = ()) -> None:
+        self._world = world
+        self._gates: dict[tuple[object, ...], _Gate] = {}
+        self._shut: set[_Gate] = set()
+        for line in lines:
+            self.put(line)
+
+    def put(self, line: Line) -> None:
+        """A line that is new, or has another head than before."""
+        world, lane = self._world, line.lane
+        gate = self._gates.get(named := _gate(lane, world))
+        if gate is None:
+            gate = self._gates[named] = _Gate(lane)
+        group = gate.groups.get(lane.project)
+        if group is None:
+            group = gate.groups[lane.project] = _Group(lane.project, world.served.get(lane.project, 0))
+        group.put(line, world)
+        gate.moved.add(group)
+
+    def drop(self, line: Line) -> None:
+        """Nothing of a line can start any more."""
+        gate = self._gates[_gate(line.lane, self._world)]
+        group = gate.groups[line.lane.project]
+        group.drop(line)
+        gate.moved.add(group)
+
+    def end(self, lane: Lane) -> None:
+        """One attempt of a lane has ended."""
+        self._world.end(lane)
+        self._touch(lane.project)
+
+    def look_again(self) -> None:
+        """Something has ended, or time has passed: what could not start may be able to."""
+        self._shut.clear()
+
+    def take(self, room: int) -> list[JobRow]:
+        """The jobs that start now, at most so many, best first. They count as running from now on."""
+        chosen: list[JobRow] = []
+        while len(chosen) < room and (line := self._next()) is not None:
+            chosen.append(line.head)
+            self._start(line)
+        return chosen
+
+    def waits_for(self, cause: Cause) -> bool:
+        """Whether something keeps lines from starting that have jobs to start."""
+        gates = [gate for gate in self._gates.values() if gate.first(self._world) is not None]
+        return any(reason.cause is cause for gate in gates for reason in of_lane(gate.lane, self._world))
+
+    def _next(self) -> Line | None:
+        world = self._world
+        # What keeps a gate shut stays while attempts are only added, so it is asked once.
+        opened = [gate for gate in self._gates.values() if gate not in self._shut]
+        self._shut.update(shut := {gate for gate in opened if of_lane(gate.lane, world)})
+        opened = [gate for gate in opened if gate not in shut]
+        tops = [top for gate in opened if (top := gate.first(world)) is not None]
+        if not tops:
+            return None
+        project = min(tops, key=lambda top: top[0])[1].project
+        groups = [gate.groups[project] for gate in opened if project in gate.groups]
+        return min((best for group in groups if (best := group.best(world)) is not None), key=lambda best: best[0])[1]
+
+    def _start(self, line: Line) -> None:
+        world, project = self._world, line.lane.project
+        world.start(line.lane)
+        following = next(line.rest, None)
+        group = self._gates[_gate(line.lane, world)].groups[project]
+        if following is None:
+            group.drop(line)
+        else:
+            line.head = following
+            group.put(line, world)
+        self._touch(project)
+
+    def _touch(self, project: str | None) -> None:
+        """What a project has of the slots has changed."""
+        for gate in self._gates.values():
+            if (group := gate.groups.get(project)) is not None:
+                gate.moved.add(group)
+
+
+def _gate(lane: Lane, world: World) -> tuple[object, ...]:
+    """What of a lane can keep it from starting in this world: a project or a tag without a cap or a hold cannot."""
+    limited = (*(f"tag:{tag}" for tag in lane.tags.split()), f"project:{lane.project or ''}")
+    narrow = (scope for scope in limited if scope in world.caps or scope in world.holds)
+    return lane.agent, lane.model, lane.account, *narrow

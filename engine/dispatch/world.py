@@ -26,7 +26,7 @@ class Memory:
 
 @dataclass(slots=True)
 class World:
-    """A moment of the engine. `now` is milliseconds UTC. `choose` and the forecast move it on."""
+    """A moment of the engine. `now` is milliseconds UTC. The dispatcher and the forecast move it on."""
 
     now: int
     running: dict[str, int] = field(default_factory=dict)
@@ -73,6 +73,11 @@ class World:
     def total(self) -> int:
         return self.running.get(ALL, 0)
 
+    @property
+    def full(self) -> bool:
+        """No slot is left, whatever for."""
+        return self.total >= self.caps.get(ALL, self.total + 1)
+
     def load(self, project: str | None) -> float:
         """What a project has of the slots, by its weight."""
         return self.running.get(f"project:{project or ''}", 0) / self.shares.get(project, 1.0)
@@ -80,3 +85,10 @@ class World:
     def level(self, priority: int, since: int) -> int:
         """A priority after so much waiting."""
         return priority if self.ageing <= 0 else max(0, priority - max(0, self.now - since) // self.ageing)
+
+    def rises(self, priority: int, since: int) -> int | None:
+        """When `level` is next better than it is now; None where it stays."""
+        waited = max(0, self.now - since)
+        if self.ageing <= 0 or priority - waited // self.ageing <= 0:
+            return None
+        return since + (waited // self.ageing + 1) * self.ageing

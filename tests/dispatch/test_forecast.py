@@ -83,6 +83,25 @@ def test_a_time_a_pause_and_a_dependency_are_waited_for() -> None:
     assert times(found) == {1: (5, 15)}
 
 
+def test_after_a_pause_one_goes_first_and_each_success_lets_twice_as_many_go() -> None:
+    tried = Breaker("claude", Failure.OVERLOADED, (), NOW - 1, 1, 1)
+    found = forecast(queue(*(job(n) for n in range(1, 5))), world(9, breakers={"claude": tried}), KNOWN)
+    assert [minutes(found[n].start) for n in range(1, 5)] == [0, 10, 10, 20]
+
+
+def test_what_takes_no_time_takes_its_slot_for_a_moment() -> None:
+    history = History(by_target={"claude": Took(0, 0, 3)})
+    found = forecast(queue(job(1), job(2)), world(1), history)
+    assert (found[1].start, found[2].start) == (NOW, NOW + 1), "only one of them starts now"
+
+
+def test_what_is_late_before_its_turn_never_starts() -> None:
+    rows = (job(1), job(2, deadline=NOW + 5 * MINUTE), job(3, deadline=NOW + 15 * MINUTE), job(4, deadline=NOW))
+    found = forecast(queue(*rows), world(1), KNOWN)
+    assert times(found) == {1: (0, 10), 2: (None, None), 3: (10, 20), 4: (None, None)}
+    assert found[2].why == "as things stand, its deadline comes before its turn"
+
+
 def test_one_of_several_is_enough() -> None:
     rows = (job(1), job(2, not_before=NOW + 60 * MINUTE), job(3, state=State.BLOCKED))
     found = forecast(queue(*rows, needs={3: Open(any_of=frozenset({1, 2}))}), world(9), KNOWN)

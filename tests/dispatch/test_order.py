@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 
 from engine.dispatch.eligibility import reasons
-from engine.dispatch.order import choose
+from engine.dispatch.order import Lineup
 from engine.dispatch.world import Memory, World
 from engine.model import ALL
 from engine.store.rows import JobRow, lane_of
@@ -17,7 +17,7 @@ from tests.dispatch.samples import HOUR, NOW, job, lines, world
 
 
 def order(rows: list[JobRow], there: World, room: int = 100) -> list[int]:
-    return [row.id for row in choose(lines(rows), there, room)]
+    return [row.id for row in Lineup(there, lines(rows)).take(room)]
 
 
 def test_priority_first_and_then_the_place() -> None:
@@ -66,7 +66,7 @@ def test_nothing_starves(project: str) -> None:
     for hour in range(10):
         there.now = NOW + hour * HOUR
         urgent = [job(100 * hour + n, project="/a", priority=0, created_at=there.now) for n in range(2, 5)]
-        (chosen,) = choose(lines([*urgent, waits]), there, 1)
+        (chosen,) = Lineup(there, lines([*urgent, waits])).take(1)
         if chosen.id == waits.id:
             assert hour <= 9
             return
@@ -98,7 +98,7 @@ def test_caps_are_kept_and_no_eligible_job_is_left_while_a_slot_is_free(
         for number, (agent, project, tags, priority) in enumerate(queue, 1)
     ]
     there = world(slots, caps=caps, running=dict(running))
-    chosen = choose(lines(rows), there, 100)
+    chosen = Lineup(there, lines(rows)).take(100)
     assert len({row.id for row in chosen}) == len(chosen)
     for scope, cap in there.caps.items():
         begun = sum(scope in lane_of(row).scopes for row in chosen)

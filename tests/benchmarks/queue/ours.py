@@ -15,7 +15,7 @@ from engine import events as log
 from engine.agents.base import Outcome
 from engine.config import Settings
 from engine.dispatch.budget import Budget
-from engine.dispatch.order import Line, choose
+from engine.dispatch.order import Line, Lineup
 from engine.dispatch.settling import Ending, Rules, Settle
 from engine.dispatch.snapshot import Configured, world_of
 from engine.dispatch.world import Memory
@@ -64,7 +64,7 @@ def _settle(attempt: int) -> Settle:
 def _claim(tx: Transaction) -> list[Claim]:
     world = world_of(tx, _CONFIGURED, Memory())
     lines = [Line(one.lane, one.job, islice(claims.line(tx, one, BATCH), 1, None)) for one in claims.heads(tx)]
-    return claims.claim(tx, choose(lines, world, BATCH), frozenset[str]().__contains__, "boot")
+    return claims.claim(tx, Lineup(world, lines).take(BATCH), frozenset[str]().__contains__, "boot")
 
 
 class Headway(Asynchronous):
