@@ -84,13 +84,18 @@ class Dispatcher:
                 found = Round([], now + round(STORAGE_RETRY_SECONDS * 1000), now)
             for claim in found.claims:
                 self._start(claim)
-            if len(found.claims) == CLAIM_LIMIT:
+            if len(found.claims) == CLAIM_LIMIT or (found.due is not None and found.due <= found.now):
                 self._wake.set()
             await self._until(None if found.due is None else (found.due - found.now) / 1000)
 
     def _round(self, tx: Transaction) -> Round:
         """Open what is due, fail what is late, and claim what may start."""
-        due = [jobs.come_due(tx), jobs.pass_deadlines(tx)]
+        # In this order: what a deadline sets free may itself be due, or have a time to wait for.
+        late = jobs.pass_deadlines(tx)
+        due = [late, jobs.come_due(tx)]
+        if (first := _first(due)) is not None and first <= tx.now:
+            # More of them than one look takes. What is late must not start, nor anything before what is more urgent.
+            return Round([], tx.now, tx.now)
         world = self.world(tx)
         if world.draining or world.full or ALL in world.holds:
             return Round([], _first(due), tx.now)

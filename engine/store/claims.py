@@ -55,9 +55,9 @@ class Head:
 _STARTABLE = "state = 'ready' AND held_by IS NULL AND not_before IS NULL"
 _HEADS = (
     f"SELECT lanes.id, {', '.join(f'jobs.{name}' for name in JOB_COLUMNS)} FROM lanes LEFT JOIN jobs ON jobs.id = "
-    f"(SELECT id FROM jobs WHERE lane = lanes.id AND {_STARTABLE} ORDER BY rank LIMIT 1) WHERE lanes.open = 1"
+    f"(SELECT id FROM jobs WHERE lane = lanes.id AND {_STARTABLE} ORDER BY rank, id LIMIT 1) WHERE lanes.open = 1"
 )
-_FURTHER = f"{SELECT_JOB} WHERE lane = ? AND {_STARTABLE} AND rank > ? ORDER BY rank LIMIT ?"
+_FURTHER = f"{SELECT_JOB} WHERE lane = ? AND {_STARTABLE} AND (rank, id) > (?, ?) ORDER BY rank, id LIMIT ?"
 _SERVED = "SELECT project, max(served_at) FROM lanes WHERE served_at > 0 GROUP BY project"
 _RUNNING = (
     f"SELECT n, {', '.join(f'lanes.{name}' for name in lanes.COLUMNS.split(', '))} FROM "
@@ -86,11 +86,10 @@ def heads(tx: Transaction) -> list[Head]:
 def line(tx: Transaction, head: Head, page: int) -> Iterator[JobRow]:
     """The jobs of a lane in their order, read as far as they are asked for, so many at a time."""
     yield head.job
-    rank = head.job.rank
-    while rows := tx.connection.execute(_FURTHER, (head.number, rank, page)).fetchall():
+    row = head.job
+    while rows := tx.connection.execute(_FURTHER, (head.number, row.rank, row.id, page)).fetchall():
         for values in rows:
             row = job_row(values)
-            rank = row.rank
             yield row
 
 

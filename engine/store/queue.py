@@ -16,7 +16,7 @@ SAMPLES = 30  #: of the newest successes of one lane
 LANES = 300  #: of the lanes that were served last
 _LANE = ", ".join(f"lanes.{name}" for name in lanes.COLUMNS.split(", "))
 
-_WAITING = f"{SELECT_JOB} WHERE state IN ('ready', 'blocked') ORDER BY priority, rank LIMIT ?"
+_WAITING = f"{SELECT_JOB} WHERE state IN ('ready', 'blocked') ORDER BY priority, rank, id LIMIT ?"
 _RUNNING = (
     f"SELECT {', '.join(f'jobs.{name}' for name in JOB_COLUMNS)}, attempts.started_at, attempts.created_at, {_LANE} "
     "FROM attempts JOIN jobs ON jobs.id = attempts.job JOIN lanes ON lanes.id = attempts.lane "

@@ -41,7 +41,7 @@ ORDER = (
     ),
     (
         frozenset({State.READY, State.BLOCKED}),
-        "SELECT id FROM jobs WHERE state IN ('ready', 'blocked') AND {where} ORDER BY priority, rank LIMIT ?",
+        "SELECT id FROM jobs WHERE state IN ('ready', 'blocked') AND {where} ORDER BY priority, rank, id LIMIT ?",
     ),
     (
         frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED}),

@@ -18,7 +18,7 @@ from engine.store.submit import holder_of
 from engine.store.writer import RollbackError, Transaction
 
 MOST_JOBS = 100_000  #: of one verb
-_MATCHING = f"{SELECT_JOB} WHERE {{where}} ORDER BY priority, rank LIMIT {MOST_JOBS + 1}"
+_MATCHING = f"{SELECT_JOB} WHERE {{where}} ORDER BY priority, rank, id LIMIT {MOST_JOBS + 1}"
 
 
 @dataclass(frozen=True, slots=True)

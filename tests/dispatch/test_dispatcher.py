@@ -15,11 +15,14 @@ from engine.config import AgentSettings, Settings
 from engine.dispatch import dispatcher as loop
 from engine.dispatch.dispatcher import CLAIM_LIMIT, Dispatcher
 from engine.errors import StorageError
-from engine.model import ALL, Verb
-from engine.store import Store, jobs, submit, verbs
+from engine.events import Moved
+from engine.model import ALL, JobSpec, OnFailure, Verb
+from engine.store import Store, Transaction, jobs, submit, verbs
 from engine.store.claims import Claim
-from engine.store.submit import Accepted
-from tests.store.samples import NOON, Clock, accepted, success
+from engine.store.fold import record
+from engine.store.rows import read_job
+from engine.store.submit import Accepted, Needs
+from tests.store.samples import NOON, Clock, accepted, failure, success
 
 PATIENCE = 30.0  #: seconds after which something that was waited for will not come
 
@@ -171,6 +174,64 @@ async def test_a_job_with_a_time_starts_when_it_has_come(floor: Floor) -> None:
     floor.clock.now += 60_000
     await floor.settled()
     assert (floor.jobs, floor.slept[-1]) == ([2, 1], None)
+
+
+def late(*after: int, not_before: int | None = None, deadline: int | None = None, priority: int = 5) -> Accepted:
+    """A job that runs however what it comes after ends."""
+    spec = JobSpec(prompt="x", on_failure=OnFailure.RUN, priority=priority)
+    return Accepted(spec, "x", "shell", None, None, not_before, deadline=deadline, all_of=Needs(after))
+
+
+@pytest.mark.parametrize("wait", [-1, 20_000])
+async def test_what_a_deadline_sets_free_is_not_forgotten(floor: Floor, wait: int) -> None:
+    """Its own time came while it was blocked, or is still to come: nobody else would look at the clock for it."""
+    await floor.act(Verb.HOLD, *(await floor.store.write(lambda tx: submit.submit(tx, [late(deadline=NOON + 9)]))))
+    await floor.submit(late(1, not_before=NOON + 9 + wait))
+    await floor.settled()
+    floor.clock.now += 9
+    await floor.settled()
+    assert (floor.jobs, floor.slept[-1]) == (([2], None) if wait < 0 else ([], 20.0))
+
+
+async def test_no_job_starts_after_its_deadline_however_many_are_late(floor: Floor) -> None:
+    """Those of one moment are failed some hundreds at a time, and nothing starts before all have been."""
+    await floor.act(Verb.HOLD)
+    await floor.submit(*(late(deadline=NOON + 9) for _ in range(1_200)), late(priority=9))
+    floor.clock.now += 9
+    await floor.act(Verb.RELEASE)
+    await floor.settled()
+    assert floor.jobs == [1_201]
+    assert (await floor.store.read.counts()).failed == 1_200
+
+
+async def test_of_many_that_come_due_together_the_most_urgent_go_first(floor: Floor) -> None:
+    await floor.submit(*(late(not_before=NOON + n + 1) for n in range(700)), late(not_before=NOON + 800, priority=0))
+    floor.clock.now += 800
+    await floor.settled()
+    assert floor.jobs == [701, 1, 2]
+
+
+async def test_jobs_with_one_place_fill_all_slots(floor: Floor) -> None:
+    """A job that was moved to the middle of a gap can stand where one that ran meanwhile comes back to."""
+    await floor.submit(*(late() for _ in range(4)))
+    await floor.settled()
+    assert floor.jobs == [1, 2, 3]
+    await floor.act(Verb.HOLD)
+    middle = next(claim for claim in floor.started if claim.job.id == 2)
+
+    def back(tx: Transaction) -> None:
+        for claim in floor.started:
+            jobs.settle(tx, claim.attempt.id, failure(back=0) if claim is not middle else success())
+        row = read_job(tx.connection, 1)
+        assert row is not None
+        four = read_job(tx.connection, 4)
+        assert four is not None
+        record(tx, four, Moved("ann", row.rank, row.priority))
+
+    await floor.store.write(back)
+    await floor.act(Verb.RELEASE)
+    await floor.settled()
+    assert floor.jobs[3:] == [1, 4, 3]
 
 
 async def test_the_time_itself_wakes_it(floor: Floor) -> None:
