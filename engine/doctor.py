@@ -130,9 +130,7 @@ def _database(home: Path, *, deep: bool) -> Iterator[Check]:
             if deep and version == known:
                 yield _whole(connection, home)
             elif deep:
-                yield Check(
-                    "log", True, "not looked at: the next start of an engine brings the database up to date"
-                )
+                yield Check("log", True, "not looked at: the next start of an engine brings the database up to date")
     except HeadwayError as error:
         yield Check("database", False, error.message)
 

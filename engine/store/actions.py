@@ -18,8 +18,7 @@ from engine.errors import NotFoundError, RefusedError
 from engine.model import Undone, Verb
 from engine.store import dependencies
 from engine.store.fold import record
-from engine.store.rows import JobRow, read_job
-from engine.store.submit import holder_of
+from engine.store.rows import JobRow, holder_of, read_job
 from engine.store.writer import RollbackError, Transaction
 from engine.transitions import RESTORABLE
 
@@ -27,6 +26,7 @@ _FIELDS = log.Standing.__struct_fields__
 _NEWEST = "SELECT id, at, verb, inverse FROM actions WHERE undone_at IS NULL ORDER BY id DESC LIMIT 1"
 _NAMED = "SELECT id, at, verb, inverse, undone_at FROM actions WHERE id = ?"
 
+DOOMED = "what it comes after has ended, and not well"
 STOPPED = "its processes were ended; `headway retry` goes on in its session, where it has one"
 
 
@@ -37,14 +37,20 @@ class Inverse(Struct, frozen=True, omit_defaults=True):
     """Job -> field -> its value before and after."""
     stopped: list[int] = field(default_factory=list)
     """Running jobs that were cancelled: they cannot come back."""
+    overruled: dict[int, list[int]] = field(default_factory=dict)
+    """Job -> those before it whose failure it was not to heed any more."""
     hold: str = ""
     """A scope that was put on hold, or released."""
     held_by: str | None = None
     """Who held it before."""
+    holds: str | None = None
+    """Who has held it since."""
     cap: str = ""
     """A scope whose cap was set."""
     limit: int | None = None
     """The operator's cap on it before."""
+    limits: int | None = None
+    """The operator's cap on it since."""
     drain: bool = False
 
 
@@ -102,7 +108,13 @@ def undo(tx: Transaction, by: str, action: int | None, *, dry_run: bool) -> Take
         else:
             lost.setdefault(why, []).append(job)
     # All of them first, and then what follows: one may wait for another that is restored after it.
-    dependencies.restored(tx, [after for before, after in changes.values() if before.state is not after.state])
+    moved = [after for before, after in changes.values() if before.state is not after.state]
+    dependencies.restored(tx, moved, inverse.overruled)
+    for after in moved:
+        now = read_job(tx.connection, after.id)
+        if after.ended_at is None and now is not None and now.ended_at is not None:
+            restored.remove(after.id)
+            lost.setdefault(DOOMED, []).append(after.id)
     said = _restore_scopes(tx, by, inverse)
     tx.connection.execute("UPDATE actions SET undone_at = ? WHERE id = ?", (tx.now, number))
     undone = Undone(action=number, verb=verb, at=at, restored=restored, lost=lost, said=said, dry_run=dry_run)
@@ -132,8 +144,8 @@ def _restore(
     if row is None:
         return "it was pruned"
     before = {name: was for name, (was, _) in fields.items()}
-    if "state" in before and row.state == before["state"]:
-        return None  # what it depends on has brought it back already
+    if all(getattr(row, name) == was for name, was in before.items()):
+        return None  # something else has brought it back already
     if any(getattr(row, name) != is_ for name, (_, is_) in fields.items()):
         return f"it has moved on since: it is {row.state}"
     to = msgspec.convert({**structs.asdict(row.standing), **before}, log.Standing)
@@ -150,11 +162,15 @@ def _restore(
 
 def _restore_scopes(tx: Transaction, by: str, inverse: Inverse) -> str:
     said = []
-    if inverse.hold:
-        set_hold(tx, inverse.hold, inverse.held_by, by)
+    if inverse.hold and _holder(tx, inverse.hold) != inverse.holds:
+        said.append(f"the hold on {inverse.hold} has changed since, and stays as it is")
+    elif inverse.hold:
+        _set_hold(tx, inverse.hold, inverse.held_by, by)
         said.append(f"{inverse.hold} is held again" if inverse.held_by else f"{inverse.hold} is released")
-    if inverse.cap:
-        set_cap(tx, inverse.cap, inverse.limit, by)
+    if inverse.cap and _cap(tx, inverse.cap) != inverse.limits:
+        said.append(f"the cap on {inverse.cap} has changed since, and stays as it is")
+    elif inverse.cap:
+        _set_cap(tx, inverse.cap, inverse.limit, by)
         limit = "as headway.yaml says" if inverse.limit is None else inverse.limit
         said.append(f"the cap on {inverse.cap} is {limit}")
     if inverse.drain:
@@ -163,9 +179,31 @@ def _restore_scopes(tx: Transaction, by: str, inverse: Inverse) -> str:
     return "; ".join(said)
 
 
-def set_hold(tx: Transaction, scope: str, held_by: str | None, by: str) -> str | None:
-    """Put a scope on hold, or release it. Returns who held it before."""
+def hold(tx: Transaction, scope: str, held_by: str | None, by: str) -> Inverse:
+    """Put a scope on hold, or release it. Who holds it already goes on to."""
+    before = _holder(tx, scope)
+    _set_hold(tx, scope, held_by, by)
+    return Inverse(hold=scope, held_by=before, holds=_holder(tx, scope))
+
+
+def cap(tx: Transaction, scope: str, limit: int | None, by: str) -> Inverse:
+    """Set the operator's cap on a scope, or leave it to the settings."""
+    before = _cap(tx, scope)
+    _set_cap(tx, scope, limit, by)
+    return Inverse(cap=scope, limit=before, limits=limit)
+
+
+def _holder(tx: Transaction, scope: str) -> str | None:
     found = tx.connection.execute("SELECT by FROM holds WHERE scope = ?", (scope,)).fetchone()
+    return str(found[0]) if found else None
+
+
+def _cap(tx: Transaction, scope: str) -> int | None:
+    found = tx.connection.execute("SELECT n FROM caps WHERE scope = ?", (scope,)).fetchone()
+    return int(found[0]) if found else None
+
+
+def _set_hold(tx: Transaction, scope: str, held_by: str | None, by: str) -> None:
     if held_by is None:
         tx.connection.execute("DELETE FROM holds WHERE scope = ?", (scope,))
         tx.log(log.Released(by=by, scope=scope))
@@ -175,12 +213,9 @@ def set_hold(tx: Transaction, scope: str, held_by: str | None, by: str) -> str |
             (scope, held_by, tx.now),
         )
         tx.log(log.Held(by=by, scope=scope))
-    return str(found[0]) if found else None
 
 
-def set_cap(tx: Transaction, scope: str, limit: int | None, by: str) -> int | None:
-    """Set the operator's cap on a scope, or leave it to the settings. Returns the operator's cap before."""
-    found = tx.connection.execute("SELECT n FROM caps WHERE scope = ?", (scope,)).fetchone()
+def _set_cap(tx: Transaction, scope: str, limit: int | None, by: str) -> None:
     if limit is None:
         tx.connection.execute("DELETE FROM caps WHERE scope = ?", (scope,))
     else:
@@ -190,4 +225,3 @@ def set_cap(tx: Transaction, scope: str, limit: int | None, by: str) -> int | No
             (scope, limit, by, tx.now),
         )
     tx.log(log.CapSet(by=by, scope=scope, limit=limit))
-    return int(found[0]) if found else None

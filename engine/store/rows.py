@@ -122,6 +122,12 @@ def read_job(connection: sqlite3.Connection, job: int) -> JobRow | None:
     return job_row(values) if values else None
 
 
+def holder_of(tx: Transaction, key: str) -> int | None:
+    """The unfinished job that has a key."""
+    found = tx.connection.execute("SELECT id FROM jobs WHERE unique_key = ? AND ended_at IS NULL", (key,)).fetchone()
+    return int(found[0]) if found else None
+
+
 def insert_jobs(tx: Transaction, rows: Sequence[JobRow]) -> None:
     """Write jobs that are new, and of each only what is not as in most jobs: that halves what it costs."""
     values: dict[tuple[int, ...], list[tuple[Any, ...]]] = {}

@@ -13,7 +13,7 @@ from engine.errors import EntryError, RefusedError
 from engine.model import JobSpec
 from engine.store import dependencies
 from engine.store.fold import apply
-from engine.store.rows import JobRow, insert_jobs, read_job
+from engine.store.rows import JobRow, holder_of, insert_jobs, read_job
 from engine.store.writer import RollbackError, Transaction
 
 
@@ -183,12 +183,6 @@ def _numbered(tx: Transaction, jobs: Sequence[Accepted]) -> tuple[list[int], set
             keys[key] = job
         ids.append(job)
     return ids, existing
-
-
-def holder_of(tx: Transaction, key: str) -> int | None:
-    """The unfinished job that has a key."""
-    found = tx.connection.execute("SELECT id FROM jobs WHERE unique_key = ? AND ended_at IS NULL", (key,)).fetchone()
-    return int(found[0]) if found else None
 
 
 def _add_all(tx: Transaction, jobs: Sequence[tuple[Accepted, int | None]]) -> list[JobRow]:

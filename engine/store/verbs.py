@@ -13,9 +13,13 @@ from engine.store.actions import Inverse
 from engine.store.filter import Filter
 from engine.store.fold import record
 from engine.store.places import Place, ranks
-from engine.store.rows import SELECT_JOB, JobRow, job_row, read_job
-from engine.store.submit import holder_of
+from engine.store.rows import SELECT_JOB, JobRow, holder_of, job_row, read_job
 from engine.store.writer import RollbackError, Transaction
+
+SKIPPED = "skipped, as they come after it"
+SKIPPED_LATER = "skipped once it has ended, as they come after it"
+SET_FREE = "set free, as they run however it ends"
+PUT_BACK = "put back, as they were skipped because of it"
 
 MOST_JOBS = 100_000  #: of one verb
 _MATCHING = f"{SELECT_JOB} WHERE {{where}} ORDER BY priority, rank, id LIMIT {MOST_JOBS + 1}"
@@ -58,6 +62,7 @@ class _Tally:
     also: dict[str, list[int]] = field(default_factory=dict)
     changes: dict[int, tuple[JobRow, JobRow]] = field(default_factory=dict)
     stopped: list[int] = field(default_factory=list)
+    overruled: dict[int, list[int]] = field(default_factory=dict)
 
     def skip(self, row: JobRow, why: str) -> None:
         self.skipped.setdefault(why, []).append(row.id)
@@ -81,11 +86,11 @@ def act(tx: Transaction, request: Request) -> Acted:
 def _on_scope(tx: Transaction, request: Request) -> Acted:
     scope, by = request.scope, request.by
     if request.verb is Verb.HOLD:
-        inverse = Inverse(hold=scope, held_by=actions.set_hold(tx, scope, by, by))
+        inverse = actions.hold(tx, scope, by, by)
     elif request.verb is Verb.RELEASE:
-        inverse = Inverse(hold=scope, held_by=actions.set_hold(tx, scope, None, by))
+        inverse = actions.hold(tx, scope, None, by)
     elif request.verb is Verb.CAP:
-        inverse = Inverse(cap=scope, limit=actions.set_cap(tx, scope, request.limit, by))
+        inverse = actions.cap(tx, scope, request.limit, by)
     elif request.verb is Verb.DRAIN:
         tx.log(log.Draining(by=by))
         inverse = Inverse(drain=True)
@@ -114,6 +119,7 @@ def _on_jobs(tx: Transaction, request: Request) -> Acted:
     inverse = Inverse(
         {job: fields for job, (before, after) in tally.changes.items() if (fields := actions.changed(before, after))},
         tally.stopped,
+        tally.overruled,
     )
     if tally.changes or tally.stopped:
         number = actions.note(tx, request.verb, request.by, [*tally.done, *tally.stopping], inverse)
@@ -176,7 +182,7 @@ def _cancel(tx: Transaction, row: JobRow, request: Request, tally: _Tally) -> No
     elif row.state is not State.RUNNING:
         ended = _do(tx, now, tally, log.Cancelled(by=request.by))
         for before in dependencies.after_end(tx, [ended]):
-            _followed(tx, before, tally, "skipped, as they come after it")
+            _followed(tx, before, tally, SKIPPED)
     else:
         # Asking twice is no mistake: the second request finds the same processes.
         if row.stopping is None:
@@ -191,14 +197,14 @@ def _foresee_end(tx: Transaction, row: JobRow, request: Request, tally: _Tally) 
     """A running job ends only when its processes are gone: in a dry run, what will follow then follows at once."""
     ended = record(tx, row, log.Cancelled(by=request.by), row.attempt)
     for before in dependencies.after_end(tx, [ended]):
-        _followed(tx, before, tally, "skipped once it has ended, as they come after it")
+        _followed(tx, before, tally, SKIPPED_LATER)
 
 
 def _followed(tx: Transaction, before: JobRow, tally: _Tally, what: str) -> None:
     after = read_job(tx.connection, before.id)
     if after is not None:
         tally.change(before, after)
-        tally.also.setdefault(what, []).append(before.id)
+        tally.also.setdefault(SET_FREE if after.state is State.READY else what, []).append(before.id)
 
 
 def _retry(tx: Transaction, row: JobRow, request: Request, tally: _Tally) -> None:
@@ -208,15 +214,20 @@ def _retry(tx: Transaction, row: JobRow, request: Request, tally: _Tally) -> Non
     now = read_job(tx.connection, row.id)
     if now is None or now.ended_at is None:
         return  # it was put back with an earlier one in the same list
+    if row.deadline is not None and row.deadline <= tx.now:
+        tally.skip(row, "its deadline has passed: submit it again")
+        return
     if row.unique_key is not None and (other := holder_of(tx, row.unique_key)) is not None:
         tally.skip(row, f"J{other} has its key and is unfinished")
         return
     # What failed before it is not asked about again: the operator wants it to run. What has not ended is waited for.
     after = _do(tx, now, tally, log.Retried(by=request.by, fresh=request.fresh))
-    if dependencies.overrule(tx, after):
+    if overruled := dependencies.overrule(tx, after):
+        tally.overruled[row.id] = overruled
+    if dependencies.waits(tx, after):
         tally.change(now, dependencies.wait_again(tx, after))
     for before in dependencies.reopen(tx, now):
-        _followed(tx, before, tally, "put back, as they were skipped because of it")
+        _followed(tx, before, tally, PUT_BACK)
 
 
 def _priority(tx: Transaction, row: JobRow, request: Request, tally: _Tally) -> None:

@@ -155,6 +155,57 @@ async def test_a_bulk_retry_brings_back_what_was_skipped_in_its_order(bench: Ben
     assert await states(bench, 1, 2, 3) == [State.READY, State.BLOCKED, State.BLOCKED]
 
 
+async def test_a_retry_of_one_of_several_that_failed_brings_back_what_came_after_any_of_them(bench: Bench) -> None:
+    await bench.submit(accepted(), accepted())
+    await bench.submit(wants(any_of=(1, 2)))
+    await bench.act(Verb.CANCEL, [1, 2])
+    await bench.act(Verb.RETRY, [1])
+    assert await states(bench, 3) == [State.BLOCKED]
+    await end(bench, 1)
+    assert await states(bench, 3) == [State.READY]
+
+
+async def test_what_another_failure_still_keeps_stays_skipped_and_nothing_waits_for_it(bench: Bench) -> None:
+    await bench.submit(accepted(), accepted())
+    await bench.submit(wants(1, 2))
+    await bench.submit(wants(3))
+    await bench.act(Verb.CANCEL, [1, 2])
+    await bench.act(Verb.RETRY, [1])
+    assert await states(bench, 3, 4) == [State.CANCELLED, State.CANCELLED], "2 is cancelled still"
+    await bench.act(Verb.RETRY, [2])
+    assert await states(bench, 3, 4) == [State.BLOCKED, State.BLOCKED]
+    assert (await bench.store.read.dependencies(3))[0] == {1: "", 2: ""}, "neither has ended"
+    await end(bench, 2)
+    assert await states(bench, 3) == [State.BLOCKED]
+
+
+async def test_what_cannot_have_any_of_several_does_not_wait_for_the_rest(bench: Bench) -> None:
+    await bench.submit(accepted(), accepted())
+    await bench.submit(wants(1, any_of=(2,)))
+    await bench.act(Verb.CANCEL, [2])
+    assert await states(bench, 3) == [State.CANCELLED]
+
+
+async def test_what_comes_back_with_another_needs_its_key_and_time_left(bench: Bench) -> None:
+    await bench.submit(accepted())
+    spec = wants(1).spec
+    late = Accepted(spec, "x", "shell", None, None, None, deadline=NOON + 5, all_of=Needs((1,)))
+    await bench.submit(wants(1, key="k"), late)
+    await bench.act(Verb.CANCEL, [1])
+    assert await bench.submit(wants(key="k")) == [4]
+    bench.clock.now += 5
+    result = await bench.act(Verb.RETRY, [1])
+    assert (result.done, result.also) == ([1], {})
+    assert await states(bench, 1, 2, 3) == [State.READY, State.CANCELLED, State.CANCELLED]
+
+
+async def test_a_retry_after_its_deadline_is_refused_in_words(bench: Bench) -> None:
+    await bench.submit(Accepted(wants().spec, "x", "shell", None, None, None, deadline=NOON + 5))
+    bench.clock.now += 5
+    await bench.store.write(jobs.pass_deadlines)
+    assert (await bench.act(Verb.RETRY, [1])).skipped == {"its deadline has passed: submit it again": [1]}
+
+
 async def test_a_deadline_ends_a_blocked_job_and_what_comes_after_it(bench: Bench) -> None:
     await bench.submit(accepted())
     late = wants(1)

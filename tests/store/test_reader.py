@@ -16,7 +16,7 @@ from engine.dispatch.snapshot import Configured, world_of
 from engine.dispatch.world import Memory
 from engine.errors import StorageError
 from engine.model import Counts, State, Verb
-from engine.store import Transaction, claims, jobs, reader, submit
+from engine.store import Transaction, claims, jobs, reader, rows, submit
 from engine.store.filter import EVERYTHING, parse
 from engine.store.reader import Reader
 from tests.store.samples import NOON, Bench, accepted, connect, failure, first, plan, success, transaction
@@ -204,7 +204,7 @@ def assert_no_scan(connection: sqlite3.Connection, statement: str) -> None:
         (jobs.pass_deadlines, "jobs_deadline"),
         (claims.running, "attempts_live"),
         (claims.live_attempts, "attempts_live"),
-        (lambda tx: submit.holder_of(tx, "k"), "jobs_unique"),
+        (lambda tx: rows.holder_of(tx, "k"), "jobs_unique"),
     ],
     ids=["heads", "line", "come due", "deadlines", "running", "live attempts", "unique key"],
 )

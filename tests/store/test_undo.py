@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from engine.errors import NotFoundError, RefusedError
-from engine.model import ALL, ActionResult, JobSpec, State, Target, Undone, Verb
+from engine.model import ALL, ActionResult, JobSpec, OnFailure, State, Target, Undone, Verb
 from engine.store import Store, actions, submit, verbs
 from engine.store.fold import rebuild
 from engine.store.places import Place
@@ -39,6 +39,11 @@ async def act(bench: Bench, verb: Verb, *ids: int, scope: str = "", **what: obje
 
 async def undo(bench: Bench, action: int | None = None, *, dry_run: bool = False) -> Undone:
     return (await bench.store.write(lambda tx: actions.undo(tx, "ann", action, dry_run=dry_run))).undone
+
+
+def after(*needs: int, on_failure: OnFailure | None = None) -> Accepted:
+    spec = JobSpec(prompt="x", on_failure=on_failure)
+    return Accepted(spec, "x", "shell", None, None, None, all_of=Needs(needs))
 
 
 @pytest.fixture
@@ -125,6 +130,60 @@ async def test_a_key_that_another_job_has_by_now_is_in_the_way(bench: Bench) -> 
     await act(bench, Verb.CANCEL, 1)
     await bench.submit(keyed)
     assert (await undo(bench)).lost == {"J2 has its key 'k' now": [1]}
+
+
+async def test_what_an_action_set_free_waits_again(bench: Bench) -> None:
+    await bench.submit(accepted())
+    await bench.submit(after(1, on_failure=OnFailure.RUN))
+    result = await act(bench, Verb.CANCEL, 1)
+    assert result.also == {"set free, as they run however it ends": [2]}
+    assert (await bench.row(2)).state is State.READY
+    assert (await undo(bench)).restored == [1, 2]
+    assert (await bench.row(2)).state is State.BLOCKED
+
+
+async def test_a_failure_that_was_overruled_stays_so(bench: Bench) -> None:
+    await bench.submit(accepted(), accepted())
+    await bench.submit(after(1, 2))
+    await act(bench, Verb.CANCEL, 1)
+    retried = await act(bench, Verb.RETRY, 3)
+    await act(bench, Verb.CANCEL, 3)
+    assert (await undo(bench)).restored == [3]
+    assert (await bench.row(3)).state is State.BLOCKED, "it waits for 2, and is not asked about 1 again"
+    await act(bench, Verb.CANCEL, 2)
+    assert (await undo(bench)).restored == [2, 3]
+    assert (await undo(bench, retried.action)).restored == [3]
+    assert (await bench.row(3)).state is State.CANCELLED
+    assert (await bench.store.read.dependencies(3))[0] == {1: "cancelled", 2: ""}, "until that is taken back"
+
+
+async def test_what_ran_meanwhile_is_not_said_to_be_as_it_was(five: Bench) -> None:
+    await act(five, Verb.RETRY, 4)
+    (claim,) = await five.claim()
+    five.clock.now += 1
+    await five.settle(claim.attempt.id, failure())
+    assert (await undo(five)).lost == {"it has moved on since: it is failed": [4]}
+
+
+async def test_what_comes_after_one_that_cannot_come_back_cannot_either(bench: Bench) -> None:
+    keyed = Accepted(JobSpec(prompt="x", key="k"), "x", "shell", None, None, None)
+    await bench.submit(keyed)
+    await bench.submit(after(1))
+    await act(bench, Verb.CANCEL, 1)
+    await bench.submit(keyed)
+    undone = await undo(bench)
+    assert (undone.restored, undone.lost) == ([], {"J3 has its key 'k' now": [1], actions.DOOMED: [2]})
+    assert (await bench.row(2)).state is State.CANCELLED
+
+
+async def test_a_scope_that_has_changed_since_is_left(bench: Bench) -> None:
+    held = await act(bench, Verb.HOLD, scope=ALL)
+    capped = await act(bench, Verb.CAP, scope=ALL, limit=2)
+    await act(bench, Verb.RELEASE, scope=ALL)
+    await act(bench, Verb.CAP, scope=ALL, limit=3)
+    assert (await undo(bench, held.action)).said == "the hold on all has changed since, and stays as it is"
+    assert (await undo(bench, capped.action)).said == "the cap on all has changed since, and stays as it is"
+    assert await bench.store.read.caps() == {ALL: 3}
 
 
 async def test_a_dry_undo_says_the_same_and_leaves_no_trace(five: Bench) -> None:
