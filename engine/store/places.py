@@ -11,13 +11,16 @@ from enum import StrEnum
 from engine.errors import NotFoundError, RefusedError, UsageError
 from engine.model import State
 from engine.store.fold import RANK_BITS
-from engine.store.rows import JobRow, read_job
+from engine.store.rows import SELECT_JOB, JobRow, job_row, read_job
 
 _WAITING = "state IN ('ready', 'blocked') AND priority = ?"
 _FIRST = f"SELECT min(rank) FROM jobs WHERE {_WAITING}"
 _LAST = f"SELECT max(rank) FROM jobs WHERE {_WAITING}"
-_BELOW = f"SELECT max(rank) FROM jobs WHERE {_WAITING} AND rank < ?"
-_ABOVE = f"SELECT min(rank) FROM jobs WHERE {_WAITING} AND rank > ?"
+_PREVIOUS = f"{SELECT_JOB} WHERE {_WAITING} AND (rank, id) < (?, ?) ORDER BY rank DESC, id DESC LIMIT ?"
+_NEXT = f"{SELECT_JOB} WHERE {_WAITING} AND (rank, id) > (?, ?) ORDER BY rank, id LIMIT ?"
+
+LOOK = 16  #: jobs that may have to step aside, to begin with
+DISTANCE = 1 << 10  #: between ranks where it was made anew: ten moves to one place need no more of it
 
 
 class Where(StrEnum):
@@ -45,13 +48,24 @@ class Place:
         raise UsageError(f"{text!r} is no place in the queue; write first, last, before:12 or after:12")
 
 
-def ranks(connection: sqlite3.Connection, moved: Sequence[JobRow], place: Place) -> list[tuple[int, int]]:
-    """Rank and priority for each of the moved jobs, so that they stand there in the order given.
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """Where a job comes to stand."""
+
+    job: JobRow
+    rank: int
+    priority: int
+
+
+def places(
+    connection: sqlite3.Connection, moved: Sequence[JobRow], place: Place
+) -> tuple[Sequence[Spot], Sequence[Spot]]:
+    """A place for each of the moved jobs, so that they stand there in the order given; and for those that step aside.
 
     Raises `NotFoundError` or `RefusedError` for a place beside a job that does not wait.
     """
     if place.other is None:
-        return [_at_end(connection, moved, index, place.where) for index in range(len(moved))]
+        return [_at_end(connection, moved, index, place.where) for index in range(len(moved))], ()
     other = read_job(connection, place.other)
     if other is None:
         raise NotFoundError(f"there is no job {place.other}")
@@ -60,18 +74,50 @@ def ranks(connection: sqlite3.Connection, moved: Sequence[JobRow], place: Place)
     if any(row.id == other.id for row in moved):
         raise UsageError(f"J{other.id} cannot be moved beside itself")
     before = place.where is Where.BEFORE
-    beside = connection.execute(_BELOW if before else _ABOVE, (other.priority, other.rank)).fetchone()[0]
-    if beside is None:
-        beside = other.rank + ((-1 if before else 1) << RANK_BITS) * (len(moved) + 1)
-    low, high = sorted((int(beside), other.rank))
+    found = connection.execute(_PREVIOUS if before else _NEXT, (other.priority, other.rank, other.id, 1)).fetchone()
+    beside = job_row(found).rank if found else other.rank + ((-1 if before else 1) << RANK_BITS) * (len(moved) + 1)
+    low, high = sorted((beside, other.rank))
     step = (high - low) // (len(moved) + 1)
     if step == 0:
-        raise RefusedError(f"there is no room left beside J{other.id}; move to another place first")
-    return [(low + step * (index + 1), other.priority) for index in range(len(moved))]
+        return _spread(connection, moved, other, before=before)
+    return _row(moved, low, step, other.priority), ()
 
 
-def _at_end(connection: sqlite3.Connection, moved: Sequence[JobRow], index: int, where: Where) -> tuple[int, int]:
+def _spread(
+    connection: sqlite3.Connection, moved: Sequence[JobRow], other: JobRow, *, before: bool
+) -> tuple[Sequence[Spot], Sequence[Spot]]:
+    """No rank is left there: as many of those behind step aside as it takes to stand at a distance again.
+
+    Twice as many are looked at each time that these are not enough, so that a thousand moves to one place cost little
+    each.
+    """
+    going = {row.id for row in moved}
+    low, reach = other.rank, len(moved) + LOOK
+    if before:
+        previous = connection.execute(_PREVIOUS, (other.priority, other.rank, other.id, len(moved) + 1))
+        low = next((row.rank for row in map(job_row, previous) if row.id not in going), other.rank - (1 << RANK_BITS))
+    while True:
+        found = connection.execute(_NEXT, (other.priority, other.rank, other.id, reach)).fetchall()
+        behind = [*([other] if before else []), *(row for row in map(job_row, found) if row.id not in going)]
+        order = [*moved, *behind]
+        if len(found) < reach:
+            step = 1 << RANK_BITS
+            break
+        last = order.pop()  # it stays where it is
+        step = (last.rank - low) // (len(order) + 1)
+        if step >= DISTANCE:
+            break
+        reach *= 2
+    spots = _row(order, low, step, other.priority)
+    return spots[: len(moved)], spots[len(moved) :]
+
+
+def _row(jobs: Sequence[JobRow], low: int, step: int, priority: int) -> list[Spot]:
+    return [Spot(row, low + step * (index + 1), priority) for index, row in enumerate(jobs)]
+
+
+def _at_end(connection: sqlite3.Connection, moved: Sequence[JobRow], index: int, where: Where) -> Spot:
     priority = moved[index].priority
     edge = connection.execute(_FIRST if where is Where.FIRST else _LAST, (priority,)).fetchone()[0]
     far = index - len(moved) if where is Where.FIRST else index + 1
-    return int(edge) + (far << RANK_BITS), priority
+    return Spot(moved[index], int(edge) + (far << RANK_BITS), priority)

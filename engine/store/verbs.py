@@ -12,7 +12,7 @@ from engine.store import actions, dependencies
 from engine.store.actions import Inverse
 from engine.store.filter import Filter
 from engine.store.fold import record
-from engine.store.places import Place, ranks
+from engine.store.places import Place, places
 from engine.store.rows import SELECT_JOB, JobRow, holder_of, job_row, read_job
 from engine.store.writer import RollbackError, Transaction
 
@@ -285,8 +285,11 @@ def _move(tx: Transaction, rows: list[JobRow], request: Request, tally: _Tally) 
             waiting.append(row)
         else:
             tally.skip(row, f"already {row.state}")
-    for row, (rank, priority) in zip(waiting, ranks(tx.connection, waiting, request.place), strict=True):
-        _do(tx, row, tally, log.Moved(by=request.by, rank=rank, priority=priority))
+    spots, aside = places(tx.connection, waiting, request.place)
+    for spot in spots:
+        _do(tx, spot.job, tally, log.Moved(by=request.by, rank=spot.rank, priority=spot.priority))
+    for spot in aside:
+        tally.change(spot.job, record(tx, spot.job, log.Moved(dependencies.ENGINE, spot.rank, spot.priority)))
 
 
 _VERBS: dict[Verb, Callable[[Transaction, JobRow, Request, _Tally], None]] = {

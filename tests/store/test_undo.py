@@ -9,6 +9,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from engine import events as log
 from engine.errors import NotFoundError, RefusedError
 from engine.model import ALL, ActionResult, JobSpec, OnFailure, State, Target, Undone, Verb
 from engine.store import Store, actions, submit, verbs
@@ -251,3 +252,38 @@ async def test_jobs_are_moved_before_after_first_and_last(bench: Bench) -> None:
     with pytest.raises(RefusedError, match="no place in the queue any more"):
         await act(bench, Verb.CANCEL, 1)
         await act(bench, Verb.MOVE, 2, place=Place.parse("after:1"))
+
+
+async def places(bench: Bench) -> list[int]:
+    return list(await bench.store.read.order(verbs.Filter("1", (), frozenset(State))))
+
+
+async def test_there_is_always_room_for_one_more(bench: Bench) -> None:
+    """A hundred jobs to one place, one by one: the order is right, the log tells it, undo knows it."""
+    ids = await bench.submit(*(accepted() for _ in range(140)))
+    expected = list(ids)
+    for number, job in enumerate(ids[40:]):
+        where, beside = ("before", 20) if number % 2 else ("after", 10)
+        await act(bench, Verb.MOVE, job, place=Place.parse(f"{where}:{beside}"))
+        expected.remove(job)
+        expected.insert(expected.index(beside) + (where == "after"), job)
+    assert await places(bench) == expected
+    moved = sum(isinstance(event.body, log.Moved) for event in bench.published)
+    assert moved < 100 * 10, "few have to step aside"
+    connection = sqlite3.connect(bench.path)
+    assert rebuild(connection) == table(connection)
+    connection.close()
+    for _ in range(100):
+        assert (await undo(bench)).lost == {}
+    assert await places(bench) == ids
+
+
+async def test_many_at_once_find_room_where_there_is_none(bench: Bench) -> None:
+    ids = await bench.submit(*(accepted() for _ in range(50)))
+    for job in ids[30:50]:
+        await act(bench, Verb.MOVE, job, place=Place.parse("after:1"))
+    await act(bench, Verb.MOVE, *ids[10:30], place=Place.parse("after:1"))
+    assert (await places(bench))[:22] == [1, *ids[10:30], ids[49]]
+    result = await act(bench, Verb.MOVE, 2, 1, 3, place=Place.parse(f"before:{ids[49]}"))
+    assert result.done == [2, 1, 3]
+    assert (await places(bench))[:25] == [*ids[10:30], 2, 1, 3, ids[49], ids[48]]
