@@ -10,8 +10,9 @@ from typing import Any
 
 from engine.agents.base import Exit, Outcome
 from engine.model import Failure
+from engine.runner import cut as cuts
 from engine.runner import procfs, spawn, tree
-from engine.runner.limits import Cut
+from engine.runner.cut import Cut
 from engine.runner.run_dir import RunDir
 from engine.runner.tree import Tree
 from engine.runner.watch import Watch
@@ -30,10 +31,10 @@ class End:
     stopped: bool = False
     """We ended it."""
     cut: Cut | None = None
-    """Why we did, where it was neither asked for nor only lingering."""
+    """Why we did, where it was not only lingering."""
 
 
-async def until_end(whole: Tree, calls: Sequence[Coroutine[Any, Any, Cut | None]], grace: float) -> End:
+async def until_end(whole: Tree, run: RunDir, calls: Sequence[Coroutine[Any, Any, Cut | None]], grace: float) -> End:
     """Until a process has ended, by itself or because one of `calls` returned. Of several the first one counts."""
     assert whole.root is not None, "who waits has looked"
     over = asyncio.ensure_future(spawn.ended(whole.root.pid))
@@ -43,7 +44,9 @@ async def until_end(whole: Tree, calls: Sequence[Coroutine[Any, Any, Cut | None]
         if over.done():
             return End(over.result())
         cut = next(call.result() for call in called if call.done())
-        await tree.stop(whole, _grace(cut, grace))
+        if cut is not None:
+            cuts.note(run, cut)
+        await tree.stop(whole, grace_of(cut, grace))
         return End(await over, stopped=True, cut=cut)
     finally:
         for waiting in (over, *called):
@@ -55,7 +58,8 @@ def runs(whole: Tree) -> bool:
     return whole.root is not None and (procfs.is_alive(whole.root) or spawn.is_ours(whole.root.pid))
 
 
-def _grace(cut: Cut | None, grace: float) -> float:
+def grace_of(cut: Cut | None, grace: float) -> float:
+    """Seconds between asking an attempt to end and killing it."""
     return min(grace, MEMORY_GRACE_SECONDS) if cut is not None and cut.failure is Failure.OUT_OF_MEMORY else grace
 
 
@@ -63,12 +67,15 @@ def outcome_of(run: RunDir, watch: Watch, end: End) -> tuple[Outcome, int | None
     """What an attempt came to, and its exit code as far as that is known."""
     told, code = _told(run, watch, end)
     cut = end.cut
-    # What it had said before it was stopped stands: then the stop only ended what was left of it.
-    if cut is None or told.succeeded or watch.parser.said_done:
+    # What it had said before it was stopped stands: then the stop only ended what was left of it. An exit code is
+    # nothing that it said: a program that ends well when it is asked to has still not come to its end.
+    if cut is None or watch.parser.said_done:
         return told, code
+    if cut.failure is None:
+        return (replace(told, succeeded=False, failure=Failure.CRASHED) if told.succeeded else told), code
     if cut.failure is Failure.STALLED and told.failure is Failure.RATE_LIMITED:
         return told, code  # it was silent because it waited for that
-    return replace(told, failure=cut.failure, reason=cut.reason, retry_at=None), code
+    return replace(told, succeeded=False, failure=cut.failure, reason=cut.reason, retry_at=None), code
 
 
 def _told(run: RunDir, watch: Watch, end: End) -> tuple[Outcome, int | None]:

@@ -16,6 +16,7 @@ from engine.clock import now_ms
 from engine.config import Settings
 from engine.model import Failure
 from engine.runner import procfs
+from engine.runner.cut import Cut
 from engine.runner.procfs import Identity
 from engine.runner.run_dir import RunDir
 from engine.store.claims import Claim
@@ -23,14 +24,6 @@ from engine.units import milliseconds, size
 
 #: A deadline is looked at so often: the wall clock may be set, and goes on while the machine sleeps.
 LOOK_SECONDS = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """Why the engine stopped an attempt."""
-
-    failure: Failure
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)

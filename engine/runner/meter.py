@@ -17,8 +17,9 @@ from engine.config import Settings
 from engine.dispatch.world import Memory
 from engine.runner import cgroup, procfs
 from engine.runner.census import Census
+from engine.runner.cut import Cut
 from engine.runner.footprint import RECENT, Running, estimate, outlook
-from engine.runner.limits import Cut, swollen
+from engine.runner.limits import swollen
 from engine.runner.tree import Tree
 from engine.store import Transaction
 from engine.units import size

@@ -22,12 +22,14 @@ from engine.dispatch.settling import Ending, Rules, Settle, settle
 from engine.errors import HeadwayError, RefusedError, StorageError
 from engine.hub import Hub
 from engine.model import DiffStat, Failure
+from engine.runner import cut as cuts
 from engine.runner import limits, procfs, tree
 from engine.runner.adopt import Finding, finding
-from engine.runner.ending import End, outcome_of, runs, until_end
+from engine.runner.cut import ASKED, Cut
+from engine.runner.ending import End, grace_of, outcome_of, runs, until_end
 from engine.runner.follow import Follower
 from engine.runner.launch import Launcher, facts, placed_at
-from engine.runner.limits import Cut, Limits, Past
+from engine.runner.limits import Limits, Past
 from engine.runner.meter import Meter, recent_peaks
 from engine.runner.run_dir import Claimed, Facts, RunDir, run_dir
 from engine.runner.tree import Tree
@@ -200,9 +202,13 @@ class Runner:
         watch = Watch(claim.job.id, claim.attempt.id, agent.name, agent.parser(), around.hub, self._see_limit)
         began = self._since(live, whole, watch)
         around.follower.add(claim.attempt.id, live.run.stdout, watch.sink, newest_only=watch.parser.newest_only)
-        end = End()
+        # What an engine before this one had begun to end is not given more time.
+        cut = cuts.noted(live.run) if whole.adopted else None
+        end = End(stopped=cut is not None, cut=cut)
         try:
-            if runs(whole):
+            if runs(whole) and cut is not None:
+                await tree.stop(whole, grace_of(cut, around.grace))
+            elif runs(whole):
                 end = await self._until_end(live, agent, whole, watch, began)
         finally:
             await around.follower.finish(claim.attempt.id)
@@ -236,14 +242,14 @@ class Runner:
 
         async def asked() -> Cut | None:
             await live.stop_asked.wait()
-            return None
+            return ASKED
 
         async def lingers() -> Cut | None:
             await watch.overdue(settings.agent(agent.name).linger)
             return None
 
         calls = (asked(), lingers(), limits.overrun(allowed, began, lambda: watch.heard), self.meter.over(attempt))
-        return await until_end(whole, calls, self._around.grace)
+        return await until_end(whole, live.run, calls, self._around.grace)
 
     def _ending(self, live: Live, agent: Agent, placed: Placed, outcome: Outcome) -> Ending:
         """What the settlement has to know of an attempt that ran."""

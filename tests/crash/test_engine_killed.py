@@ -168,6 +168,62 @@ async def test_a_cancel_in_the_middle_of_a_kill_is_carried_out_by_the_next_engin
     assert _marked(_markers(served.home)) == set()
 
 
+@pytest.mark.parametrize("code", [0, 1])
+@pytest.mark.parametrize("cancelled", [False, True], ids=["timeout", "cancel"])
+async def test_what_was_asked_to_end_by_an_engine_that_died_has_not_crashed(
+    served: Served, tmp_path: Path, code: int, cancelled: bool
+) -> None:
+    settings_file(served.home, "grace: 60\n")
+    served.start()
+    asked, gate, runs = tmp_path / "asked", tmp_path / "gate", tmp_path / "runs"
+    os.mkfifo(gate)
+    script = (
+        f"trap 'touch {asked}; read line <{gate}; exit {code}' TERM; echo ran >>{runs}; while :; do sleep 0.02; done"
+    )
+    async with Client(served.home) as client:
+        (job,) = await client.submit([shell(script, timeout=None if cancelled else "300ms", repeatable=False)])
+        await _started(served, [job])
+        if cancelled:
+            while not runs.exists():
+                await asyncio.sleep(0.01)
+            served.headway("cancel", "--no-wait", str(job))
+    async with asyncio.timeout(PATIENCE):
+        while not asked.exists():
+            await asyncio.sleep(0.01)
+    served.kill()
+    gate.write_text("go on\n")
+    exit_code = served.home / "runs" / str(job) / "1" / "exit"
+    async with asyncio.timeout(PATIENCE):
+        while not (exit_code.exists() and exit_code.read_text()):
+            await asyncio.sleep(0.01)
+    served.start()
+    await served.until_ended([job])
+    async with Client(served.home) as client:
+        ended = (await client.job(job)).job
+    assert (ended.state, ended.failure) == ((State.CANCELLED, None) if cancelled else (State.FAILED, "timeout"))
+    assert runs.read_text() == "ran\n"
+
+
+async def test_an_attempt_whose_time_was_over_is_given_no_more_of_it(served: Served, tmp_path: Path) -> None:
+    settings_file(served.home, "grace: 60\nagents: {shell: {timeout: 300ms}}\n")
+    served.start()
+    asked = tmp_path / "asked"
+    async with Client(served.home) as client:
+        # It takes note of the request to stop, and goes on.
+        (job,) = await client.submit([shell(f"trap 'touch {asked}' TERM; while :; do sleep 0.02; done")])
+    async with asyncio.timeout(PATIENCE):
+        while not asked.exists():
+            await asyncio.sleep(0.01)
+    served.kill()
+    settings_file(served.home, "grace: 0.1\n")
+    served.start()
+    await served.until_ended([job])
+    async with Client(served.home) as client:
+        ended = (await client.job(job)).job
+    assert (ended.state, ended.failure, ended.reason) == (State.FAILED, "timeout", "it ran for 0.3s, its limit")
+    assert _marked(_markers(served.home)) == set()
+
+
 async def test_a_running_job_is_not_started_again_because_its_files_are_gone(served: Served, tmp_path: Path) -> None:
     settings_file(served.home, "grace: 1\n")
     served.start()

@@ -94,11 +94,26 @@ async def test_a_cancel_wins_over_a_limit(engine: Engine, wood: Wood) -> None:
     assert tried.reason == "cancelled by tester"
 
 
-async def test_one_that_succeeds_though_it_was_stopped_has_succeeded(engine: Engine) -> None:
-    (job,) = await submit(engine, shell(f"trap 'echo saved; exit 0' TERM; {GONE}", timeout="500ms"))
+@pytest.mark.parametrize("repeatable", [False, True], ids=["once", "repeatable"])
+async def test_what_ends_well_because_its_time_was_over_was_stopped_all_the_same(
+    engine: Engine, repeatable: bool
+) -> None:
+    script = f"trap 'echo saved; exit 0' TERM; {GONE}"
+    (job,) = await submit(engine, shell(script, timeout="500ms", repeatable=repeatable, max_attempts=2))
+    row, attempts = await ended(engine, job)
+    assert (row.state, row.failure) == (State.FAILED, Failure.TIMEOUT)
+    assert [one.failure for one in attempts] == [Failure.TIMEOUT] * (2 if repeatable else 1)
+    assert "saved" in (attempts[0].result or "")
+    assert attempts[0].exit_code == 0
+
+
+async def test_what_ends_well_because_it_was_cancelled_is_cancelled(engine: Engine, wood: Wood) -> None:
+    (job,) = await submit(engine, shell(f"trap 'exit 0' TERM; echo \"runs $$\" >{wood.pipe}; {GONE}"))
+    await wood.hear("runs")
+    await engine.act(Order(verb=Verb.CANCEL, jobs=[job]), "tester")
     row, (tried,) = await ended(engine, job)
-    assert (row.state, tried.failure) == (State.SUCCEEDED, None)
-    assert "saved" in (tried.result or "")
+    assert row.state is State.CANCELLED
+    assert tried.reason == "cancelled by tester"
 
 
 async def test_one_that_waits_for_a_limit_in_silence_is_limited_and_not_stalled(engine: Engine, tmp_path: Path) -> None:
