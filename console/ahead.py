@@ -9,7 +9,7 @@ NAMED = 10  #: jobs of a preview that are told line by line
 
 
 def when_text(at: int, now: int) -> str:
-    """`2026-11-25 14:02:10, in 12m`."""
+    """`2026-11-25 14:02:10 UTC, in 12m`."""
     if at <= now:
         return f"{moment(at)}, now"
     return f"{moment(at)}, in {age(at - now)}"
@@ -30,8 +30,8 @@ def eta_text(finish: int | None, now: int) -> str:
     return "-" if finish is None else f"~{age(max(0, finish - now))}"
 
 
-def cost_text(cost: int | None) -> str:
-    return "not known" if cost is None else f"about {money(cost, Grade.ESTIMATED, 4)}"
+def cost_text(cost: int) -> str:
+    return f"about {money(cost, Grade.ESTIMATED, 4)}"
 
 
 def explained_line(found: Explanation, now: int) -> str:

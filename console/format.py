@@ -139,8 +139,8 @@ def clock(ms: int) -> str:
 
 
 def moment(ms: int) -> str:
-    """A moment with its day, to the second."""
-    return datetime.fromtimestamp(ms / 1000).strftime("%Y-%m-%d %H:%M:%S")
+    """A moment with its day, to the second, in this machine's zone, which is named."""
+    return datetime.fromtimestamp(ms / 1000).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
 
 
 def money(micros: int | None, grade: Grade = Grade.REPORTED, digits: int = 2) -> str:

@@ -22,25 +22,32 @@ _PAST = {
     Verb.CAP: "set the cap on",
     Verb.DRAIN: "draining",
 }
+#: What differs from the verb's own name.
+_PLAIN = {verb: verb.value for verb in Verb} | {
+    Verb.RETRY: "put back",
+    Verb.PRIORITY: "give another priority to",
+    Verb.CAP: "set the cap on",
+}
 
 
 def result_line(result: ActionResult, *, scope: str = "") -> str:
-    """`cancelled 2 jobs, stopping 1; left 4: already ended`."""
-    past = _PAST[result.verb]
+    """`cancelled 2 jobs, stopping J1; left J4: already held`; of a dry run `would cancel 2 jobs, would stop J1`."""
+    would = result.dry_run
+    did, stopping = (f"would {_PLAIN[result.verb]}", "would stop") if would else (_PAST[result.verb], "stopping")
     said = []
-    if result.done or not (result.stopping or result.skipped):
-        what = "everything" if scope == ALL else scope
-        said.append(f"{past} {what}" if scope else f"{past} {_jobs(result.done)}")
+    if scope or result.done:
+        what = ("everything" if scope == ALL else scope) if scope else _jobs(result.done)
+        said.append(f"{did} {what}")
     if result.stopping:
-        said.append(f"stopping {_jobs(result.stopping)}")
+        said.append(f"{stopping} {_jobs(result.stopping)}")
     line = ", ".join(said)
-    left = skipped_text(result)
-    return "; ".join(filter(None, (line, left)))
+    left = skipped_text(result, "would leave" if would else "left")
+    return "; ".join(filter(None, (line, left))) or "there is no such job"
 
 
-def skipped_text(result: ActionResult) -> str:
+def skipped_text(result: ActionResult, left: str = "left") -> str:
     """Which jobs a verb leaves as they are, and why."""
-    return "; ".join(f"left {_jobs(jobs)}: {reason}" for reason, jobs in result.skipped.items() if jobs)
+    return "; ".join(f"{left} {_jobs(jobs)}: {reason}" for reason, jobs in result.skipped.items() if jobs)
 
 
 def also_lines(result: ActionResult) -> list[str]:
@@ -49,12 +56,13 @@ def also_lines(result: ActionResult) -> list[str]:
 
 
 def undone_line(undone: Undone) -> str:
-    """`took back cancel (action 7): J3 stands as before; J4 cannot come back: it was pruned`."""
+    """`took back cancel (action 7): J3 as before; J4 cannot come back: it was pruned`."""
     said = [f"{_jobs(undone.restored)} as before"] if undone.restored else []
     if undone.said:
         said.append(undone.said)
+    did = ("would take back" if undone.dry_run else "took back") if said else "cannot take back"
     said += [f"{_jobs(jobs)} cannot come back: {why}" for why, jobs in undone.lost.items()]
-    return f"took back {undone.verb} (action {undone.action}): {'; '.join(said) or 'nothing was left of it'}"
+    return f"{did} {undone.verb} (action {undone.action}): {'; '.join(said) or 'nothing was left of it'}"
 
 
 def question(verb: Verb, result: ActionResult, marks: Sequence[Mark]) -> str:

@@ -72,7 +72,7 @@ def limits(context: typer.Context, json: _Json = False) -> None:
 
 
 def skills(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Show this skill's text.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Show this skill's text.")] = None,
     json: _Json = False,
 ) -> None:
     """The skills that ship with Headway: what each is for, or the text of one."""

@@ -63,7 +63,7 @@ def _explained(found: Explanation) -> list[str]:
         lines.append(f"  finish    {span_text(estimate.finish, estimate.finish_late, now, estimate.why)}")
         if estimate.why and estimate.finish is not None:
             lines.append(f"    note    {clean_line(estimate.why)}")
-        if estimate.basis:
+        if estimate.basis and estimate.cost_micros is not None:
             lines.append(
                 f"  cost      {cost_text(estimate.cost_micros)}, from {plural(estimate.basis, 'earlier attempt')}"
             )

@@ -29,7 +29,7 @@ def add_to(app: typer.Typer) -> None:
 def jobs(
     context: typer.Context,
     filter_: Annotated[
-        list[str] | None, typer.Argument(metavar="[FILTER]", help="Such as: state:failed agent:claude title words")
+        list[str] | None, typer.Argument(metavar="FILTER", help="Such as: state:failed agent:claude title words")
     ] = None,
     state: Annotated[
         str | None, typer.Option(help="ready, running, succeeded, failed, cancelled; commas between.")
@@ -56,6 +56,8 @@ def jobs(
     if not found:
         note("no jobs match" if words else 'no jobs yet: headway submit "say hello" --agent claude')
         return
+    if len(found) == limit:
+        note(f"these are the first {limit:,}; --limit shows more, a filter others")
     heads = ("ID", "STATE", "P", "TARGET", "TRY", "AGE", "ENDS", "COST", "TITLE")
     print_table(heads, [_cells(job, estimates.get(job.id)) for job in found], stretch=8)
 
@@ -232,7 +234,7 @@ def diff(context: typer.Context, job: _Job, attempt: _Attempt = None) -> None:
 
 def events(
     context: typer.Context,
-    job: Annotated[str | None, typer.Argument(metavar="[JOB]", help="Only of this job.")] = None,
+    job: Annotated[str | None, typer.Argument(metavar="JOB", help="Only of this job.")] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as things happen.")] = False,
     after: Annotated[int | None, typer.Option("--after", metavar="SEQ", help="Only what came after this one.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 50,

@@ -55,8 +55,11 @@ def snooze(
     json: JSON = False,
 ) -> None:
     """Let jobs wait until a time: headway snooze 2h 12."""
+    from engine.errors import UsageError
     from engine.model import Order, Verb
 
+    if until.upper().removeprefix("J").isdecimal() and jobs and not jobs[-1].upper().removeprefix("J").isdecimal():
+        raise UsageError(f"the time comes first: headway snooze {jobs[-1]} {until}")
     when = None if until == "now" else until
     carry_out(context, Order(verb=Verb.SNOOZE, **about(jobs), until=when, dry_run=dry_run), json=json)
 
@@ -66,7 +69,9 @@ def edit(
     job: Annotated[str, typer.Argument(metavar="JOB", help="A job id, such as 12 or J12.")],
     prompt: Annotated[
         str | None,
-        typer.Argument(help="The new prompt; - reads standard input. Without it, $EDITOR opens the old one."),
+        typer.Argument(
+            metavar="PROMPT", help="The new prompt; - reads standard input. Without it, $EDITOR opens the old one."
+        ),
     ] = None,
     dry_run: DRY_RUN = False,
     json: JSON = False,
@@ -77,10 +82,13 @@ def edit(
     import click
 
     from console.cli.verbs import job_ids
+    from engine.errors import UsageError
     from engine.model import Order, Verb
 
     ids = job_ids([job])
     if prompt is None:
+        if not (sys.stdin.isatty() and sys.stdout.isatty()):
+            raise UsageError(f"there is no terminal for an editor: headway edit {job} PROMPT, or - for standard input")
         detail = ctx.of(context).ask(lambda client: client.job(ids[0]))
         text = click.edit(detail.spec.prompt, extension=".md")
         if text is None or text == detail.spec.prompt:
@@ -110,9 +118,9 @@ def cap(
     context: typer.Context,
     scope: Annotated[
         str | None,
-        typer.Argument(metavar="[SCOPE]", help="all, agent:NAME, account:NAME, target:T, project:P or tag:NAME."),
+        typer.Argument(metavar="SCOPE", help="all, agent:NAME, account:NAME, target:T, project:P or tag:NAME."),
     ] = None,
-    limit: Annotated[int | None, typer.Argument(metavar="[N]", min=0, max=10_000, help="Attempts at once.")] = None,
+    limit: Annotated[int | None, typer.Argument(metavar="N", min=0, max=10_000, help="Attempts at once.")] = None,
     default: Annotated[bool, typer.Option("--default", help="Back to what headway.yaml says.")] = False,
     dry_run: DRY_RUN = False,
     json: JSON = False,
@@ -190,6 +198,6 @@ def undo(
         print_json(found)
     else:
         for one in found:
-            print(("would: " if dry_run else "") + undone_line(one))
+            print(undone_line(one))
     if not any(one.restored or one.said for one in found):
         raise typer.Exit(5)

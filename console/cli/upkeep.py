@@ -150,7 +150,7 @@ def _size(count: int) -> str:
 def backup(
     context: typer.Context,
     file: Annotated[
-        Path | None, typer.Argument(metavar="[FILE]", help="Where to.  [default: a new file in backups/ of the home]")
+        Path | None, typer.Argument(metavar="FILE", help="Where to.  [default: a new file in backups/ of the home]")
     ] = None,
     runs: Annotated[
         bool, typer.Option("--runs", help="With what the attempts printed: a tar.gz instead of a database.")
@@ -227,7 +227,7 @@ def _restored_lines(home: Path, done: Restored) -> Iterator[str]:
 def export(
     context: typer.Context,
     filter_: Annotated[
-        list[str] | None, typer.Argument(metavar="[FILTER]", help="Such as: state:failed age:<7d project:api")
+        list[str] | None, typer.Argument(metavar="FILTER", help="Such as: state:failed age:<7d project:api")
     ] = None,
     what: Annotated[str, typer.Option(help="jobs, with their attempts and usage, or events.")] = "jobs",
     format_: Annotated[str, typer.Option("--format", help="ndjson or csv.")] = "ndjson",

@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     from engine.server.client import Client
 
 MOST_JOBS = 100_000  #: of one command
+SILENT_SECONDS = 1.0  #: most of what is cancelled has ended by then; else it is said what is waited for
 
 JOBS = Annotated[
     list[str] | None,
-    typer.Argument(metavar="JOB...", help="Job ids (12, J12, 3-7), or a filter: state:failed class:timeout 'age:>1h'."),
+    typer.Argument(metavar="JOB", help="Job ids (12, J12, 3-7), or a filter: state:failed class:timeout 'age:>1h'."),
 ]
 DRY_RUN = Annotated[bool, typer.Option("--dry-run", help="Say what would be done and what follows, and do nothing.")]
 JSON = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
@@ -71,7 +72,10 @@ def cancel(
     dry_run: DRY_RUN = False,
     json: JSON = False,
 ) -> None:
-    """Cancel jobs. A running one is asked to stop, then killed; returns when nothing of it is left alive."""
+    """Cancel jobs. A running one is asked to stop, then killed; returns when nothing of it is left alive.
+
+    What had ended before it could be stopped is left as it ended, and said.
+    """
     from engine.model import Order, Verb
 
     carry_out(context, Order(verb=Verb.CANCEL, **about(jobs), dry_run=dry_run), json=json, wait=not no_wait)
@@ -115,57 +119,111 @@ def quoted(word: str) -> str:
     return shlex.quote(word) if any(character.isspace() for character in word) else word
 
 
-def carry_out(context: typer.Context, order: Order, *, json: bool = False, wait: bool = False) -> None:
-    """Send an order, and tell what came of it. Exit code 5 where nothing did."""
-    from msgspec.structs import replace
+#: What a verb takes besides jobs comes in an order of its own.
+_SUCH_AS = {
+    "priority": "headway priority 1 12",
+    "move": "headway move first 12",
+    "snooze": "headway snooze 2h 12",
+    "reroute": "headway reroute 12 --to claude:opus",
+}
 
-    from console.ahead import preview_lines
-    from console.cli.output import print_json
-    from console.said import also_lines, result_line
-    from engine.clock import now_ms
+
+def carry_out(context: typer.Context, order: Order, *, json: bool = False, wait: bool = False) -> None:
+    """Send an order, and tell what came of it. Exit code 4 where no job matched, 5 where nothing was done."""
+    from console.cli.output import note, print_json
+    from console.said import result_line
     from engine.errors import UsageError
 
     if not order.jobs and order.filter is None and order.scope is None:
-        raise UsageError(f"which jobs? headway {order.verb} JOB..., such as: headway {order.verb} 12")
+        raise UsageError(f"which jobs? such as: {_SUCH_AS.get(order.verb, f'headway {order.verb} 12')}")
 
     async def ask(client: Client) -> ActionResult:
         seq = (await client.status()).seq
         result = await client.carry_out(order)
         if wait and not order.dry_run and result.stopping:
-            await until_ended(client, seq, set(result.stopping))
-            return replace(result, done=sorted([*result.done, *result.stopping]), stopping=[])
+            return await _stopped(client, seq, result)
         return result
 
-    result = ctx.of(context).ask(ask)
+    try:
+        result = ctx.of(context).ask(ask)
+    except KeyboardInterrupt:
+        if wait:
+            note("not waited for: the engine goes on stopping what runs")
+        raise
+    found = result.done or result.stopping or result.skipped or order.scope is not None
     if json:
         print_json(result)
+    elif not found:
+        note(f"no job matches {order.filter}")
     else:
         scope = order.scope or ""
         if order.verb == "cap":
             scope += " to what headway.yaml says" if order.limit is None else f" to {order.limit}"
-        print(("would: " if order.dry_run else "") + result_line(result, scope=scope))
-        for line in also_lines(result):
-            print(line)
-        if result.preview is not None:
-            print("\n".join(preview_lines(result.preview, now_ms())))
+        print("\n".join([result_line(result, scope=scope), *_followed(result)]))
+    if not found:
+        raise typer.Exit(4)
     if order.scope is None and not result.done and not result.stopping:
         raise typer.Exit(5)
 
 
-async def until_ended(client: Client, after: int, jobs: set[int]) -> None:
-    """Until each of these jobs has ended, by the engine's log."""
+def _followed(result: ActionResult) -> list[str]:
+    from console.ahead import preview_lines
+    from console.said import also_lines
+    from engine.clock import now_ms
+
+    return also_lines(result) + ([] if result.preview is None else preview_lines(result.preview, now_ms()))
+
+
+async def _stopped(client: Client, seq: int, result: ActionResult) -> ActionResult:
+    """Wait for what is being stopped, and tell what became of it: one may have ended by itself meanwhile."""
+    import asyncio
+
+    from msgspec.structs import replace
+
+    from console.cli.output import note
+    from console.format import job_name, plural
+    from engine.errors import NoEngineError
+
+    count = len(result.stopping)
+    name = job_name(result.stopping[0]) if count == 1 else plural(count, "job")
+    waiting = asyncio.create_task(until_ended(client, seq, set(result.stopping)))
+    try:
+        if not (await asyncio.wait({waiting}, timeout=SILENT_SECONDS))[0]:
+            note(f"stopping {name}: asked to end, and killed after the grace; ^C does not wait for it")
+        ends = await waiting
+    except NoEngineError:
+        raise NoEngineError(f"the engine ended while {name} was being stopped; the next one goes on with it") from None
+    finally:
+        waiting.cancel()
+    skipped = {why: list(jobs) for why, jobs in result.skipped.items()}
+    for job, state in sorted(ends.items()):
+        if state != "cancelled":
+            skipped.setdefault(f"{state} before it could be stopped", []).append(job)
+    gone = [job for job, state in ends.items() if state == "cancelled"]
+    return replace(result, done=sorted([*result.done, *gone]), stopping=[], skipped=skipped)
+
+
+async def until_ended(client: Client, after: int, jobs: set[int]) -> dict[int, str]:
+    """Wait until each of these jobs has ended, by the engine's log; how each has."""
     from contextlib import aclosing
 
     from engine import events as log
 
+    ends: dict[int, str] = {}
     async with aclosing(client.follow(after)) as happenings:
         async for happening in happenings:
-            if isinstance(happening, log.Event) and isinstance(
-                happening.body, log.Cancelled | log.Succeeded | log.Failed
-            ):
-                jobs.discard(happening.job or 0)
-            if not jobs:
-                return
+            if not isinstance(happening, log.Event) or happening.job not in jobs:
+                continue
+            match happening.body:
+                case log.Cancelled():
+                    ends[happening.job] = "cancelled"
+                case log.Succeeded():
+                    ends[happening.job] = "succeeded"
+                case log.Failed():
+                    ends[happening.job] = "failed"
+            if len(ends) == len(jobs):
+                break
+    return ends
 
 
 def job_ids(words: list[str]) -> list[int]:

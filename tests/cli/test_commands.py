@@ -112,7 +112,7 @@ def test_verbs_say_what_they_did_and_what_they_left(served: Served) -> None:
     assert again.stdout == "held J2; left J1: already held\n"
     assert served.headway("hold", "1").returncode == 5
     would = served.headway("cancel", "--dry-run", "1", "2", "3")
-    assert would.stdout.splitlines()[:2] == ["would: cancelled 3 jobs", "  J1        leaves the queue"]
+    assert would.stdout.splitlines()[:2] == ["would cancel 3 jobs", "  J1        leaves the queue"]
     assert served.headway("release", "1", "2").stdout == "released 2 jobs\n"
     assert served.headway("cancel", "2").stdout == "cancelled J2\n"
     assert served.headway("retry", "2").stdout == "put back J2\n"
