@@ -126,7 +126,8 @@ def _database(home: Path, *, deep: bool) -> Iterator[Check]:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             size = f"{path.stat().st_size / 1e6:.1f} MB"
             known = len(migrations())
-            yield Check("database", True, f"schema {version} of {known}, {size}")
+            found = damage(connection, version, None)
+            yield Check("database", not found, found or f"schema {version} of {known}, {size}", _restore(home))
             if deep and version == known:
                 yield _whole(connection, home)
             elif deep:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from engine.clock import now_ms
 from engine.errors import NotFoundError, RefusedError, StorageError
-from engine.store.schema import APPLICATION_ID, BACKUPS, storage_error
+from engine.store.schema import APPLICATION_ID, BACKUPS, damage, storage_error
 from engine.store.store import FILE
 from engine.upkeep import archive
 from engine.upkeep.archive import SETTINGS
@@ -165,8 +165,8 @@ def _finish(copy: Path, settings: bytes | None) -> tuple[int, int]:
         with contextlib.closing(sqlite3.connect(copy, isolation_level=None)) as connection:
             connection.execute(_EXTRAS)
             connection.execute(_PUT_EXTRA, (SETTINGS, now_ms(), settings))
-            found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-            if found != "ok":
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            if found := damage(connection, version):
                 raise StorageError(
                     f"the copy is damaged, as the database is: {found}; `headway doctor --deep` says more"
                 )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +167,10 @@ def test_doctor_finds_what_is_wrong_and_says_how_to_mend_it(served: Served) -> N
     assert checks["log"]["ok"]
     assert checks["themes"]["ok"]
     assert checks["skills"]["ok"]
+    with closing(sqlite3.connect(served.home / "headway.db")) as connection:
+        connection.execute("DROP TABLE batches")
+    found = json.loads(served.headway("doctor", "--json").stdout)
+    assert [check["found"] for check in found if check["name"] == "database"] == ["it has no table batches"]
     served.home.chmod(0o755)
     done = served.headway("doctor")
     assert done.returncode == 1

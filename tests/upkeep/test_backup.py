@@ -250,6 +250,16 @@ async def test_a_damaged_database_makes_no_backup_and_leaves_the_last_one(bench:
     assert [path.name for path in tmp_path.iterdir() if "copy" in path.name] == ["copy.db"]
 
 
+async def test_a_database_that_lost_a_table_makes_no_backup(bench: Bench, tmp_path: Path) -> None:
+    """A restore would refuse it."""
+    await bench.store.close()
+    with closing(sqlite3.connect(bench.home / FILE)) as connection:
+        connection.execute("DROP TABLE batches")
+    with pytest.raises(StorageError, match="it has no table batches"):
+        backup(bench.home, tmp_path / "copy.db")
+    assert not (tmp_path / "copy.db").exists()
+
+
 async def test_a_backup_without_a_name_goes_below_the_home_and_is_the_newest(bench: Bench) -> None:
     file = default_file(bench.home, runs=False)
     assert file.parent == bench.home / "backups"
