@@ -11,13 +11,16 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from engine import events as log
 from engine.home import Holder, Lock
+from engine.runner.run_dir import run_dir
 from engine.server.client import Client
 from engine.store.store import FILE
+from engine.upkeep.runs import compress
 from tests.conftest import Served, settings_file, shell
 
 DAY = 86_400_000
@@ -110,6 +113,38 @@ async def test_a_backup_of_a_working_engine_is_restored_when_it_is_gone(served: 
     jobs = served.json("jobs")
     assert isinstance(jobs, list)
     assert len(jobs) == 2
+
+
+async def test_what_has_run_since_the_backup_does_not_run_a_second_time(served: Served, tmp_path: Path) -> None:
+    done, gate = tmp_path / "done", tmp_path / "gate"
+    os.mkfifo(gate)
+    settings_file(served.home, "max_running: 1\ngrace: 1\n")
+    served.start()
+    async with Client(served.home) as client:
+        runs, waits = await client.submit([shell(f"read line <{gate}; seq 3000"), shell(f"echo once >>{done}")])
+    await served.until(lambda event: event.job == runs and isinstance(event.body, log.Launched))
+    copy = tmp_path / "copy.db"
+    assert served.headway("backup", str(copy)).returncode == 0
+    gate.write_text("go\n")
+    await served.until_ended([runs, waits])
+    served.stop()
+    assert compress(run_dir(served.home, runs, 1).stdout) > 0
+
+    said = served.headway("restore", str(copy)).stdout
+    assert "held        2 jobs that went on since the backup" in said
+    served.start()
+    await served.until_ended([runs])
+    listed: Any = served.json("jobs")
+    assert [(job["id"], job["state"], job["held_by"]) for job in listed] == [
+        (waits, "ready", "restore"),
+        (runs, "succeeded", "restore"),
+    ]
+    assert served.headway("logs", str(runs), "--tail", "1").stdout == "3000\n"
+    explained = served.headway("explain", str(waits)).stdout
+    assert "held by restore" in explained
+    assert f"`headway release {waits}` ends it" in explained
+    assert done.read_text() == "once\n"
+    assert served.headway("cancel", "held:restore", "state:ready").stdout == f"cancelled J{waits}\n"
 
 
 async def test_a_backup_has_a_place_of_its_own(served: Served) -> None:
