@@ -162,6 +162,8 @@ class Rerouted(Body, frozen=True, tag="rerouted"):
     account: str | None = None
     was: str = ""
     """The target before, as it is written."""
+    at_once: bool = False
+    """What it waited for was a limit of the account that it has left."""
 
 
 class Standing(Struct, frozen=True, omit_defaults=True):

@@ -57,6 +57,9 @@ class Failure(StrEnum):
     UNKNOWN = "unknown"
 
 
+LIMITS = frozenset({Failure.RATE_LIMITED, Failure.OVERLOADED})  #: what ends by itself, at the provider
+
+
 class Grade(StrEnum):
     """How well a sum of money is known, best first. A total shows the worst grade of its parts."""
 

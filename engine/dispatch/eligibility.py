@@ -10,11 +10,10 @@ from datetime import UTC, datetime
 
 from engine.dispatch import breaker
 from engine.dispatch.world import World
-from engine.model import ALL, Cause, Failure, Reason, State
+from engine.model import ALL, LIMITS, Cause, Reason, State
 from engine.store.lanes import Lane
 from engine.store.rows import JobRow, lane_of
 
-_LIMITS = frozenset({Failure.RATE_LIMITED, Failure.OVERLOADED})
 NAMED = 5  #: of the jobs that one waits for, so many are named
 
 
@@ -37,7 +36,7 @@ def of_job(job: JobRow, world: World, needs: Sequence[int] = ()) -> list[Reason]
         cause = Cause.NOT_BEFORE
         what = "not before"
         if job.failure is not None:
-            cause = Cause.LIMIT if job.failure in _LIMITS else Cause.BACKOFF
+            cause = Cause.LIMIT if job.failure in LIMITS else Cause.BACKOFF
             what = f"after {str(job.failure).replace('_', ' ')} it is tried again, not before"
         found.append(Reason(cause, f"{what} {_utc(job.not_before)}", until=job.not_before))
     return found

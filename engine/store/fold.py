@@ -123,7 +123,8 @@ def apply(row: JobRow | None, event: log.Event) -> JobRow:
         case log.Edited():
             return replace(row, title=body.title, spec_seq=event.seq)
         case log.Rerouted():
-            return replace(row, agent=body.agent, model=body.model, account=body.account)
+            rerouted = replace(row, agent=body.agent, model=body.model, account=body.account)
+            return replace(rerouted, not_before=None, waits=0) if body.at_once else rerouted
         case log.Restored():
             return replace(row, **structs.asdict(body.to))
         case log.Stopping():

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from engine import events as log
 from engine.errors import NotFoundError, UsageError
-from engine.model import ALL, ActionResult, JobSpec, State, Target, Verb
+from engine.model import ALL, LIMITS, ActionResult, JobSpec, State, Target, Verb
 from engine.store import actions, dependencies
 from engine.store.actions import Inverse
 from engine.store.filter import Filter
@@ -22,6 +22,10 @@ SET_FREE = "set free, as they run however it ends"
 PUT_BACK = "put back, as they were skipped because of it"
 
 MOST_JOBS = 100_000  #: of one verb
+_REQUEUED = (
+    "SELECT json_extract(body, '$.not_before') FROM events "
+    "WHERE job = ? AND json_extract(body, '$.kind') = 'requeued' ORDER BY seq DESC LIMIT 1"
+)
 _MATCHING = f"{SELECT_JOB} WHERE {{where}} ORDER BY priority, rank, id LIMIT {MOST_JOBS + 1}"
 
 
@@ -260,10 +264,19 @@ def _reroute(tx: Transaction, row: JobRow, request: Request, tally: _Tally) -> N
     elif row.target == target:
         tally.skip(row, f"it is on {target}")
     else:
-        body = log.Rerouted(request.by, target.agent, target.model, target.account, str(row.target))
+        at_once = target.paid_by != row.target.paid_by and _waits_for_limit(tx, row)
+        body = log.Rerouted(request.by, target.agent, target.model, target.account, str(row.target), at_once)
         _do(tx, row, tally, body)
         if row.state is State.RUNNING:
             tally.also.setdefault("go on where they run; their next attempt goes there", []).append(row.id)
+
+
+def _waits_for_limit(tx: Transaction, row: JobRow) -> bool:
+    """Whether a job waits until a limit of its account ends, and not for a time that somebody has chosen since."""
+    if row.not_before is None or row.failure not in LIMITS:
+        return False
+    found = tx.connection.execute(_REQUEUED, (row.id,)).fetchone()
+    return found is not None and found[0] == row.not_before
 
 
 def _edit(tx: Transaction, row: JobRow, request: Request, tally: _Tally) -> None:

@@ -8,8 +8,8 @@ import sqlite3
 import pytest
 
 from engine.errors import NotFoundError, UsageError
-from engine.model import ALL, State, Verb
-from engine.store import claims, verbs
+from engine.model import ALL, Failure, State, Target, Verb
+from engine.store import actions, claims, verbs
 from engine.store.verbs import Request
 from tests.store.samples import NOON, Bench, accepted, failure, success, table
 
@@ -127,3 +127,36 @@ async def test_a_thousand_jobs_are_one_action(bench: Bench) -> None:
     ids = await bench.submit(*(accepted() for _ in range(1_000)))
     assert (await bench.act(Verb.HOLD, ids)).done == ids
     assert (await bench.store.read.counts()).held == 1_000
+
+
+@pytest.mark.parametrize(
+    ("kind", "to", "waits"),
+    [
+        (Failure.RATE_LIMITED, Target("shell", None, "other"), False),
+        (Failure.RATE_LIMITED, Target("shell", "small"), True),
+        (Failure.CRASHED, Target("shell", None, "other"), True),
+    ],
+)
+async def test_a_limit_of_the_old_account_is_not_waited_for_on_another(
+    bench: Bench, kind: Failure, to: Target, waits: bool
+) -> None:
+    await bench.submit(accepted())
+    (claim,) = await bench.claim()
+    await bench.settle(claim.attempt.id, failure(kind=kind, back=NOON + 60_000))
+    request = Request(Verb.REROUTE, [1], "ann", target=to)
+    await bench.store.write(lambda tx: verbs.act(tx, request))
+    assert (await bench.row(1)).not_before == (NOON + 60_000 if waits else None)
+    await bench.store.write(lambda tx: actions.undo(tx, "ann", None, dry_run=False))
+    assert (await bench.row(1)).not_before == NOON + 60_000
+
+
+async def test_a_time_that_the_operator_chose_stays_on_any_account(bench: Bench) -> None:
+    await bench.submit(accepted())
+    (claim,) = await bench.claim()
+    await bench.settle(claim.attempt.id, failure(kind=Failure.RATE_LIMITED, back=NOON + 60_000))
+    for request in (
+        Request(Verb.SNOOZE, [1], "ann", not_before=NOON + 90_000),
+        Request(Verb.REROUTE, [1], "ann", target=Target("shell", None, "other")),
+    ):
+        await bench.store.write(lambda tx, request=request: verbs.act(tx, request))
+    assert (await bench.row(1)).not_before == NOON + 90_000
