@@ -102,8 +102,8 @@ class Engine:
             raise RefusedError("the engine is draining and takes no new jobs")
         submission = accepted(wanted, self.settings, self.agents.keys(), now_ms())
         if wanted.dry_run:
-            rows = await self.store.write(lambda tx: submit.rehearse(tx, submission))
-            return Answer(ids=[], preview=await self.foresight.preview(Change(rows, free=self.foresight.free)))
+            rows, needs = await self.store.write(lambda tx: submit.rehearse(tx, submission))
+            return Answer(ids=[], preview=await self.foresight.preview(Change(rows, needs, free=self.foresight.free)))
         admitted = await self.store.write(submit.Admission(submission))
         self._dispatcher.wake()
         return Answer(admitted.ids, admitted.existing, admitted.batch, admitted.follow_up)
@@ -116,8 +116,7 @@ class Engine:
         if order.dry_run and not order.preview:
             return replace(acted.result, action=None)
         if order.dry_run:
-            rows = {job: after for job, (_, after) in acted.changes.items()}
-            change = await self.foresight.change_of(order.verb, rows, acted.inverse, order.limit)
+            change = await self.foresight.change_of(order.verb, acted, order.limit)
             return replace(acted.result, preview=await self.foresight.preview(change), action=None)
         for job in acted.result.stopping:
             self._runner.stop(job)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
 from msgspec.structs import replace
 
 from engine.agents.base import Agent
@@ -18,18 +19,19 @@ from engine.dispatch.world import World
 from engine.hub import Hub
 from engine.model import UNFINISHED, Cause, Estimate, Explanation, Failure, Preview, Reason, State, Verb
 from engine.store import Store, Transaction
-from engine.store.actions import Inverse
-from engine.store.queue import History, Queue, history, queue
+from engine.store.lanes import Lane
+from engine.store.queue import History, Open, Queue, history, queue, running_in, waited_for
 from engine.store.rows import JobRow, read_job, read_spec
+from engine.store.verbs import Acted
 
 OLD_SECONDS = 2.0  #: an estimate counts down by itself; after so long it is made anew
 COST_FACTOR = 4  #: and it may take at most one in so many parts of the time
 
 _AHEAD = (
-    "SELECT count(*) FROM (SELECT 1 FROM jobs WHERE state IN ('ready', 'blocked') AND priority = ? AND rank < ? "
-    "LIMIT 100000)"
+    "SELECT count(*) FROM (SELECT 1 FROM jobs WHERE state IN ('ready', 'blocked') AND priority = ? "
+    "AND (rank, id) < (?, ?) LIMIT 100000)"
 )
-_OPEN = "SELECT needs FROM dependencies WHERE job = ? AND outcome IS NULL ORDER BY needs LIMIT 1000"
+_DEADLINES = "SELECT id, deadline FROM jobs WHERE id IN (SELECT value FROM json_each(?)) AND deadline IS NOT NULL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +90,8 @@ class Foresight:
 
     def _reasons(self, tx: Transaction, row: JobRow) -> tuple[list[Reason], World]:
         world = self._dispatcher.world(tx)
-        needs = [int(job) for (job,) in tx.connection.execute(_OPEN, (row.id,))] if row.state is State.BLOCKED else []
-        return reasons(row, world, needs), world
+        waits = waited_for(tx, row.id).get(row.id, Open()) if row.state is State.BLOCKED else Open()
+        return reasons(row, world, sorted(waits.all_of | waits.any_of)), world
 
     async def explain(self, row: JobRow) -> Explanation:
         """Why a job stands where it stands, when that ends, and what is to be expected."""
@@ -98,9 +100,10 @@ class Foresight:
         def look(tx: Transaction) -> tuple[list[Reason], World, int, list[str]]:
             now = read_job(tx.connection, row.id) or row
             found, world = self._reasons(tx, now)
-            ahead = int(tx.connection.execute(_AHEAD, (now.priority, now.rank)).fetchone()[0])
-            running = {job: known[job].finish for job in _live(tx) if job in known}
-            found = [_timed(reason, world, known, running) for reason in found]
+            ahead = int(tx.connection.execute(_AHEAD, (now.priority, now.rank, now.id)).fetchone()[0])
+            lanes = running_in(tx)
+            ends = _ends(tx, known, {*lanes, *(job for reason in found for job in reason.jobs)})
+            found = [_timed(reason, world, ends, lanes) for reason in found]
             if not found and now.state is State.READY:
                 found = [Reason(Cause.TURN, "it may start now", "it is claimed at the next look at the queue")]
             return found, world, ahead, self._notes(tx, now)
@@ -135,38 +138,54 @@ class Foresight:
         moment = await self._store.look(self._moment)
         return await asyncio.to_thread(preview, moment.queue, moment.world, moment.history, change)
 
-    async def change_of(self, verb: Verb, rows: Mapping[int, JobRow], inverse: Inverse, limit: int | None) -> Change:
+    async def change_of(self, verb: Verb, acted: Acted, limit: int | None) -> Change:
         """A verb's dry run as the change that it would be."""
         world = await self._store.look(self._dispatcher.world)
-        holds, caps, draining = None, None, None
-        if inverse.hold:
-            holds = {scope: by for scope, by in world.holds.items() if scope != inverse.hold}
-            if verb is Verb.HOLD:
-                holds[inverse.hold] = inverse.held_by or "operator"
-        if inverse.cap:
-            caps = {scope: n for scope, n in world.caps.items() if scope != inverse.cap}
-            cap = limit if limit is not None else self._dispatcher.configured_cap(inverse.cap)
-            if cap is not None:
-                caps[inverse.cap] = cap
-        if inverse.drain:
-            draining = True
-        return Change(rows, frozenset(inverse.stopped), holds, caps, draining, self.free)
+        return change_of(verb, acted, limit, world, self._dispatcher.configured_cap, self.free)
 
 
-def _live(tx: Transaction) -> list[int]:
-    return [int(job) for (job,) in tx.connection.execute("SELECT job FROM attempts WHERE ended_at IS NULL")]
+def change_of(
+    verb: Verb,
+    acted: Acted,
+    limit: int | None,
+    world: World,
+    configured: Callable[[str], int | None],
+    free: frozenset[str] = frozenset(),
+) -> Change:
+    """What a verb did in its dry run as the change that it would be to a world."""
+    inverse = acted.inverse
+    holds, caps = None, None
+    if inverse.hold:
+        holds = {scope: by for scope, by in world.holds.items() if scope != inverse.hold}
+        if verb is Verb.HOLD:
+            holds[inverse.hold] = inverse.held_by or "operator"
+    if inverse.cap:
+        caps = {scope: n for scope, n in world.caps.items() if scope != inverse.cap}
+        cap = limit if limit is not None else configured(inverse.cap)
+        if cap is not None:
+            caps[inverse.cap] = cap
+    rows = {job: after for job, (_, after) in acted.changes.items()}
+    return Change(rows, acted.needs, frozenset(inverse.stopped), holds, caps, True if inverse.drain else None, free)
 
 
-def _timed(reason: Reason, world: World, known: Mapping[int, Estimate], running: Mapping[int, int | None]) -> Reason:
-    """A reason with the moment at which it is expected to end, where the forecast knows one."""
+def _ends(tx: Transaction, known: Mapping[int, Estimate], jobs: Collection[int]) -> dict[int, int]:
+    """When jobs are expected to end: by the forecast, and at their deadline at the latest."""
+    finishes = {job: at for job in jobs if job in known and (at := known[job].finish) is not None}
+    for job, deadline in tx.connection.execute(_DEADLINES, (msgspec.json.encode(list(jobs)).decode(),)):
+        finishes[job] = min(finishes.get(job, deadline), deadline)
+    return finishes
+
+
+def _timed(reason: Reason, world: World, ends: Mapping[int, int], running: Mapping[int, Lane]) -> Reason:
+    """A reason with the moment at which it is expected to end, where one is known."""
     if reason.until is not None:
         return reason
     if reason.cause is Cause.DEPENDENCY:
-        finishes = [known[job].finish if job in known else None for job in reason.jobs]
-        last = max((at for at in finishes if at is not None), default=None) if None not in finishes else None
-        return replace(reason, until=last)
+        known = all(job in ends for job in reason.jobs)
+        return replace(reason, until=max((ends[job] for job in reason.jobs), default=None) if known else None)
     if reason.cause in (Cause.CAP, Cause.MEMORY):
-        soonest = min((at for at in running.values() if at is not None), default=None)
+        within = [job for job, lane in running.items() if reason.cause is Cause.MEMORY or reason.scope in lane.scopes]
+        soonest = min((ends[job] for job in within if job in ends), default=None)
         return replace(reason, until=max(soonest, world.now) if soonest is not None else None)
     return reason
 

@@ -41,6 +41,7 @@ def request(
         filter=filter_of(order.filter, settings, now) if order.filter is not None else None,
         fresh=order.fresh,
         dry_run=order.dry_run,
+        foresee=order.dry_run and order.preview,
         priority=order.priority,
         not_before=moment(order.until, now) if order.until is not None else None,
         target=target(order.to, settings, agents) if order.to is not None else None,

@@ -22,6 +22,8 @@ class Change:
 
     rows: Mapping[int, JobRow] = field(default_factory=dict)
     """The jobs as they would stand."""
+    needs: Mapping[int, Open] | None = None
+    """What each blocked job would wait for; None where that stays as it is."""
     stopped: frozenset[int] = frozenset()
     """Running jobs that would be stopped."""
     holds: Mapping[str, str] | None = None
@@ -71,6 +73,7 @@ def changed(queue: Queue, world: World, change: Change) -> tuple[Queue, World]:
     then = replace(
         queue,
         waiting=dict(sorted(waiting.items(), key=lambda item: (item[1].priority, item[1].rank))),
+        needs=queue.needs if change.needs is None else change.needs,
         running=tuple(one for one in queue.running if one.job.id not in change.stopped),
     )
     after = world.copy()

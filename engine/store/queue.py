@@ -22,9 +22,15 @@ _RUNNING = (
     "FROM attempts JOIN jobs ON jobs.id = attempts.job JOIN lanes ON lanes.id = attempts.lane "
     "WHERE attempts.ended_at IS NULL"
 )
+# Where one of several has done well already, the others are not waited for.
 _NEEDS = (
     "SELECT d.job, d.needs, d.any_of FROM dependencies AS d JOIN jobs AS j ON j.id = d.job "
-    "WHERE d.outcome IS NULL AND j.state = 'blocked'"
+    "WHERE d.outcome IS NULL AND j.state = 'blocked' AND NOT (d.any_of AND EXISTS (SELECT 1 FROM dependencies AS e "
+    "WHERE e.job = d.job AND e.any_of = 1 AND e.outcome IN ('succeeded', 'overruled')))"
+)
+_NEEDS_OF = f"{_NEEDS} AND d.job = ?"
+_RUNNING_IN = (
+    f"SELECT attempts.job, {_LANE} FROM attempts JOIN lanes ON lanes.id = attempts.lane WHERE attempts.ended_at IS NULL"
 )
 _HISTORY = (
     f"SELECT {_LANE}, a.ended_at - a.started_at, (SELECT sum(cost_micros) FROM usage WHERE usage.attempt = a.id) "
@@ -101,15 +107,26 @@ def queue(tx: Transaction, limit: int) -> Queue:
     for values in tx.connection.execute(_RUNNING):
         started, created = values[width], values[width + 1]
         running.append(Running(job_row(values[:width]), lanes.named(values[width + 2 :]), started or created))
-    needs: dict[int, tuple[set[int], set[int]]] = {}
-    for job, other, any_of in tx.connection.execute(_NEEDS):
-        needs.setdefault(job, (set(), set()))[any_of].add(other)
     return Queue(
         waiting={row.id: row for row in rows[:limit]},
         running=tuple(running),
-        needs={job: Open(frozenset(every), frozenset(some)) for job, (every, some) in needs.items()},
+        needs=waited_for(tx),
         whole=len(rows) <= limit,
     )
+
+
+def waited_for(tx: Transaction, job: int | None = None) -> dict[int, Open]:
+    """What each blocked job waits for, or one of them."""
+    found: dict[int, tuple[set[int], set[int]]] = {}
+    rows = tx.connection.execute(_NEEDS) if job is None else tx.connection.execute(_NEEDS_OF, (job,))
+    for blocked, other, any_of in rows:
+        found.setdefault(blocked, (set(), set()))[any_of].add(other)
+    return {job: Open(frozenset(every), frozenset(some)) for job, (every, some) in found.items()}
+
+
+def running_in(tx: Transaction) -> dict[int, Lane]:
+    """The jobs that run, and the lanes in which their attempts count."""
+    return {job: lanes.named(values) for job, *values in tx.connection.execute(_RUNNING_IN)}
 
 
 def history(tx: Transaction) -> History:

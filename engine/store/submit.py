@@ -13,6 +13,7 @@ from engine.errors import EntryError, RefusedError
 from engine.model import JobSpec
 from engine.store import dependencies
 from engine.store.fold import apply
+from engine.store.queue import Open, waited_for
 from engine.store.rows import JobRow, holder_of, insert_jobs, read_job
 from engine.store.writer import RollbackError, Transaction
 
@@ -149,12 +150,14 @@ def admit(tx: Transaction, submission: Submission) -> Admitted:
     return admitted
 
 
-def rehearse(tx: Transaction, submission: Submission) -> dict[int, JobRow]:
-    """Accept a submission and take it back: the rows that its jobs would have, by the ids that they would have."""
+def rehearse(tx: Transaction, submission: Submission) -> tuple[dict[int, JobRow], dict[int, Open]]:
+    """Accept a submission and take it back: the rows that its jobs would have, by the ids that they would have, and
+    what each blocked job would wait for.
+    """
     admitted = admit(tx, submission)
     ids = {*admitted.ids, *([admitted.follow_up] if admitted.follow_up is not None else [])} - {*admitted.existing}
     found = {job: read_job(tx.connection, job) for job in sorted(ids)}
-    raise RollbackError({job: row for job, row in found.items() if row is not None})
+    raise RollbackError(({job: row for job, row in found.items() if row is not None}, waited_for(tx)))
 
 
 def _known(tx: Transaction, submission: Submission) -> Admitted | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from engine import events as log
 from engine.errors import NotFoundError, UsageError
@@ -13,6 +13,7 @@ from engine.store.actions import Inverse
 from engine.store.filter import Filter
 from engine.store.fold import record
 from engine.store.places import Place, places
+from engine.store.queue import Open, waited_for
 from engine.store.rows import SELECT_JOB, JobRow, holder_of, job_row, read_job
 from engine.store.writer import RollbackError, Transaction
 
@@ -40,6 +41,8 @@ class Request:
     filter: Filter | None = None
     fresh: bool = False
     dry_run: bool = False
+    foresee: bool = False
+    """Say as well what each blocked job would wait for then."""
     priority: int | None = None
     not_before: int | None = None
     target: Target | None = None
@@ -56,6 +59,8 @@ class Acted:
     result: ActionResult
     changes: Mapping[int, tuple[JobRow, JobRow]] = field(default_factory=dict)
     inverse: Inverse = field(default_factory=Inverse)
+    needs: Mapping[int, Open] | None = None
+    """What each blocked job waits for after it, where that was asked for."""
 
 
 @dataclass(slots=True)
@@ -82,6 +87,8 @@ def act(tx: Transaction, request: Request) -> Acted:
     Raises `NotFoundError` where a job does not exist; then nothing is done to any of them.
     """
     acted = _on_scope(tx, request) if request.scope else _on_jobs(tx, request)
+    if request.foresee:
+        acted = replace(acted, needs=waited_for(tx))
     if request.dry_run:
         raise RollbackError(acted)
     return acted

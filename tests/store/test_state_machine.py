@@ -18,17 +18,21 @@ from engine.config import AgentSettings, Settings
 from engine.dispatch import settling
 from engine.dispatch.budget import Budget
 from engine.dispatch.dispatcher import Dispatcher
+from engine.dispatch.forecast import REACH, forecast
+from engine.dispatch.preview import Change, changed
 from engine.dispatch.settling import Ending, Rules
 from engine.errors import HeadwayError, NotFoundError, RefusedError
+from engine.foresight import change_of
 from engine.model import ActionResult, Failure, JobSpec, OnFailure, State, Target, Verb
 from engine.store import actions, jobs, submit, verbs
 from engine.store.filter import parse
 from engine.store.fold import rebuild
 from engine.store.jobs import Launched
 from engine.store.places import Place
+from engine.store.queue import history, queue
 from engine.store.rows import JobRow
 from engine.store.submit import Accepted, Admitted, Needs, Submission
-from engine.store.verbs import Request
+from engine.store.verbs import Acted, Request
 from engine.store.writer import RollbackError, Transaction
 from tests.store import plain_verbs as plain
 from tests.store.plain_queue import GIVEN_UP, NOT_WELL, PlainAction, PlainJob, PlainQueue
@@ -38,6 +42,7 @@ from tests.store.samples import NOON, connect, table
 T = TypeVar("T")
 
 RUNS, STEPS = 200, 50
+MOST = 12  #: jobs, or not many more, so that verbs often meet on one
 SLOTS = 3
 AGENTS = {"shell": AgentSettings(), "claude": AgentSettings(max_running=2)}
 SETTINGS = Settings(max_running=SLOTS, agents=AGENTS, caps={"tag:gpu": 1})
@@ -46,7 +51,8 @@ RULES = Rules(max_attempts=3, budget=Budget.of(SETTINGS))
 _SOME = st.lists(st.integers(0, 30), min_size=1, max_size=3)
 _FEW = st.lists(st.integers(0, 30), max_size=2)
 _LATER = st.sampled_from([None, 1, 60_000, 4_000_000])
-_ENDS = st.tuples(st.none() | st.sampled_from(list(Failure)), st.booleans(), st.booleans(), st.booleans())
+_FAILURES = st.sampled_from([*Failure, *[Failure.RATE_LIMITED, Failure.CRASHED, Failure.UNKNOWN] * 3])
+_ENDS = st.tuples(st.none() | _FAILURES, st.booleans(), st.booleans(), st.booleans())
 _SCOPES = st.sampled_from(["all", "agent:shell", "project:/a", "tag:gpu", "target:claude@work"])
 _WANTED = st.builds(
     dict,
@@ -57,7 +63,7 @@ _WANTED = st.builds(
     priority=st.sampled_from([5, 5, 0, 9]),
     key=st.sampled_from([None, None, None, "k"]),
     not_before=_LATER,
-    deadline=st.sampled_from([None, None, 60_000, 90_000_000]),
+    deadline=st.sampled_from([None, None, 60_000, 4_000_000]),
     on_failure=st.sampled_from([None, *OnFailure]),
     repeatable=st.booleans(),
     after=_FEW,
@@ -77,6 +83,7 @@ _TRACES = (
 
 class QueueMachine(RuleBasedStateMachine):
     template: Path
+    foresees = False
 
     def __init__(self) -> None:
         super().__init__()
@@ -90,6 +97,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.sent: list[tuple[Submission, Admitted]] = []
         self.edits = 0
         self.rows: dict[int, JobRow] = {}
+        self.foreseen = set[int]()
         self.traces = self.connection.execute(_TRACES).fetchone()
 
     def teardown(self) -> None:
@@ -121,6 +129,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     # ---- jobs come
 
+    @precondition(lambda self: len(self.plain.jobs) < MOST)
     @rule(
         wanted=st.lists(_WANTED, min_size=1, max_size=3),
         token=st.sampled_from([None, "t", "u"]),
@@ -133,8 +142,9 @@ class QueueMachine(RuleBasedStateMachine):
         if token is not None:
             token = f"{token}{len(self.sent)}"
         asked = Submission(accepted, token, "d", "b" if batch else None, then if batch else None)
-        rehearsed = self.perform(lambda tx: submit.rehearse(tx, asked))
+        rehearsed, needs = self.perform(lambda tx: submit.rehearse(tx, asked))
         self.left_no_trace()
+        self.foresee(Change(rehearsed, needs))
         admitted = self.perform(lambda tx: submit.admit(tx, asked))
         assert set(rehearsed) == {*admitted.ids, *([admitted.follow_up] if batch else [])} - {*admitted.existing}
         if token is not None:
@@ -143,6 +153,7 @@ class QueueMachine(RuleBasedStateMachine):
             self._admit(admitted.ids[place], one, accept, admitted.ids)
         if admitted.follow_up is not None:
             self._admit(admitted.follow_up, dict(wanted[0], key=None), then, [], follows=admitted.ids)
+        self.comes_true()
 
     def _accepted(self, one: dict[str, Any], place: int, there: list[int]) -> Accepted:
         now = self.plain.now
@@ -213,7 +224,7 @@ class QueueMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.attempts)
     @rule(
         which=st.integers(0, 9),
-        failure=st.none() | st.sampled_from(list(Failure)),
+        failure=st.none() | _FAILURES,
         began=st.booleans() | st.just(True),
         resumable=st.booleans(),
         restorable=st.booleans(),
@@ -248,8 +259,10 @@ class QueueMachine(RuleBasedStateMachine):
     def act(self, verb: Verb, ids: Sequence[int], change: Callable[[], Done], **what: Any) -> ActionResult:
         """A dry run, the verb, and the same on the plain queue: they say the same, and the first leaves no trace."""
         request = {"verb": verb, "jobs": ids, "by": "ann", **what}
-        dry = self.perform(lambda tx: verbs.act(tx, Request(dry_run=True, **request))).result
+        acted = self.perform(lambda tx: verbs.act(tx, Request(dry_run=True, foresee=True, **request)))
+        dry = acted.result
         self.left_no_trace()
+        self.foresee_verb(verb, acted)
         result = self.perform(lambda tx: verbs.act(tx, Request(**request))).result
         before = self.plain.snapshot()
         done = change()
@@ -260,6 +273,7 @@ class QueueMachine(RuleBasedStateMachine):
         known = len(self.plain.actions)
         self.plain.note(before, stopped=done.stopped, overruled=done.overruled)
         assert result.action == (len(self.plain.actions) if len(self.plain.actions) > known else None)
+        self.comes_true(result.stopping)
         return result
 
     def _follow_causes(self) -> None:
@@ -388,12 +402,47 @@ class QueueMachine(RuleBasedStateMachine):
         self._set("caps", scope, self.plain.caps, limit, Verb.CAP, limit=limit)
 
     def _set(self, name: str, scope: str, there: dict[str, object], to: object, verb: Verb, **what: Any) -> None:
+        dry = Request(verb, (), "ann", scope=scope, dry_run=True, foresee=True, **what)
+        acted = self.perform(lambda tx: verbs.act(tx, dry))
+        self.left_no_trace()
+        self.foresee_verb(verb, acted, what.get("limit"))
         request = Request(verb, (), "ann", scope=scope, **what)
         self.perform(lambda tx: verbs.act(tx, request))
+        self.comes_true()
         self.plain.actions.append(PlainAction(scope=(name, scope, there.get(scope), to)))
         there.pop(scope, None)
         if to is not None:
             there[scope] = to
+
+    # ---- what a preview says
+
+    def foresee_verb(self, verb: Verb, acted: Acted, limit: int | None = None) -> None:
+        if self.foresees:
+            world = self.dispatcher.world(Transaction(self.connection, self.plain.now))
+            self.foresee(change_of(verb, acted, limit, world, self.dispatcher.configured_cap))
+
+    def foresee(self, change: Change) -> None:
+        """What would start at once, by the forecast of the queue as it would be."""
+        if not self.foresees:
+            return
+        tx = Transaction(self.connection, self.plain.now)
+        then, world = changed(queue(tx, REACH), self.dispatcher.world(tx), change)
+        found = forecast(then, world, history(tx))
+        waits = {job for job in found if job in then.waiting}
+        self.foreseen = {job for job in waits if found[job].start == self.plain.now}
+
+    def comes_true(self, stopping: Sequence[int] = ()) -> None:
+        """The dispatcher starts these now, and no others. It is tried, and taken back."""
+        if not self.foresees:
+            return
+        tx = Transaction(self.connection, self.plain.now)
+        self.connection.execute("BEGIN")
+        for job in stopping:
+            gone = Ending(Outcome(succeeded=False, failure=Failure.CRASHED))
+            settling.settle(tx, self.attempts[job], gone, RULES)
+        started = {claim.job.id for claim in self.dispatcher._round(tx).claims}
+        self.connection.execute("ROLLBACK")
+        assert self.foreseen == started
 
     # ---- taking back
 
@@ -464,18 +513,31 @@ def _as_job(job: PlainJob) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-def test_the_queue_does_what_the_plain_queue_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.dispatch.settling.random.random", lambda: 0.5)
-    template = tmp_path / "template.db"
+class PreviewMachine(QueueMachine):
+    foresees = True
+
+
+def run(machine: type[QueueMachine], home: Path, runs: int) -> None:
+    template = home / "template.db"
     connect(template).close()
-    QueueMachine.template = template
+    machine.template = template
+    checks = list(HealthCheck)
     run_state_machine_as_test(
-        QueueMachine,
+        machine,
         settings=settings(
-            max_examples=RUNS,
-            stateful_step_count=STEPS,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-            database=None,
+            max_examples=runs, stateful_step_count=STEPS, deadline=None, suppress_health_check=checks, database=None
         ),
     )
+
+
+@pytest.fixture(autouse=True)
+def half_of_each_delay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.dispatch.settling.random.random", lambda: 0.5)
+
+
+def test_the_queue_does_what_the_plain_queue_does(tmp_path: Path) -> None:
+    run(QueueMachine, tmp_path, RUNS)
+
+
+def test_what_a_preview_says_starts_now_is_what_the_dispatcher_then_starts(tmp_path: Path) -> None:
+    run(PreviewMachine, tmp_path, RUNS // 10)
