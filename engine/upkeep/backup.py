@@ -20,7 +20,7 @@ from engine.store.schema import APPLICATION_ID, BACKUPS, damage, storage_error
 from engine.store.store import FILE
 from engine.upkeep import archive
 from engine.upkeep.archive import SETTINGS
-from engine.upkeep.files import refuse_in_home, sync_directory, written_whole
+from engine.upkeep.files import clear_drafts, draft_of, refuse_in_home, sync_directory, written_whole
 from engine.upkeep.reading import reading
 
 SQLITE = b"SQLite format 3\0"
@@ -67,9 +67,10 @@ def backup(home: Path, file: Path, settings: Path | None = None, *, runs: bool =
     """
     file = file.absolute()
     source = home / FILE
+    copy = draft_of(file, ".db")
     try:
         _refuse_wrong_place(home, file)
-        copy = file.with_name(f".{file.name}.{os.getpid()}.db")
+        clear_drafts(file.parent, None if file.parent == home.absolute() / BACKUPS else file.name)
         with _scratch(copy):
             _copy(source, copy)
             content = settings.read_bytes() if settings is not None else None

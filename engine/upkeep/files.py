@@ -1,9 +1,14 @@
-"""Files that are whole or not there: written beside, synced, renamed. And trees that are removed for good."""
+"""Files that are whole or not there: written beside, synced, renamed. And trees that are removed for good.
+
+Until it is renamed, a file is a draft: hidden, and named after the process that writes it, so that it is known to be
+nobody's any more once that process is gone.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import stat
 from collections.abc import Iterator
@@ -13,6 +18,8 @@ from typing import Any, BinaryIO
 from engine.errors import RefusedError
 from engine.home import LOCK
 
+_DRAFT = re.compile(r"\.(.+)\.(\d{1,10})\.(?:tmp|db|db-journal)")
+
 
 def refuse_in_home(file: Path, home: Path) -> None:
     """Refuse a place among the files of this or any other home: there it could take the place of a database."""
@@ -20,10 +27,34 @@ def refuse_in_home(file: Path, home: Path) -> None:
         raise RefusedError(f"{file} would lie among the files of a home; name one elsewhere")
 
 
+def draft_of(target: Path, suffix: str) -> Path:
+    """Where this process writes what will be the target."""
+    return target.with_name(f".{target.name}.{os.getpid()}{suffix}")
+
+
+def clear_drafts(directory: Path, name: str | None = None) -> None:
+    """Remove what processes that were killed had begun to write, of one file or, in a directory of ours, of all."""
+    for entry in directory.iterdir():
+        found = _DRAFT.fullmatch(entry.name)
+        if found and name in (None, found[1]) and not _lives(int(found[2])):
+            entry.unlink(missing_ok=True)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # somebody else's
+    return True
+
+
 @contextlib.contextmanager
 def written_whole(target: Path) -> Iterator[BinaryIO]:
     """A new file for the owner alone that takes the target's place once the block has ended well; else nothing."""
-    temp = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    clear_drafts(target.parent, target.name)
+    temp = draft_of(target, ".tmp")
     with contextlib.suppress(FileNotFoundError):
         temp.unlink()
     fd = os.open(temp, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)

@@ -1,7 +1,8 @@
 """Workspaces of ended jobs, put away for a while before they are removed for good.
 
 `quarantine/<date>-<name>/` holds the workspace as it was, and `about.txt`: whose it was and how to bring it back. Only
-what lies directly below the home's own `worktrees` and `work` is ever moved, and only what has such a file is removed.
+what lies directly below the home's own `worktrees` and `work` is ever moved, and only what has such a file is removed,
+or a box with nothing else in it.
 """
 
 from __future__ import annotations
@@ -210,9 +211,38 @@ def boxes(home: Path) -> list[tuple[Path, datetime]]:
     return found
 
 
+def _remove_empty(away: Away) -> int:
+    """Remove boxes that hold no workspace: a crash came between them and it. Those of the last days may just be filled.
+
+    Nothing else than the note is ever removed, so that a workspace which comes at this moment stays.
+    """
+    folder = away.home / FOLDER
+    removed = 0
+    if not folder.is_dir() or folder.is_symlink():
+        return removed
+    yesterday = f"{datetime.fromtimestamp(away.now / 1000, UTC) - DAY:%Y-%m-%d}"
+    for box in sorted(folder.iterdir()):
+        dated = _DATED.fullmatch(box.name)
+        if dated is None or dated[1] >= yesterday or box.is_symlink() or not box.is_dir():
+            continue
+        inside = list(box.iterdir())
+        if all(map(_is_note, inside)):
+            with contextlib.suppress(OSError):
+                for note in inside:
+                    note.unlink()
+                box.rmdir()
+                removed += 1
+    return removed
+
+
+def _is_note(inside: Path) -> bool:
+    """What stands in a box beside the workspace: the note, or the draft of it."""
+    return inside.name == ABOUT or inside.name.startswith(f".{ABOUT}.")
+
+
 async def expire(away: Away, turn: Turn) -> int:
     """Remove what has been in quarantine for so long. Returns how many."""
-    removed = 0
+    removed = _remove_empty(away)
     for box, since in boxes(away.home):
         if turn.over():
             break

@@ -29,6 +29,7 @@ from engine.config import find_settings, load_settings
 from engine.home import LOG, make_home
 from engine.runner import reaper
 from engine.server.serve import Terms, serve
+from tests.crash.chores import CHORES
 
 #: Functions in C with which something changes that outlives the engine.
 STEPS = frozenset({
@@ -48,6 +49,8 @@ class Wanted(msgspec.Struct, frozen=True):
     step: str = ""
     """Only calls of this function are counted as steps."""
     env: dict[str, str] = {}
+    chore: str = ""
+    """Instead of serving, do this one of `CHORES`."""
 
 
 class Said(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -59,6 +62,8 @@ class Said(msgspec.Struct, frozen=True, omit_defaults=True):
     """As `subprocess` has it: negative for a signal."""
     before: str = ""
     """The function before whose call it killed itself."""
+    took: int = 0
+    """How many steps it took, where it came to its end."""
 
 
 class Fate:
@@ -69,6 +74,10 @@ class Fate:
         self._steps = wanted.steps
         self._counted = frozenset({wanted.step}) if wanted.step else STEPS
         self._last_words = last_words
+
+    def tell(self) -> None:
+        """How many steps were taken."""
+        os.write(self._last_words, str(next(self._number) - 1).encode())
 
     def watch(self) -> None:
         threading.setprofile(self._see)
@@ -94,9 +103,16 @@ def run(wanted: Wanted, ready: int, last_words: int) -> None:
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     real = time.time_ns
     time.time_ns = lambda: real() + wanted.later_ms * 1_000_000  # what the engine's clock reads
+    settings = load_settings(find_settings(home, home), agents())
+    if wanted.chore:
+        fate = Fate(wanted, last_words)
+        fate.watch()
+        CHORES[wanted.chore](home, settings, wanted.later_ms)
+        sys.setprofile(None)
+        fate.tell()
+        return
     if wanted.steps:
         Fate(wanted, last_words).watch()
-    settings = load_settings(find_settings(home, home), agents())
     check_agents(settings)
     asyncio.run(serve(home, settings, Terms(ready)))
 
@@ -142,7 +158,8 @@ def main() -> None:
         if os.read(ready, 100):
             say(Said("ready", pid))
         code = until_dead(pid)
-        say(Said("dead", pid, code, os.read(words, 1_000).decode()))
+        last = os.read(words, 1_000).decode()
+        say(Said("dead", pid, code, *(("", int(last)) if last.isdigit() else (last,))))
         os.close(ready)
         os.close(words)
 

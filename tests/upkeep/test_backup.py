@@ -7,6 +7,7 @@ import gzip
 import os
 import sqlite3
 import stat
+import subprocess
 import tarfile
 from collections.abc import Iterator
 from contextlib import closing
@@ -267,3 +268,29 @@ async def test_a_backup_without_a_name_goes_below_the_home_and_is_the_newest(ben
     backup(bench.home, file)
     assert newest_backup(bench.home) == file
     assert default_file(bench.home, runs=True).name.endswith("Z.tar.gz")
+
+
+def killed() -> int:
+    """The number of a process that was there."""
+    process = subprocess.Popen(["true"])
+    process.wait()
+    return process.pid
+
+
+@pytest.mark.parametrize("runs", [False, True])
+async def test_what_a_killed_backup_left_is_cleared_by_the_next(bench: Bench, tmp_path: Path, runs: bool) -> None:
+    """In the home's own folder whatever its name; elsewhere only what would have been the same file."""
+    await bench.ended()
+    ours = default_file(bench.home, runs=runs)
+    theirs = tmp_path / "copy.db"
+    for file in (ours, theirs):
+        for name in (file.name, "headway-before.db"):
+            for suffix in ("db", "db-journal", "tmp"):
+                file.with_name(f".{name}.{killed()}.{suffix}").touch()
+        file.with_name(f".{file.name}.{os.getppid()}.tmp").touch()
+        backup(bench.home, file, runs=runs)
+    alive = f"{os.getppid()}.tmp"
+    assert sorted(path.name for path in ours.parent.iterdir()) == [f".{ours.name}.{alive}", ours.name]
+    left = [path.name for path in tmp_path.iterdir() if path.is_file()]
+    assert {name for name in left if not name.startswith(".headway-before.db.")} == {"copy.db", f".copy.db.{alive}"}
+    assert len(left) == 5, "another backup's drafts are not ours to remove"

@@ -248,6 +248,7 @@ async def test_the_quarantine_is_emptied_after_its_time(bench: Bench, repository
 async def test_what_headway_did_not_put_there_is_never_removed(bench: Bench, away: Away, tmp_path: Path) -> None:
     folder = bench.home / "quarantine"
     (folder / "2020-01-01-mine").mkdir(parents=True)
+    (folder / "2020-01-01-mine" / "file").touch()
     (folder / "notes").mkdir()
     (folder / "notes" / ABOUT).write_text("x")
     (tmp_path / "elsewhere").mkdir()
@@ -311,3 +312,19 @@ async def test_what_a_crash_in_a_prune_left_is_found_and_put_away(bench: Bench, 
     assert await retire_each(away, found, Turn(60)) == (2, 0)
     assert contents(bench.home) == [f"2025-10-09-{pruned}-x/{pruned}-x", f"2025-10-09-runs-{pruned}/{pruned}"]
     assert (bench.home / "runs" / str(kept + 1) / "1" / "stdout").exists()
+
+
+async def test_a_box_that_a_crash_left_empty_goes_and_a_young_one_stays(bench: Bench, away: Away) -> None:
+    folder = bench.home / "quarantine"
+    for name in ("2025-10-01-1-x", "2025-10-02-2-x", "2025-10-03-3-x", "2025-10-08-4-x", "2025-10-09-5-x", "mine"):
+        (folder / name).mkdir(parents=True)
+    (folder / "2025-10-01-1-x" / ABOUT).write_text("whose it was")
+    (folder / "2025-10-02-2-x" / f".{ABOUT}.123.tmp").write_text("whose")
+    (folder / "2025-10-03-3-x" / "work.txt").write_text("work")
+    assert await expire(away, Turn(60)) == 2
+    assert sorted(box.name for box in folder.iterdir()) == [
+        "2025-10-03-3-x",
+        "2025-10-08-4-x",
+        "2025-10-09-5-x",
+        "mine",
+    ]
