@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from engine.agents.claude_lines import ResultLine
+from engine.agents.failures import STATUS
 from engine.model import Failure
 
 #: Field -> its value -> class. The fields are asked in this order, the most telling first, and the first hit counts.
-#: - A server's 5xx and a connection that cannot be made are `overloaded`: the provider does not serve now, the job
-#:   has done nothing wrong, and waiting helps.
-#: - A model that does not exist (404) and a request that the API finds invalid (400) are `unknown`: asking again
-#:   brings the same answer, and neither the account nor the agent's work is at fault, so it must fail closed.
+#: - A connection that cannot be made is `overloaded`, as a server's 5xx is.
+#: - A model that does not exist is `unknown`, as 404 is.
 #: - `aborted_*` is `crashed`: something outside interrupted the run, and the session can go on.
 FAILURES: Mapping[str, Mapping[str | int, Failure]] = {
     "startup_failure_reason": {
@@ -89,30 +88,7 @@ FAILURES: Mapping[str, Mapping[str | int, Failure]] = {
         "request_too_large": Failure.CONTEXT_OVERFLOW,
         "not_found_error": Failure.UNKNOWN,
     },
-    "api_error_status": {
-        401: Failure.AUTH,
-        402: Failure.BILLING,
-        403: Failure.AUTH,
-        404: Failure.UNKNOWN,
-        408: Failure.OVERLOADED,
-        413: Failure.CONTEXT_OVERFLOW,
-        429: Failure.RATE_LIMITED,
-        **dict.fromkeys(range(500, 600), Failure.OVERLOADED),
-    },
-}
-
-#: How a reason goes on after the agent's name; its own words follow.
-WORDS: Mapping[Failure, str] = {
-    Failure.RATE_LIMITED: "has reached its rate limit",
-    Failure.OVERLOADED: "gets no service from the model's provider now",
-    Failure.AUTH: "is not signed in: check its key, or log in again",
-    Failure.BILLING: "is not served for want of payment",
-    Failure.CONTEXT_OVERFLOW: "cannot fit its conversation into the model's context any more",
-    Failure.CONTEXT_LOST: "cannot go on with this session",
-    Failure.BUDGET_EXCEEDED: "stopped at its own limit",
-    Failure.CRASHED: "broke off",
-    Failure.BAD_OUTPUT: "gave no usable answer",
-    Failure.SPAWN_FAILED: "refused to start",
+    "api_error_status": STATUS,
 }
 
 

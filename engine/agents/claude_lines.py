@@ -6,17 +6,13 @@ in one corner of the format does not cost a whole line.
 
 from __future__ import annotations
 
-import json
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-T = TypeVar("T")
+from engine.agents.lines import NOTHING, Count, Dollars, decode
 
-Count = Annotated[int, Meta(ge=0, le=2**53)]
-Dollars = Annotated[float, Meta(ge=0, le=1e9)]
-_NOTHING = Raw(b"null")
 SYNTHETIC = "<synthetic>"  #: the model's name in messages that claude wrote itself
 
 #: `type` of lines that say nothing about the state of a run.
@@ -76,9 +72,9 @@ class ApiUsage(Struct):
 class Message(Struct):
     id: str | None = None
     model: str | None = None
-    content: Raw = _NOTHING
+    content: Raw = NOTHING
     """A string or a list of `Block`."""
-    usage: Raw = _NOTHING
+    usage: Raw = NOTHING
 
 
 class Turn(Struct):
@@ -87,10 +83,10 @@ class Turn(Struct):
     message: Message | None = None
     parent_tool_use_id: str | None = None
     """The tool call whose subagent speaks; None for the main conversation."""
-    tool_use_result: Raw = _NOTHING
+    tool_use_result: Raw = NOTHING
     is_api_error_message: bool | None = None
     error: str | None = None
-    api_error_params: Raw = _NOTHING
+    api_error_params: Raw = NOTHING
 
 
 class Block(Struct):
@@ -99,9 +95,9 @@ class Block(Struct):
     thinking: str | None = None
     id: str | None = None
     name: str | None = None
-    input: Raw = _NOTHING
+    input: Raw = NOTHING
     tool_use_id: str | None = None
-    content: Raw = _NOTHING
+    content: Raw = NOTHING
     is_error: bool | None = None
 
 
@@ -191,47 +187,21 @@ class ResultLine(Struct):
     subtype: str | None = None
     is_error: bool | None = None
     result: str | None = None
-    errors: Raw = _NOTHING
+    errors: Raw = NOTHING
     uuid: str | None = None
     api_error_status: int | None = None
     api_error_type: str | None = None
     api_error: str | None = None
     terminal_reason: str | None = None
     startup_failure_reason: str | None = None
-    model_usage: Raw = msgspec.field(default=_NOTHING, name="modelUsage")
+    model_usage: Raw = msgspec.field(default=NOTHING, name="modelUsage")
     """Totals of the session, over resumes and forks too."""
     model_usage_since_last_result: Raw | UnsetType = UNSET
     """This turn's part of them. Older versions do not print it."""
-    permission_denials: Raw = _NOTHING
-
-
-def decode(data: bytes | Raw, into: type[T]) -> T | None:
-    """The JSON value as `into`, or None where it is no JSON or not of that shape. Never raises.
-
-    A line with broken UTF-8 or half a surrogate pair, which a tool's cut output can leave, is mended first.
-    """
-    try:
-        return msgspec.json.decode(data, type=into, strict=False)
-    except msgspec.ValidationError:
-        return None
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        mended = _mend(bytes(data))
-    try:
-        return None if mended is None else msgspec.json.decode(mended, type=into, strict=False)
-    except (msgspec.MsgspecError, RecursionError):
-        return None
+    permission_denials: Raw = NOTHING
 
 
 def blocks(content: Raw) -> list[Block] | None:
     """What a message or a tool's result holds: a list of blocks, or one string."""
     text = decode(content, str)
     return decode(content, list[Block]) if text is None else [Block(type="text", text=text)]
-
-
-def _mend(data: bytes) -> bytes | None:
-    if not data.lstrip().startswith((b"{", b"[", b'"')):
-        return None
-    try:
-        return json.dumps(json.loads(data.decode(errors="replace")), ensure_ascii=False).encode(errors="replace")
-    except (ValueError, RecursionError):
-        return None

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from signal import Signals
-
-from msgspec import Raw
-
 from engine.agents.base import RESULT_LIMIT, Exit, Outcome, Parser
-from engine.agents.claude_failures import WORDS, class_of
+from engine.agents.claude_failures import class_of
 from engine.agents.claude_lines import (
     QUIET_SUBTYPES,
     QUIET_TYPES,
@@ -28,7 +24,6 @@ from engine.agents.claude_lines import (
     Turn,
     Window,
     blocks,
-    decode,
 )
 from engine.agents.claude_usage import Account
 from engine.agents.events import (
@@ -48,14 +43,21 @@ from engine.agents.events import (
     ToolResult,
     Unknown,
 )
+from engine.agents.failures import WORDS
+from engine.agents.lines import (
+    OUTPUT_LIMIT,
+    SUMMARY_LIMIT,
+    decode,
+    millis,
+    one_line,
+    reason,
+    shown,
+    signal_name,
+    summary,
+)
 from engine.model import Failure
 
-OUTPUT_LIMIT = 2_000  #: characters of a tool's output in an event
-REASON_LIMIT = 300  #: characters of the agent's own words in a reason
-SUMMARY_LIMIT = 200  #: characters of a tool call's summary, of a notice, of an unknown line
-
 _LIMIT_STATUS = {"allowed": "allowed", "allowed_warning": "warning", "rejected": "rejected"}
-_SUMMARY_KEYS = ("file_path", "notebook_path", "command", "pattern", "url", "query", "description", "path", "skill")
 
 
 class ClaudeParser(Parser):
@@ -167,7 +169,7 @@ class ClaudeParser(Parser):
             case "thinking":
                 return Thinking(block.thinking) if block.thinking else None
             case "tool_use" | "server_tool_use" | "mcp_tool_use":
-                return ToolCall(block.id or "", block.name or "?", self._summary(block.input), self._context)
+                return ToolCall(block.id or "", block.name or "?", summary(block.input, self._cwd), self._context)
             case _:
                 return Notice(f"{block.type or 'untyped'} block")
 
@@ -192,7 +194,7 @@ class ClaudeParser(Parser):
                 if ok and (edit := self._edit(turn)):
                     events.append(edit)
             elif block.text:
-                events.append(Notice(_one_line(block.text, SUMMARY_LIMIT)))
+                events.append(Notice(one_line(block.text, SUMMARY_LIMIT)))
         return events
 
     def _edit(self, turn: Turn) -> FileEdit | None:
@@ -200,9 +202,9 @@ class ClaudeParser(Parser):
         if change is None or change.file_path is None or change.structured_patch is None:
             return None
         if change.type == "create":
-            return FileEdit(self._shown(change.file_path), len((change.content or "").splitlines()), 0)
+            return FileEdit(shown(change.file_path, self._cwd), len((change.content or "").splitlines()), 0)
         signs = [line[:1] for hunk in change.structured_patch for line in hunk.lines]
-        return FileEdit(self._shown(change.file_path), signs.count("+"), signs.count("-"))
+        return FileEdit(shown(change.file_path, self._cwd), signs.count("+"), signs.count("-"))
 
     def _limits(self, info: RateLimits | None) -> list[AnyAgentEvent] | None:
         if info is None or info.status not in _LIMIT_STATUS:
@@ -215,13 +217,13 @@ class ClaudeParser(Parser):
         else:
             ends = [info.resets_at, *(w.resets_at for w in windows.values() if w.status == "rejected")]
             self._closed = True
-            self._closed_until = max((t for end in ends if (t := _millis(end))), default=self._closed_until)
+            self._closed_until = max((t for end in ends if (t := millis(end))), default=self._closed_until)
         return [
             Limit(
                 name,
                 _LIMIT_STATUS.get(window.status or "allowed", "allowed"),
                 None if window.utilization is None else min(1.0, max(0.0, window.utilization)),
-                _millis(window.resets_at),
+                millis(window.resets_at),
             )
             for name, window in windows.items()
         ]
@@ -239,12 +241,12 @@ class ClaudeParser(Parser):
 
     def outcome(self, end: Exit, stderr_tail: str) -> Outcome:
         result = self._result if self._done else None
-        failure, reason = self._verdict(result, end, stderr_tail)
+        failure, why = self._verdict(result, end, stderr_tail)
         word = (result.result if result and failure is None else None) or self._said
         return Outcome(
             succeeded=failure is None,
             failure=failure,
-            reason=reason,
+            reason=why,
             result=word.strip()[:RESULT_LIMIT] or None,
             usage=self._account.spent(),
             session=self._session,
@@ -258,47 +260,32 @@ class ClaudeParser(Parser):
             return self._cut_short(end, stderr_tail)
         if not _succeeded(result):
             failure = class_of(result, self._error, self._started)
-            return failure, _reason(f"{self._name} {WORDS.get(failure, 'failed')}", _words(result))
+            return failure, reason(f"{self._name} {WORDS.get(failure, 'failed')}", _words(result))
         if end.code != 0 and end.code <= 128:
-            return Failure.UNKNOWN, _reason(f"{self._name} reported success and then exited {end.code}", stderr_tail)
+            return Failure.UNKNOWN, reason(f"{self._name} reported success and then exited {end.code}", stderr_tail)
         if denied := _denied(result):
             return (
                 None,
                 f"tool uses refused for want of permission: {', '.join(denied[:5])}{' …' if denied[5:] else ''}",
             )
-        return None, f"stopped by {_signal(end.code)} after its result" if end.code else None
+        return None, f"stopped by {signal_name(end.code)} after its result" if end.code else None
 
     def _cut_short(self, end: Exit, stderr_tail: str) -> tuple[Failure, str]:
         """The class of a process that ended without the result of its last turn."""
         if self._closed:
             return Failure.RATE_LIMITED, f"{self._name} has reached its rate limit, and ended before it said so"
         if end.code > 128:
-            return Failure.CRASHED, f"{self._name} was ended by {_signal(end.code)} before its result"
+            return Failure.CRASHED, f"{self._name} was ended by {signal_name(end.code)} before its result"
         if end.code != 0 and not self._understood:
-            return Failure.SPAWN_FAILED, _reason(
+            return Failure.SPAWN_FAILED, reason(
                 f"{self._name} refused to start (exit {end.code})", stderr_tail, last=True
             )
         if end.code != 0:
-            return Failure.CRASHED, _reason(f"{self._name} exited {end.code} before its result", stderr_tail, last=True)
+            return Failure.CRASHED, reason(f"{self._name} exited {end.code} before its result", stderr_tail, last=True)
         return (
             Failure.BAD_OUTPUT,
             f"{self._name} exited 0 without a result: it was interrupted, or prints another format",
         )
-
-    def _summary(self, given: Raw) -> str:
-        values = decode(given, dict[str, object]) or {}
-        texts = {key: value for key, value in values.items() if isinstance(value, str) and value.strip()}
-        key = next((key for key in _SUMMARY_KEYS if key in texts), None)
-        if key is None:
-            return _one_line(bytes(given).decode(errors="replace"), SUMMARY_LIMIT) if values else ""
-        words = self._shown(texts[key])
-        if key == "pattern" and "path" in texts:
-            words += f" in {self._shown(texts['path'])}"
-        return _one_line(words, SUMMARY_LIMIT)
-
-    def _shown(self, path: str) -> str:
-        """A path as the reader knows it: relative to where the agent works."""
-        return path.removeprefix(self._cwd + "/") if self._cwd else path
 
 
 def _blocks(turn: Turn | None) -> list[Block] | None:
@@ -313,7 +300,7 @@ def _output(block: Block) -> str:
 def _notice(line: bytes, subtype: str | None) -> list[AnyAgentEvent]:
     said = decode(line, QuietLine) or QuietLine()
     words = said.content or said.summary or said.description or said.status
-    return [Notice(_one_line(f"{subtype}: {words}", SUMMARY_LIMIT))] if words else []
+    return [Notice(one_line(f"{subtype}: {words}", SUMMARY_LIMIT))] if words else []
 
 
 def _succeeded(result: ResultLine) -> bool:
@@ -327,28 +314,3 @@ def _words(result: ResultLine) -> str:
 def _denied(result: ResultLine) -> tuple[str, ...]:
     denials = decode(result.permission_denials, list[Denial]) or []
     return tuple(denial.tool_name or "?" for denial in denials)
-
-
-def _reason(what: str, words: str, *, last: bool = False) -> str:
-    """One line. `last` keeps the end of a long quotation instead of its beginning."""
-    line = " ".join(words.split())
-    if len(line) > REASON_LIMIT:
-        line = "…" + line[-REASON_LIMIT:] if last else line[:REASON_LIMIT] + "…"
-    return f"{what}: {line}" if line else what
-
-
-def _one_line(text: str, limit: int) -> str:
-    line = " ".join(text[: 4 * limit].split())
-    return line if len(line) <= limit else line[: limit - 1] + "…"
-
-
-def _signal(code: int) -> str:
-    try:
-        return Signals(code - 128).name
-    except ValueError:
-        return f"signal {code - 128}"
-
-
-def _millis(seconds: float | None) -> int | None:
-    """Epoch seconds as milliseconds; None for what no clock shows."""
-    return round(seconds * 1000) if seconds is not None and 0 < seconds < 1e11 else None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from msgspec import UNSET
 
-from engine.agents.claude_lines import ApiUsage, Message, ModelUsage, ResultLine, decode
+from engine.agents.claude_lines import ApiUsage, Message, ModelUsage, ResultLine
+from engine.agents.lines import decode
 from engine.model import Grade, Usage
 
 
