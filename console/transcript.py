@@ -43,14 +43,10 @@ def entries(line: LogLine) -> list[Entry]:
             return [_line(("» ", Role.TOOL), (f"{clean_line(event.name)} ", Role.TOOL), (event.summary, Role.TEXT))]
         case say.ToolResult(ok=ok, output=output):
             return _folded((("  ", Role.MUTED),) if ok else (("  ✗ ", Role.FAILED),), output, Role.MUTED)
-        case say.FileEdit():
+        case say.FileEdit(path=path, added=added, removed=removed):
+            counts = ((f"+{added} ", Role.ADDED), (f"−{removed}", Role.REMOVED))
             return [
-                _line(
-                    ("✎ ", Role.TOOL),
-                    (f"{clean_line(event.path)} ", Role.TEXT),
-                    (f"+{event.added} ", Role.ADDED),
-                    (f"−{event.removed}", Role.REMOVED),
-                )
+                _line(("✎ ", Role.TOOL), (f"{clean_line(path)} ", Role.TEXT), *(counts if added is not None else ()))
             ]
         case say.Result(ok=ok, text=text):
             lead: Part = ("✓ ", Role.DONE) if ok else ("✗ ", Role.FAILED)

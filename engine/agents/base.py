@@ -84,6 +84,12 @@ class Parser(ABC):
         `stderr_tail` (the last lines of standard error) may only be quoted in a reason, never decide a class.
         """
 
+    def record(self, line: bytes) -> list[AnyAgentEvent]:
+        """The events in one line of the agent's own record of the session (`Agent.record`), of those that this
+        attempt added to it. Never raises. What it does not know is not counted: the record is not written for us.
+        """
+        return []
+
     newest_only: bool = False
     """Its verdict needs the last lines alone, so that a flood of output may be jumped over."""
 
@@ -108,6 +114,8 @@ class Agent(ABC):
     """Bytes that an attempt holds, for as long as none has been measured."""
     pass_env: tuple[str, ...] = ()
     """Names of the engine's own environment that this agent needs, beyond the allow-list."""
+    package: str | None = None
+    """What npm installs it from, for an agent that is a program of its own, called as it is named."""
 
     def check(self, settings: AgentSettings) -> None:  # noqa: B027 - most agents take anything
         """Raise `UsageError` for settings that no attempt could be started with."""
@@ -116,6 +124,13 @@ class Agent(ABC):
     def launch(self, assignment: Assignment) -> Launch:
         """The command line, raising `UsageError` where the assignment cannot be put to this agent."""
 
+    def record(self, env: Mapping[str, str]) -> str | None:
+        """Where this agent writes its own record of a session, if it tells there what its output leaves out.
+
+        An absolute path in which `*` stands for any name and `{session}` for the session. `env` is the attempt's.
+        """
+        return None
+
     @abstractmethod
-    def parser(self) -> Parser:
-        """A fresh reader for one attempt."""
+    def parser(self, *, model: str | None = None, resumed: bool = False) -> Parser:
+        """A fresh reader for one attempt. `model`: the one that was asked for; `resumed`: it goes on with a session."""

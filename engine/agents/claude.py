@@ -40,6 +40,7 @@ class Claude(Agent):
     resumable = True
     provider = True
     stall_seconds = 900
+    package = "@anthropic-ai/claude-code"
     footprint = 300 << 20  # the whole tree of 2.1 was seen at 210 to 292 MB
     pass_env = (
         "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL", "ANTHROPIC_CUSTOM_HEADERS",
@@ -77,7 +78,7 @@ class Claude(Agent):
         prompt = assignment.prompt.encode(errors="replace")
         return Launch(argv=argv, env=ENVIRONMENT, files={"prompt": prompt}, stdin="prompt")
 
-    def parser(self) -> Parser:
+    def parser(self, *, model: str | None = None, resumed: bool = False) -> Parser:
         return ClaudeParser()
 
 

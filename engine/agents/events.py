@@ -51,9 +51,11 @@ class ToolResult(AgentEvent, frozen=True, tag="tool_result"):
 
 
 class FileEdit(AgentEvent, frozen=True, tag="file_edit"):
+    """A file was changed. The lines are None where the agent does not count them."""
+
     path: str
-    added: int
-    removed: int
+    added: int | None = None
+    removed: int | None = None
 
 
 class Context(AgentEvent, frozen=True, tag="usage"):

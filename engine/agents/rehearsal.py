@@ -41,5 +41,5 @@ class Rehearsal(Agent):
             stdin="prompt",
         )
 
-    def parser(self) -> Parser:
+    def parser(self, *, model: str | None = None, resumed: bool = False) -> Parser:
         return ClaudeParser(self.name)

@@ -59,5 +59,5 @@ class Shell(Agent):
         file = str(assignment.run_dir / "command")
         return Launch(argv=[*argv, file], files={"command": script}, stderr="stdout")
 
-    def parser(self) -> Parser:
+    def parser(self, *, model: str | None = None, resumed: bool = False) -> Parser:
         return ShellParser()

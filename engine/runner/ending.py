@@ -73,7 +73,7 @@ def outcome_of(run: RunDir, watch: Watch, end: End) -> tuple[Outcome, int | None
         return told, code
     if cut.failure is None:
         return (replace(told, succeeded=False, failure=Failure.CRASHED) if told.succeeded else told), code
-    if cut.failure is Failure.STALLED and told.failure is Failure.RATE_LIMITED:
+    if cut.failure is Failure.STALLED and told.failure in (Failure.RATE_LIMITED, Failure.OVERLOADED):
         return told, code  # it was silent because it waited for that
     return replace(told, succeeded=False, failure=cut.failure, reason=cut.reason, retry_at=None), code
 

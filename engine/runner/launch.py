@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
+import msgspec
+
 from engine.agents.base import Agent, Assignment, Launch
 from engine.config import AccountSettings, Settings
 from engine.errors import HeadwayError, RefusedError
 from engine.model import Workspace
-from engine.runner import procfs, spawn
+from engine.runner import procfs, record, spawn
 from engine.runner.cgroup import Cgroups
 from engine.runner.environment import environment
 from engine.runner.run_dir import Facts, RunDir
@@ -29,6 +31,11 @@ RESUME_PROMPT = (
 AGAIN_PROMPT = (
     "An earlier session worked on this task in this working directory, and you do not have its conversation. It ended "
     "before the task was done: {reason}. Look at what is already done in the working directory, then finish the task."
+    "\n\nThe task is:\n\n{prompt}"
+)
+MOVED_PROMPT = (
+    "An earlier session worked on this task in another directory, {workspace}, and you do not have its conversation. "
+    "It ended before the task was done: {reason}. What it did may be missing here: look first, then finish the task."
     "\n\nThe task is:\n\n{prompt}"
 )
 
@@ -92,15 +99,16 @@ class Launcher:
         placed = await self.workspaces.prepare(wanted, run)
         if claim.anew and previous is not None:
             await self.workspaces.set_back(placed, previous.number, claim.attempt.marker)
-        session = claim.attempt.resumes or (str(uuid.uuid4()) if agent.chooses_session else None)
+        resumes = _resumes(claim, placed)
+        session = resumes or (str(uuid.uuid4()) if agent.chooses_session else None)
         assignment = Assignment(
-            prompt=_prompt(claim, agent, placed),
+            prompt=_prompt(claim, agent, placed, resumes),
             model=claim.attempt.model,
             workspace=placed.directory,
             run_dir=run.path,
             settings=self.settings.agent(agent.name),
             session=session,
-            resumes=claim.attempt.resumes,
+            resumes=resumes,
         )
         try:
             return Prepared(agent, placed, agent.launch(assignment), session, account)
@@ -110,38 +118,40 @@ class Launcher:
 
     def start(self, claim: Claim, run: RunDir, prepared: Prepared) -> Tree:
         """Note where it runs, and start it."""
-        placed = prepared.placed
+        placed, agent = prepared.placed, prepared.agent
+        settings, account = self.settings.agent(agent.name), prepared.account
+        env = environment(
+            os.environ, agent.pass_env, prepared.launch.env, settings, claim.job.id, claim.attempt.marker, account
+        )
         for name, content in prepared.launch.files.items():
             (run.path / name).write_bytes(content)
-        run.note(facts(prepared))
+        kept = agent.record(env)
+        noted = facts(prepared)
+        run.note(msgspec.structs.replace(noted, record=kept, recorded=record.size(kept, noted.session)))
         group = self.cgroups.create(claim.attempt.marker)
-        pid = self._spawn(claim, run, prepared, str(group or ""), str(placed.directory))
+        pid = _spawn(run, prepared.launch, env, str(group or ""), str(placed.directory))
         return Tree(procfs.identity(pid), claim.attempt.marker, group)
 
-    def _spawn(self, claim: Claim, run: RunDir, prepared: Prepared, group: str, directory: str) -> int:
-        agent, launch = prepared.agent, prepared.launch
-        shim = str(files("engine.runner") / "shim.sh")
-        stdin = str(run.path / launch.stdin) if launch.stdin else os.devnull
-        limit = str(spawn.open_files_limit())
-        settings = self.settings.agent(agent.name)
-        env = environment(
-            os.environ, agent.pass_env, launch.env, settings, claim.job.id, claim.attempt.marker, prepared.account
+
+def _spawn(run: RunDir, launch: Launch, env: Mapping[str, str], group: str, directory: str) -> int:
+    shim = str(files("engine.runner") / "shim.sh")
+    stdin = str(run.path / launch.stdin) if launch.stdin else os.devnull
+    limit = str(spawn.open_files_limit())
+    nothing = os.open(os.devnull, os.O_RDWR)
+    errors = os.open(run.stderr, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        return spawn.spawn(
+            ["/bin/sh", shim, str(run.path), directory, stdin, launch.stderr, limit, group, *launch.argv],
+            env,
+            spawn.Streams(nothing, nothing, errors),
         )
-        nothing = os.open(os.devnull, os.O_RDWR)
-        errors = os.open(run.stderr, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        try:
-            return spawn.spawn(
-                ["/bin/sh", shim, str(run.path), directory, stdin, launch.stderr, limit, group, *launch.argv],
-                env,
-                spawn.Streams(nothing, nothing, errors),
-            )
-        except OSError as error:
-            if error.errno in (errno.E2BIG, errno.ENOENT, errno.EACCES):
-                raise RefusedError(f"the attempt could not be started: {error.strerror}") from error
-            raise
-        finally:
-            os.close(nothing)
-            os.close(errors)
+    except OSError as error:
+        if error.errno in (errno.E2BIG, errno.ENOENT, errno.EACCES):
+            raise RefusedError(f"the attempt could not be started: {error.strerror}") from error
+        raise
+    finally:
+        os.close(nothing)
+        os.close(errors)
 
 
 def facts(prepared: Prepared) -> Facts:
@@ -169,14 +179,26 @@ def placed_at(noted: Facts | None) -> Placed | None:
     )
 
 
-def _prompt(claim: Claim, agent: Agent, placed: Placed) -> str:
+def _resumes(claim: Claim, placed: Placed) -> str | None:
+    """The session to go on with, which is only ever done in the directory in which it was.
+
+    Gemini finds it nowhere else, opencode hangs, and an agent that does find it believes in files that are not there.
+    """
+    previous = claim.previous
+    same = previous is not None and previous.workspace == str(placed.directory)
+    return claim.attempt.resumes if same else None
+
+
+def _prompt(claim: Claim, agent: Agent, placed: Placed, resumes: str | None) -> str:
     """The job's own prompt; to an agent that converses, with what became of the attempt before where that matters."""
     prompt, previous = claim.spec.prompt, claim.previous
     if not agent.resumable:
         return prompt
     reason = (previous.reason if previous else None) or "the attempt ended early"
-    if claim.attempt.resumes is not None:
+    if resumes is not None:
         return RESUME_PROMPT.format(reason=reason, prompt=prompt)
-    if previous is None or previous.succeeded or claim.anew or previous.workspace != str(placed.directory):
+    if previous is None or previous.succeeded or claim.anew:
         return prompt
+    if previous.workspace != str(placed.directory):
+        return MOVED_PROMPT.format(workspace=previous.workspace, reason=reason, prompt=prompt)
     return AGAIN_PROMPT.format(reason=reason, prompt=prompt)

@@ -34,6 +34,10 @@ class Facts(msgspec.Struct, frozen=True):
     base: str | None
     repository: str | None
     root: str | None
+    record: str | None = None
+    """The agent's own record of its session, as `Agent.record` names it."""
+    recorded: int = 0
+    """So many bytes of it were there before the attempt began."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ from engine.runner.follow import Follower
 from engine.runner.launch import Launcher, facts, placed_at
 from engine.runner.limits import Limits, Past
 from engine.runner.meter import Meter, recent_peaks
+from engine.runner.record import Record
 from engine.runner.run_dir import Claimed, Facts, RunDir, run_dir
 from engine.runner.tree import Tree
 from engine.runner.watch import Watch
@@ -199,9 +200,18 @@ class Runner:
     async def _watch(self, live: Live, agent: Agent, whole: Tree, placed: Placed) -> None:
         """Follow a running attempt to its end, clear up after it, and settle it."""
         around, claim = self._around, live.claim
-        watch = Watch(claim.job.id, claim.attempt.id, agent.name, agent.parser(), around.hub, self._see_limit)
+        resumed = claim.attempt.resumes is not None and live.session == claim.attempt.resumes
+        parser = agent.parser(model=claim.attempt.model, resumed=resumed)
+        watch = Watch(claim.job.id, claim.attempt.id, agent.name, parser, around.hub, self._see_limit)
+        noted = live.run.facts()
+        record = Record(noted.record if noted else None, noted.recorded if noted else 0, watch.recorded)
+
+        def sink(lines: list[bytes]) -> None:
+            watch.sink(lines)
+            record.read(watch.session)
+
         began = self._since(live, whole, watch)
-        around.follower.add(claim.attempt.id, live.run.stdout, watch.sink, newest_only=watch.parser.newest_only)
+        around.follower.add(claim.attempt.id, live.run.stdout, sink, newest_only=parser.newest_only)
         # What an engine before this one had begun to end is not given more time.
         cut = cuts.noted(live.run) if whole.adopted else None
         end = End(stopped=cut is not None, cut=cut)
@@ -212,6 +222,7 @@ class Runner:
                 end = await self._until_end(live, agent, whole, watch, began)
         finally:
             await around.follower.finish(claim.attempt.id)
+            await record.finish(watch.session)
             watch.close()
         if await asyncio.to_thread(whole.strays, around.subreaper):
             await tree.stop(whole, around.grace)

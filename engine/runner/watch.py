@@ -34,6 +34,8 @@ class Watch:
         self.heard = time.monotonic()
         """When the agent last said something, by the monotonic clock."""
         self.agent_version: str | None = None
+        self.session: str | None = None
+        """As the agent has told it."""
         self._job = job
         self._attempt = attempt
         self._agent = agent
@@ -65,10 +67,17 @@ class Watch:
             self._said_done.clear()
         self._report()
 
+    def recorded(self, lines: list[bytes]) -> None:
+        """Take whole lines of the agent's own record of its session. They are no sign of life: it may be behind."""
+        for line in lines:
+            for event in self.parser.record(line):
+                self._take(event)
+
     def _take(self, event: said.AnyAgentEvent) -> None:
         match event:
-            case said.Started(agent_version=version) if version:
-                self.agent_version = version
+            case said.Started(session=session, agent_version=version):
+                self.session = session or self.session
+                self.agent_version = version or self.agent_version
             case said.Text(text=text) | said.Output(text=text):
                 self._line = _one_line(text) or self._line
             case said.ToolCall(name=name, summary=summary, context_tokens=context):

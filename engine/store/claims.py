@@ -65,6 +65,9 @@ _RUNNING = (
     "JOIN lanes ON lanes.id = live.lane"
 )
 _PREVIOUS = f"{SELECT_ATTEMPT} WHERE job = ? AND workspace IS NOT NULL ORDER BY number DESC LIMIT 1"
+_IN_USE = (
+    "SELECT 1 FROM attempts INDEXED BY attempts_live WHERE ended_at IS NULL AND agent = ? AND ? IN (session, resumes)"
+)
 _GIVEN = ("id", "job", "number", "agent", "model", "account", "lane", "marker", "engine", "created_at", "resumes")
 
 
@@ -153,7 +156,7 @@ def _given(
     resumes = None
     # A conversation is kept where its account keeps its files.
     same = previous is not None and (previous.agent, previous.account) == (row.agent, row.account)
-    if previous and same and not row.fresh and resumable(row.agent):
+    if previous and same and not row.fresh and resumable(row.agent) and not _in_use(tx, previous):
         resumes = previous.session
     return AttemptRow(
         id=attempt,
@@ -168,6 +171,14 @@ def _given(
         created_at=tx.now,
         resumes=resumes,
     )
+
+
+def _in_use(tx: Transaction, previous: AttemptRow) -> bool:
+    """Whether an attempt that runs is in this session.
+
+    Two writers fork it: claude loses one branch, codex refuses the second, and opencode's two spin for ever.
+    """
+    return tx.connection.execute(_IN_USE, (previous.agent, previous.session)).fetchone() is not None
 
 
 def newest_launched(tx: Transaction, row: JobRow) -> AttemptRow | None:

@@ -53,11 +53,12 @@ class Settlement:
 
 
 def launched(tx: Transaction, attempt: int, facts: Launched) -> None:
-    """The attempt's process runs."""
+    """The attempt's process runs. One that was to go on with a session and could not has begun another."""
     row, tried = fenced(tx, attempt)
     tx.connection.execute(
-        "UPDATE attempts SET started_at = ?, pid = ?, session = ?, workspace = ?, branch = ?, base = ? WHERE id = ?",
-        (tx.now, facts.pid, facts.session, facts.workspace, facts.branch, facts.base, attempt),
+        "UPDATE attempts SET started_at = ?, pid = ?, session = ?, workspace = ?, branch = ?, base = ?, "
+        "resumes = CASE WHEN resumes = ? THEN resumes END WHERE id = ?",
+        (tx.now, facts.pid, facts.session, facts.workspace, facts.branch, facts.base, facts.session, attempt),
     )
     if facts.session:
         keep_session(tx, tried.agent, facts.session, facts.workspace, None)

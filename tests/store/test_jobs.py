@@ -141,6 +141,33 @@ async def test_a_retry_resumes_where_it_can_and_may(
     assert again.previous.base == "abc"
 
 
+@pytest.mark.parametrize(("running_in", "resumes"), [("s-1", None), ("s-2", "s-1")])
+async def test_a_session_that_an_attempt_is_in_is_not_resumed(
+    bench: Bench, running_in: str, resumes: str | None
+) -> None:
+    """Two writers fork it, or spin for ever: one at a time."""
+    claim, other = await running(bench), await running(bench, accepted())
+    for one, session in ((claim, "s-1"), (other, running_in)):
+        begun = dataclasses.replace(STARTED, session=session)
+        await bench.store.write(lambda tx, one=one, begun=begun: jobs.launched(tx, one.attempt.id, begun))
+    await bench.settle(claim.attempt.id, failure())
+    await bench.store.write(lambda tx: verbs.act(tx, verbs.Request(Verb.RETRY, [1], "tester")))
+    (again,) = await bench.store.write(lambda tx: claims.claim(tx, first(tx, 1), lambda _: True, "boot"))
+    assert again.attempt.resumes == resumes
+
+
+async def test_one_that_could_not_go_on_with_its_session_is_not_noted_as_resumed(bench: Bench) -> None:
+    claim = await running(bench)
+    await bench.store.write(lambda tx: jobs.launched(tx, claim.attempt.id, STARTED))
+    await bench.settle(claim.attempt.id, failure(back=0))
+    (again,) = await bench.store.write(lambda tx: claims.claim(tx, first(tx, 1), lambda _: True, "boot"))
+    assert again.attempt.resumes == "s-1"
+    begun = dataclasses.replace(STARTED, session="s-2")
+    await bench.store.write(lambda tx: jobs.launched(tx, again.attempt.id, begun))
+    kept = (await bench.store.read.attempts(1))[1]
+    assert (kept.session, kept.resumes) == ("s-2", None)
+
+
 # How it ends
 
 
