@@ -6,6 +6,9 @@ from collections.abc import Mapping
 
 from engine.agents.base import Agent
 from engine.agents.claude import Claude
+from engine.agents.codex import Codex
+from engine.agents.gemini import Gemini
+from engine.agents.opencode import Opencode
 from engine.agents.rehearsal import Rehearsal
 from engine.agents.shell import Shell
 from engine.config import Settings
@@ -19,4 +22,4 @@ def check_agents(settings: Settings) -> None:
 
 def agents() -> Mapping[str, Agent]:
     """Every agent that Headway can run."""
-    return {agent.name: agent for agent in (Claude(), Rehearsal(), Shell())}
+    return {agent.name: agent for agent in (Claude(), Codex(), Gemini(), Opencode(), Rehearsal(), Shell())}

@@ -1,0 +1,97 @@
+"""Codex CLI 0.169: its command line. What it prints is read by `codex_parser`."""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections.abc import Mapping, Sequence
+
+from engine.agents.arguments import one_of, refuse, unsafe, uuid, word
+from engine.agents.base import Agent, Assignment, Launch, Parser
+from engine.agents.codex_parser import CodexParser
+from engine.config import AgentSettings
+from engine.errors import UsageError
+
+#: What the sandbox around its commands lets them do; the first is the default. Without a sandbox is refused.
+MODES = ("workspace-write", "read-only")
+
+_OWN = "it has a setting of its own"
+_SESSIONS = "Headway keeps the sessions"
+RESERVED = {
+    "--": "the prompt goes to standard input",
+    **dict.fromkeys(("-s", "--sandbox", "-m", "--model"), _OWN),
+    **dict.fromkeys(("--json", "--output-last-message", "-o", "--color"), "Headway reads its JSON"),
+    **dict.fromkeys(("exec", "resume", "fork", "review", "--last", "--all", "--ephemeral"), _SESSIONS),
+    **dict.fromkeys(("-C", "--cd", "--worktree"), "Headway makes the workspace"),
+}
+#: Options that leave the sandbox, or lend its trust to what the project says.
+UNSAFE = re.compile(r"dangerously-bypass|danger-full-access|^--(yolo|full-auto|approve-for-me|trust)$")
+#: What may not be set by `-c` either.
+UNSAFE_KEYS = re.compile(
+    r"^(sandbox_mode|sandbox_permissions|approval_policy|approvals_reviewer|default_permissions|permissions|projects)\b"
+)
+
+
+class Codex(Agent):
+    """It reads the prompt to the end of standard input, and blocks on one that stays open: it gets a file.
+
+    Its retries can only be bounded for a provider that is known by name, and the built-in one takes no changes, so
+    what bounds them here is the stall clock: it sleeps through an hour's `retry-after`, and waits for a network or for
+    a first byte for ever. The same clock must not cut a long command, during which it is silent too.
+    """
+
+    name = "codex"
+    resumable = True
+    provider = True
+    stall_seconds = 900
+    package = "@openai/codex"
+    footprint = 180 << 20  # the whole tree of 0.169 was seen at 140 MB, and 178 behind its wrapper
+    pass_env = (
+        "CODEX_HOME", "CODEX_API_KEY", "CODEX_ACCESS_TOKEN", "CODEX_CA_CERTIFICATE",
+        "OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_ORGANIZATION", "OPENAI_PROJECT",
+        "AZURE_OPENAI_API_KEY", "OLLAMA_HOST", "DO_NOT_TRACK",
+    )  # fmt: skip
+
+    def check(self, settings: AgentSettings) -> None:
+        one_of(self.name, settings.permission_mode, MODES)
+        if settings.allowed_tools:
+            raise UsageError("agents.codex: allowed_tools means nothing to codex: its sandbox bounds all of its tools")
+        _refuse_unsafe((*(settings.command or []), *settings.args, settings.permission_mode or ""))
+        refuse(self.name, settings.args, RESERVED)
+
+    def launch(self, assignment: Assignment) -> Launch:
+        """The sandbox stands before `resume`: codex does not remember it, and goes on read-only, without a word."""
+        settings = assignment.settings
+        self.check(settings)
+        mode = one_of(self.name, settings.permission_mode, MODES)
+        argv = [*(settings.command or ["codex"]), "exec", *settings.args, "--json", "--skip-git-repo-check", "-s", mode]
+        if assignment.model:
+            argv += ["-m", word(self.name, assignment.model, "model")]
+        if assignment.resumes is not None:
+            # By UUID alone: `--last`, or any other word, silently begins a new session.
+            argv += ["resume", uuid(self.name, assignment.resumes)]
+        prompt = assignment.prompt.encode(errors="replace")
+        return Launch(argv=[*argv, "-"], files={"prompt": prompt}, stdin="prompt")
+
+    def record(self, env: Mapping[str, str]) -> str | None:
+        """The rollout: alone in it are the windows, the class of a failure and what each turn used."""
+        home = env.get("CODEX_HOME") or (f"{env['HOME']}/.codex" if env.get("HOME") else None)
+        return f"{glob.escape(home)}/sessions/*/*/*/rollout-*-{{session}}.jsonl" if home else None
+
+    def parser(self, *, model: str | None = None, resumed: bool = False) -> Parser:
+        return CodexParser(self.name, model=model, resumed=resumed)
+
+
+def _refuse_unsafe(words: Sequence[str]) -> None:
+    for one in words:
+        if UNSAFE.search(one):
+            raise unsafe("codex", one)
+    for option, value in zip(words, (*words[1:], ""), strict=True):
+        if option in ("-c", "--config"):
+            key = value
+        elif option.startswith(("-c", "--config=")):
+            key = option.removeprefix("--config=").removeprefix("-c").removeprefix("=")
+        else:
+            continue
+        if UNSAFE_KEYS.match(key.strip().strip('"')):
+            raise unsafe("codex", key)

@@ -1,0 +1,86 @@
+"""Gemini CLI 0.61: its command line. What it prints is read by `gemini_parser`."""
+
+from __future__ import annotations
+
+from engine.agents.arguments import one_of, refuse, unsafe, uuid, word
+from engine.agents.base import Agent, Assignment, Launch, Parser
+from engine.agents.gemini_parser import GeminiParser
+from engine.config import AgentSettings
+
+#: What Headway sets for gemini; `env` in the settings overrides it.
+ENVIRONMENT = {
+    # It starts itself once more, with more memory, and that parent ignores SIGTERM while its child does the work.
+    "GEMINI_CLI_NO_RELAUNCH": "true",
+    # A worktree is new to it each time, and it does not start in a folder that nobody has trusted (exit 55). The
+    # operator trusted the project by giving it to an agent.
+    "GEMINI_CLI_TRUST_WORKSPACE": "true",
+    "NO_COLOR": "1",
+}
+
+#: What it may do unasked; the first is the default. Headless there is nobody to ask: other tools are not offered.
+MODES = ("auto_edit", "default", "plan")
+
+_OWN = "it has a setting of its own"
+_SESSIONS = "Headway keeps the sessions"
+RESERVED = {
+    "--": "the prompt goes to standard input",
+    **dict.fromkeys(("-p", "--prompt", "-i", "--prompt-interactive"), "the prompt goes to standard input"),
+    **dict.fromkeys(("-m", "--model", "--approval-mode", "--allowed-tools"), _OWN),
+    **dict.fromkeys(("-o", "--output-format"), "Headway reads stream-json"),
+    **dict.fromkeys(("-r", "--resume", "--session-id", "--session-file", "--delete-session"), _SESSIONS),
+    **dict.fromkeys(("-l", "--list-extensions", "--list-sessions"), "it would only list"),
+    **dict.fromkeys(("-w", "--worktree"), "Headway makes the workspace"),
+    **dict.fromkeys(("--acp", "--experimental-acp"), "the run would leave Headway's hands"),
+}
+UNSAFE = {"-y", "--yolo", "--admin-policy"}
+
+
+class Gemini(Agent):
+    """With GOOGLE_GEMINI_BASE_URL it takes no key but where its settings name one: `security.auth.selectedType`."""
+
+    name = "gemini"
+    chooses_session = True
+    resumable = True
+    provider = True
+    stall_seconds = 900  # without a RetryInfo it waits a minute before each of its ten tries, and says nothing
+    package = "@google/gemini-cli"
+    footprint = 260 << 20  # one process of 0.61 was seen at 249 MB
+    pass_env = (
+        "GEMINI_API_KEY", "GEMINI_CLI_HOME", "GEMINI_MODEL", "GEMINI_CLI_SYSTEM_SETTINGS_PATH",
+        "GEMINI_CLI_SYSTEM_DEFAULTS_PATH", "GOOGLE_API_KEY", "GOOGLE_GEMINI_BASE_URL", "GOOGLE_VERTEX_BASE_URL",
+        "GOOGLE_GENAI_USE_VERTEXAI", "GOOGLE_GENAI_USE_GCA", "GOOGLE_GENAI_API_VERSION",
+        "GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_CLOUD_PROJECT", "GOOGLE_CLOUD_PROJECT_ID", "GOOGLE_CLOUD_LOCATION",
+        "CODE_ASSIST_ENDPOINT", "DO_NOT_TRACK",
+    )  # fmt: skip
+
+    def check(self, settings: AgentSettings) -> None:
+        words = (*(settings.command or []), *settings.args)
+        if settings.permission_mode == "yolo" or "yolo" in words or "--approval-mode=yolo" in words:
+            raise unsafe(self.name, "yolo")
+        one_of(self.name, settings.permission_mode, MODES)
+        for arg in settings.args:
+            cluster = arg.startswith("-") and not arg.startswith("--") and "y" in arg.partition("=")[0]
+            if cluster or arg.partition("=")[0] in UNSAFE:
+                raise unsafe(self.name, arg)
+        refuse(self.name, settings.args, RESERVED, clusters=True)
+
+    def launch(self, assignment: Assignment) -> Launch:
+        """The mode and the tools are given again at each resume: a session does not keep them."""
+        settings = assignment.settings
+        self.check(settings)
+        argv = [*(settings.command or ["gemini"]), *settings.args, "-o", "stream-json"]
+        if assignment.resumes is not None:
+            # By UUID alone: `latest` silently begins a new session where there is none.
+            argv += ["--resume", uuid(self.name, assignment.resumes)]
+        elif assignment.session is not None:
+            argv += ["--session-id", uuid(self.name, assignment.session)]
+        if assignment.model:
+            argv += ["-m", word(self.name, assignment.model, "model")]
+        argv += ["--approval-mode", one_of(self.name, settings.permission_mode, MODES)]
+        # One argument each: the option takes all words that follow it.
+        argv += [f"--allowed-tools={word(self.name, tool, 'allowed_tools')}" for tool in settings.allowed_tools]
+        prompt = assignment.prompt.encode(errors="replace")
+        return Launch(argv=argv, env=ENVIRONMENT, files={"prompt": prompt}, stdin="prompt")
+
+    def parser(self, *, model: str | None = None, resumed: bool = False) -> Parser:
+        return GeminiParser(self.name, resumed=resumed)

@@ -1,0 +1,111 @@
+"""opencode 1.18: its command line. What it prints is read by `opencode_parser`."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+
+from engine.agents.arguments import one_of, refuse, unsafe, word
+from engine.agents.base import Agent, Assignment, Launch, Parser
+from engine.agents.opencode_parser import OpencodeParser
+from engine.config import AgentSettings
+from engine.errors import UsageError
+
+#: What it may do to files in its directory unasked; the first is the default.
+MODES = ("edit", "plan")
+#: What is not offered to the model unless `allowed_tools` names it. In a headless run "ask" is no question but the end
+#: of the run, with exit 0.
+CLOSED = ("bash", "webfetch", "websearch", "external_directory", "doom_loop")
+#: `bash`, or `bash(git *)`.
+RULE = re.compile(r"(?P<tool>[A-Za-z0-9_*-]+)(?:\((?P<pattern>[^()]+)\))?")
+
+_OWN = "it has a setting of its own"
+RESERVED = {
+    "--": "the prompt goes to standard input",
+    **dict.fromkeys(("-m", "--model"), _OWN),
+    **dict.fromkeys(("--format",), "Headway reads its JSON"),
+    **dict.fromkeys(("-c", "--continue", "-s", "--session", "--fork", "--share"), "Headway keeps the sessions"),
+    **dict.fromkeys(("--attach", "-i", "--interactive", "--command"), "the run would leave Headway's hands"),
+    **dict.fromkeys(("--dir",), "Headway makes the workspace"),
+}
+
+
+class Opencode(Agent):
+    """It takes no end to its waiting: on a stalled or a limited provider it is silent until the stall clock ends it.
+
+    In each of its configuration folders without `@opencode-ai/plugin` it runs npm at every start. Without a network
+    that hangs beside its work and swallows SIGTERM, so that only the kill after the grace period ends it.
+    """
+
+    name = "opencode"
+    resumable = True
+    provider = True
+    stall_seconds = 900
+    package = "opencode-ai"
+    footprint = 600 << 20  # the tree of 1.18 was seen at 580 MB
+    pass_env = (
+        "OPENCODE_API_KEY", "OPENCODE_CONFIG", "OPENCODE_CONFIG_DIR", "OPENCODE_CONFIG_CONTENT",
+        "OPENCODE_DISABLE_MODELS_FETCH", "OPENCODE_DISABLE_LSP_DOWNLOAD", "OPENCODE_DISABLE_DEFAULT_PLUGINS",
+        "ANTHROPIC_API_KEY", "OPENAI_API_KEY", "OPENROUTER_API_KEY", "GEMINI_API_KEY", "GOOGLE_GENERATIVE_AI_API_KEY",
+        "GROQ_API_KEY", "MISTRAL_API_KEY", "DEEPSEEK_API_KEY", "XAI_API_KEY", "GITHUB_TOKEN", "AZURE_API_KEY",
+        "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_REGION",
+        "AWS_BEARER_TOKEN_BEDROCK", "GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_CLOUD_PROJECT", "VERTEX_LOCATION",
+    )  # fmt: skip
+
+    def check(self, settings: AgentSettings) -> None:
+        one_of(self.name, settings.permission_mode, MODES)
+        permission(settings)
+        for arg in (*(settings.command or []), *settings.args):
+            if arg.partition("=")[0] == "--auto":
+                raise unsafe(self.name, arg)
+        if "OPENCODE_PERMISSION" in settings.env:
+            raise UsageError(
+                "agents.opencode.env: remove OPENCODE_PERMISSION: permission_mode and allowed_tools say it"
+            )
+        refuse(self.name, settings.args, RESERVED, clusters=True)
+
+    def launch(self, assignment: Assignment) -> Launch:
+        """The permissions stand in the environment, which has the last word over every configuration file."""
+        settings = assignment.settings
+        self.check(settings)
+        argv = [*(settings.command or ["opencode"]), "run", *settings.args, "--format", "json"]
+        if assignment.resumes is not None:
+            # Only ever in the directory it was in: from another one it works, prints nothing and never ends.
+            argv += ["--session", word(self.name, assignment.resumes, "session")]
+        if assignment.model:
+            argv += ["--model", word(self.name, assignment.model, "model")]
+        prompt = assignment.prompt.encode(errors="replace")
+        env = {"OPENCODE_PERMISSION": json.dumps(permission(settings)), "OPENCODE_DISABLE_AUTOUPDATE": "1"}
+        return Launch(argv=argv, env=env, files={"prompt": prompt}, stdin="prompt")
+
+    def parser(self, *, model: str | None = None, resumed: bool = False) -> Parser:
+        return OpencodeParser(self.name, model=model, resumed=resumed)
+
+
+def permission(settings: AgentSettings) -> dict[str, str | dict[str, str]]:
+    """opencode's own permission rules, by tool: allow or deny, or patterns, of which the last that fits counts.
+
+    A tool that is denied outright is not offered to the model at all.
+    """
+    rules: dict[str, str | dict[str, str]] = dict.fromkeys(CLOSED, "deny")
+    rules["edit"] = "allow" if one_of("opencode", settings.permission_mode, MODES) == "edit" else "deny"
+    for tool, pattern in _rules(settings.allowed_tools):
+        before = rules.get(tool, "deny")
+        if pattern is None:
+            rules[tool] = "allow"
+        elif before != "allow":
+            rules[tool] = {**(before if isinstance(before, dict) else {"*": "deny"}), pattern: "allow"}
+    return rules
+
+
+def _rules(allowed: Sequence[str]) -> list[tuple[str, str | None]]:
+    rules = []
+    for rule in allowed:
+        found = RULE.fullmatch(rule)
+        if found is None:
+            raise UsageError(f"agents.opencode: allowed_tools {rule!r} is neither a tool nor TOOL(PATTERN)")
+        if found["tool"] == "*":
+            raise unsafe("opencode", rule)
+        rules.append((found["tool"], found["pattern"]))
+    return rules
