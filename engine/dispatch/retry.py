@@ -13,6 +13,8 @@ from enum import StrEnum
 from engine.model import Failure
 
 MOST_WAITS = 50  #: waits in a row that use up no attempt, before even a limit is given up on
+#: Seconds before an attempt that this machine had nothing left for is tried again: at first, and at most.
+SHORT_FIRST, SHORT_LONGEST = 30.0, 600.0
 
 
 class Action(StrEnum):
@@ -121,6 +123,17 @@ def decide(case: Case, now: int, jitter: float) -> Next:
     if case.restorable:
         return Next(action, at, counted, fresh=True, anew=True)
     return Next(Action.ASK, counted=counted, why="it may have had effects, and can neither be resumed nor set back")
+
+
+def postpone(waits: int, now: int) -> Next:
+    """What follows an attempt that never began because this machine was short of something, such as room on a disk.
+
+    That goes by, mostly, and is no fault of the job: it is not failed, but in the end somebody has to look.
+    """
+    if waits >= MOST_WAITS:
+        return Next(Action.ASK, counted=False, why=f"after {waits} waits")
+    delay = min(SHORT_LONGEST, SHORT_FIRST * 2 ** min(waits, 20))
+    return Next(Action.WAIT, now + round(delay * 1_000), counted=False)
 
 
 def _when(rule: Rule, case: Case, now: int, jitter: float, *, counted: bool) -> int | None:

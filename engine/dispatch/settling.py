@@ -47,8 +47,8 @@ class Ending:
     restorable: bool = False
     provider: bool = False
     """The agent talks to a provider that its other jobs depend on as well."""
-    again: int | None = None
-    """When to try again what this machine had nothing left for. It never began."""
+    short: bool = False
+    """It never began, because this machine was short of something that may be there later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +101,13 @@ def _next(tx: Transaction, row: JobRow, target: Target, ending: Ending, rules: R
     """Whether and how the job goes back, and the outcome with what that adds to its reason."""
     outcome = ending.outcome
     failure = outcome.failure or Failure.UNKNOWN
-    if ending.again is not None:
-        return Requeue(ending.again, counted=False), outcome
     if row.deadline is not None and row.deadline <= tx.now:
         return None, outcome
-    spec = read_spec(tx.connection, row)
-    decided = retry.decide(_case(row, spec, failure, ending, rules), tx.now, random.random())
+    if ending.short:
+        decided = retry.postpone(row.waits, tx.now)
+    else:
+        spec = read_spec(tx.connection, row)
+        decided = retry.decide(_case(row, spec, failure, ending, rules), tx.now, random.random())
     if decided.action is Action.STOP:
         return None, _with(outcome, decided.why)
     at = decided.at

@@ -17,7 +17,6 @@ from typing import TypeVar
 
 from engine import events as log
 from engine.agents.base import Agent, Outcome
-from engine.clock import now_ms
 from engine.dispatch.settling import Ending, Rules, Settle, settle
 from engine.errors import HeadwayError, RefusedError, StorageError
 from engine.hub import Hub
@@ -46,7 +45,6 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-POSTPONE_SECONDS = 30  #: before an attempt that this machine had nothing left for is tried again
 #: What goes by: a full disk, no descriptors, no memory, no more processes.
 PASSING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM})
 STORAGE_RETRY_SECONDS = 5.0  #: between tries to write down what has happened already, while the disk is full
@@ -174,9 +172,9 @@ class Runner:
             await self._abandon(live, Failure.SPAWN_FAILED, str(error))
         except Exception as error:
             if isinstance(error, OSError) and error.errno in PASSING and not live.begun:
-                logger.warning("job %d: %s; trying again in %.0f s", claim.job.id, error, POSTPONE_SECONDS)
+                logger.warning("job %d: %s; it is tried again later", claim.job.id, error)
                 reason = f"this machine was short of something: {error.strerror}"
-                await self._abandon(live, Failure.SPAWN_FAILED, reason, again=now_ms() + POSTPONE_SECONDS * 1000)
+                await self._abandon(live, Failure.SPAWN_FAILED, reason, short=True)
             else:
                 logger.exception("job %d: the engine failed", claim.job.id)
                 await self._abandon(live, Failure.UNKNOWN, f"the engine failed: {type(error).__name__}: {error}")
@@ -303,10 +301,10 @@ class Runner:
         self._forget(live)
         self._settled()
 
-    async def _abandon(self, live: Live, failure: Failure, reason: str, *, again: int | None = None) -> None:
+    async def _abandon(self, live: Live, failure: Failure, reason: str, *, short: bool = False) -> None:
         """End what there is of an attempt that the engine cannot look after, and settle it. Raises nothing.
 
-        `again`: when the job may be tried once more, for an attempt that never began.
+        `short`: it never began, as this machine was short of something.
         """
         claim = live.claim
         job = claim.job.id
@@ -321,7 +319,7 @@ class Runner:
             try:
                 outcome = Outcome(succeeded=False, failure=failure, reason=said)
                 peak = self.meter.peak(claim.attempt.id)
-                await self._settle(live, Ending(outcome, memory_peak=peak, began=live.begun, again=again))
+                await self._settle(live, Ending(outcome, memory_peak=peak, began=live.begun, short=short))
             except RefusedError:
                 return  # it has been settled already
             except Exception:

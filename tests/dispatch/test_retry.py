@@ -8,7 +8,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from engine.dispatch.retry import MOST_WAITS, RULES, Action, Case, Next, decide
+from engine.dispatch.retry import MOST_WAITS, RULES, SHORT_FIRST, SHORT_LONGEST, Action, Case, Next, decide, postpone
 from engine.model import Failure
 from tests.dispatch.samples import NOW
 
@@ -96,3 +96,11 @@ def test_delays_double_up_to_a_bound_with_full_jitter(failure: Failure, tries: i
     whole = min(rule.longest, rule.first * 2 ** min(step, 20)) * 1_000
     assert 0 <= found.at - NOW <= whole + 1
     assert abs(found.at - NOW - whole * jitter) <= 1
+
+
+def test_what_the_machine_is_short_of_is_waited_for_longer_and_longer_and_then_shown() -> None:
+    found = [postpone(waits, NOW) for waits in range(MOST_WAITS)]
+    assert {(one.action, one.counted) for one in found} == {(Action.WAIT, False)}
+    delays = [((one.at or 0) - NOW) / 1000 for one in found]
+    assert (delays, delays[0], delays[-1]) == (sorted(delays), SHORT_FIRST, SHORT_LONGEST)
+    assert postpone(MOST_WAITS, NOW).action is Action.ASK

@@ -13,12 +13,13 @@ import pytest
 from msgspec.structs import replace
 
 from engine.config import AccountSettings, AgentSettings, Settings
+from engine.dispatch import retry
+from engine.dispatch.retry import MOST_WAITS, SHORT_FIRST
 from engine.engine import Engine, serving
 from engine.model import Failure, JobSpec, Order, State, Verb
 from engine.runner import spawn, workspace
 from engine.runner.launch import Launcher
 from engine.runner.run_dir import RunDir, run_dir
-from engine.runner.runner import POSTPONE_SECONDS
 from engine.store import claims
 from tests.conftest import run_git
 from tests.runner.gitting import Bench
@@ -266,8 +267,49 @@ async def test_what_this_machine_was_short_of_is_waited_for_and_uses_up_nothing(
     (job,) = await submit(engine, shell("true", max_attempts=1))
     row, tried = await settled(engine, job)
     assert (row.state, row.tries, row.held_by) == (State.READY, 0, None)
-    assert (row.not_before or 0) - (tried.ended_at or 0) == pytest.approx(POSTPONE_SECONDS * 1000, abs=5_000)
+    assert (row.not_before or 0) - (tried.ended_at or 0) == pytest.approx(SHORT_FIRST * 1000, abs=5_000)
     assert row.reason == "this machine was short of something: No space left on device"
+
+
+async def test_what_this_machine_is_short_of_for_ever_is_shown_to_the_operator(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*given: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(Launcher, "start", full)
+    (job,) = await submit(engine, shell("true", max_attempts=1))
+    waited = []
+    for number in range(1, MOST_WAITS + 1):
+        row, tried = await settled(engine, job, number)
+        waited.append((row.not_before or 0) - (tried.ended_at or 0))
+        await engine.act(Order(verb=Verb.SNOOZE, jobs=[job]), "tester")
+    row = await held(engine, job)
+    assert waited == sorted(waited)
+    assert 600_000 <= waited[-1] < 605_000
+    assert (row.tries, row.reason) == (
+        0,
+        f"this machine was short of something: Too many open files (after {MOST_WAITS} waits)",
+    )
+
+
+async def test_one_that_is_given_back_again_and_again_is_given_up(
+    home: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be what takes the engine down."""
+    monkeypatch.setattr(retry, "MOST_WAITS", 3)
+    none = replace(settings, max_running=0)
+    async with serving(home, none) as first:
+        (job,) = await submit(first, shell("echo ran"))
+    for _ in range(4):
+        async with serving(home, none) as lost:
+            row = await lost.row(job)
+            assert row.state is State.READY
+            await lost.store.write(lambda tx, row=row: claims.claim(tx, [row], lambda agent: False, "boot"))
+    async with serving(home, none) as last:
+        row = await last.row(job)
+    assert (row.state, row.failure) == (State.FAILED, Failure.ENGINE_LOST)
+    assert row.reason == "the engine ended before it could start (after 3 waits)"
 
 
 async def test_one_that_an_engine_had_only_claimed_is_given_back_and_used_up_nothing(
