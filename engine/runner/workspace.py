@@ -28,9 +28,8 @@ from engine.runner.untouched import work_in
 _DIFF = ("diff-tree", "-r", "-M", "--no-color", "--no-ext-diff", "--no-textconv")
 
 _COMMON = ("--path-format=absolute", "--git-common-dir")
-MEASURED_AT_ONCE = (
-    8  #: working trees that git reads at one time: each keeps a core busy, and many jobs may end together
-)
+#: Working trees that git reads at one time: each keeps a core busy, and many jobs may end together.
+MEASURED_AT_ONCE = 8
 _OURS = "headway/"  #: what the names of the jobs' branches begin with
 SLUG_LENGTH = 32  #: characters of a title in a branch's name
 
@@ -190,7 +189,7 @@ class Workspaces:
         """
         if placed.repository is None or placed.root is None or placed.branch is None:
             return False
-        async with self.locks[placed.repository]:
+        async with self.locks[placed.repository], self._measuring:
             if await git(placed.root, "rev-parse", "HEAD") != placed.base or await work_in(placed.root):
                 return False
             if await git(placed.root, "rev-parse", f"refs/heads/{placed.branch}") != placed.base:

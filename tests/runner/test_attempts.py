@@ -20,6 +20,7 @@ from engine.model import Failure, JobSpec, Order, State, Verb
 from engine.runner import spawn, workspace
 from engine.runner.launch import Launcher
 from engine.runner.run_dir import RunDir, run_dir
+from engine.runner.workspace import Placed
 from engine.store import claims
 from tests.conftest import run_git
 from tests.runner.gitting import Bench
@@ -254,6 +255,31 @@ async def test_only_so_many_working_trees_are_measured_at_once(bench: Bench, mon
     placed = await bench.prepare()
     async with asyncio.timeout(30):
         await asyncio.gather(*(bench.measure(placed) for _ in range(3 * workspace.MEASURED_AT_ONCE)))
+    assert (most, at_work) == (workspace.MEASURED_AT_ONCE, 0)
+
+
+async def test_only_so_many_working_trees_are_looked_through_at_once_before_they_are_removed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is of a repository of its own, so that nothing else keeps them apart."""
+    at_work, most, go = 0, 0, asyncio.Event()
+
+    async def git(*given: object, **more: object) -> str:
+        nonlocal at_work, most
+        at_work += 1
+        most = max(most, at_work)
+        if at_work == workspace.MEASURED_AT_ONCE:
+            go.set()
+        await go.wait()
+        await asyncio.sleep(0)
+        at_work -= 1
+        return "something is there"
+
+    monkeypatch.setattr(workspace, "git", git)
+    count = 3 * workspace.MEASURED_AT_ONCE
+    placed = [Placed(Path(f"/{n}"), Path(f"/{n}"), Path(f"/project-{n}"), "headway/1-x", "base") for n in range(count)]
+    async with asyncio.timeout(30):
+        assert not any(await asyncio.gather(*map(bench.workspaces.tidy, placed)))
     assert (most, at_work) == (workspace.MEASURED_AT_ONCE, 0)
 
 
