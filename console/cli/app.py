@@ -17,6 +17,7 @@ from engine.errors import HeadwayError
 app = typer.Typer(
     name="headway",
     help="The operations console for AI-agent work. Without a command it opens the console.",
+    epilog="Exit codes: 0 done, 1 failed, 2 usage, 3 no engine, 4 not found, 5 refused.",
     no_args_is_help=False,
     add_completion=True,
     rich_markup_mode=None,
@@ -40,7 +41,7 @@ def console(
     ascii_only: Annotated[bool, typer.Option("--ascii", help="Draw the console with ASCII signs only.")] = False,
     version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
 ) -> None:
-    """Exit codes: 0 done, 1 failed, 2 usage, 3 no engine, 4 not found, 5 refused."""
+    """Open the console, or find the home for the command that follows."""
     from engine.home import default_home, whole
 
     if version:

@@ -32,7 +32,7 @@ def jobs(
         list[str] | None, typer.Argument(metavar="FILTER", help="Such as: state:failed agent:claude title words")
     ] = None,
     state: Annotated[
-        str | None, typer.Option(help="ready, running, succeeded, failed, cancelled; commas between.")
+        str | None, typer.Option(help="blocked, ready, running, gating, succeeded, failed, cancelled; commas between.")
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=1_000, help="At most so many.")] = 50,
     json: _Json = False,
@@ -240,17 +240,19 @@ def events(
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 50,
     json: Annotated[bool, typer.Option("--json", help="A JSON array; with -f one object a line.")] = False,
 ) -> None:
-    """The engine's log: everything that happened, oldest first."""
+    """The engine's log: what happened last, oldest first; with --after, what came then."""
     number = None if job is None else one_id(job)
     if follow:
         ctx.of(context).ask(lambda client: _follow_events(client, after, number, json))
         return
-    from console.cli.output import print_json
+    from console.cli.output import note, print_json
 
     found = ctx.of(context).ask(lambda client: client.events(after=after, limit=limit, job=number))
     if json:
         print_json(found)
         return
+    if not found:
+        note("nothing is in the log" + (f" of J{number}" if number is not None else ""))
     for event in found:
         print(_event_line(event))
 

@@ -227,7 +227,7 @@ def _restored_lines(home: Path, done: Restored) -> Iterator[str]:
 def export(
     context: typer.Context,
     filter_: Annotated[
-        list[str] | None, typer.Argument(metavar="FILTER", help="Such as: state:failed age:<7d project:api")
+        list[str] | None, typer.Argument(metavar="FILTER", help="Such as: state:failed 'age:<7d' project:api")
     ] = None,
     what: Annotated[str, typer.Option(help="jobs, with their attempts and usage, or events.")] = "jobs",
     format_: Annotated[str, typer.Option("--format", help="ndjson or csv.")] = "ndjson",

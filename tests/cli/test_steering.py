@@ -14,7 +14,7 @@ import pytest
 
 from console.said import result_line, undone_line
 from engine import events as log
-from engine.model import ActionResult, Undone, Verb
+from engine.model import ActionResult, State, Undone, Verb
 from tests.conftest import PATIENCE, Served, settings_file
 
 WAITING = "max_running: 0\n"
@@ -91,6 +91,25 @@ async def test_a_cancel_that_is_not_waited_for_says_so(served: Served, tmp_path:
     assert (waiting.returncode, out, said) == (130, "", "not waited for: the engine goes on stopping what runs\n")
     gate.write_text("go\n")
     await served.until_ended([1])
+
+
+def test_the_help_says_what_is_true(home: Path) -> None:
+    one = Served(home)
+    assert "Exit codes: 0 done, 1 failed, 2 usage, 3 no engine, 4 not found, 5 refused." in one.headway("--help").stdout
+    for command in ("jobs", "export", "hold", "events"):
+        text = one.headway(command, "--help").stdout
+        assert " age:<" not in text, "a shell would read from a file of that name"
+        assert " age:>" not in text
+    states = " ".join(one.headway("jobs", "--help").stdout.split())
+    assert all(state in states for state in State)
+
+
+def test_an_ended_job_has_no_deadline_to_fear(served: Served) -> None:
+    served.start()
+    done = served.headway("submit", "--agent", "shell", "--scratch", "--deadline", "1h", "true")
+    served.headway("logs", "-f", done.stdout.strip())
+    assert "it fails then" not in served.headway("explain", "1").stdout
+    assert served.headway("events", "9").stderr == "nothing is in the log of J9\n"
 
 
 async def there(path: Path) -> None:
