@@ -58,7 +58,12 @@ _HEADS = (
     f"(SELECT id FROM jobs WHERE lane = lanes.id AND {_STARTABLE} ORDER BY rank, id LIMIT 1) WHERE lanes.open = 1"
 )
 _FURTHER = f"{SELECT_JOB} WHERE lane = ? AND {_STARTABLE} AND (rank, id) > (?, ?) ORDER BY rank, id LIMIT ?"
-_SERVED = "SELECT project, max(served_at) FROM lanes WHERE served_at > 0 GROUP BY project"
+# From project to project along the index: there can be a lane for each job that there has ever been.
+_SERVED = (
+    "WITH RECURSIVE one (project) AS (SELECT min(project) FROM lanes UNION ALL "
+    "SELECT (SELECT min(project) FROM lanes WHERE project > one.project) FROM one WHERE one.project IS NOT NULL) "
+    "SELECT project, (SELECT max(served_at) FROM lanes WHERE lanes.project IS one.project) FROM one"
+)
 _RUNNING = (
     f"SELECT n, {', '.join(f'lanes.{name}' for name in lanes.COLUMNS.split(', '))} FROM "
     "(SELECT lane, count(*) AS n FROM attempts WHERE ended_at IS NULL GROUP BY lane) AS live "
@@ -103,7 +108,7 @@ def running(tx: Transaction) -> list[tuple[Lane, int]]:
 
 def served(tx: Transaction) -> dict[str | None, int]:
     """When a job of each project was last given to an attempt."""
-    return dict(tx.connection.execute(_SERVED).fetchall())
+    return {project: at for project, at in tx.connection.execute(_SERVED) if at}
 
 
 def claim(tx: Transaction, chosen: Sequence[JobRow], resumable: Callable[[str], bool], engine: str) -> list[Claim]:

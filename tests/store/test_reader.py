@@ -16,7 +16,7 @@ from engine.dispatch.snapshot import Configured, world_of
 from engine.dispatch.world import Memory
 from engine.errors import StorageError
 from engine.model import Counts, State, Verb
-from engine.store import Transaction, claims, jobs, reader, rows, submit
+from engine.store import Transaction, claims, jobs, queue, reader, rows, submit
 from engine.store.filter import EVERYTHING, parse
 from engine.store.reader import Reader
 from tests.store.samples import NOON, Bench, accepted, connect, failure, first, plan, success, transaction
@@ -230,6 +230,35 @@ def test_no_statement_of_a_round_walks_through_a_table(planned: sqlite3.Connecti
     assert len(reads) > 8
     for statement in reads:
         assert_no_scan(planned, statement)
+
+
+def test_lanes_that_nobody_uses_any_more_cost_a_round_nothing(tmp_path: Path) -> None:
+    """A tag of its own for each job makes a lane of its own for each job."""
+    connection = connect(tmp_path / "headway.db")
+    tx = transaction(connection)
+
+    def steps(lanes: int) -> int:
+        connection.execute("DELETE FROM lanes")
+        connection.executemany(
+            "INSERT INTO lanes (agent, project, tags, priority, served_at) VALUES ('shell', ?, ?, 5, ?)",
+            [(f"/p{n % 3}" if n % 4 else None, f" t{n} ", n + 1) for n in range(lanes)],
+        )
+        counted = [0]
+
+        def count() -> int:
+            counted[0] += 1
+            return 0
+
+        connection.set_progress_handler(count, 1)
+        served = claims.served(tx)
+        queue.history(tx)
+        connection.set_progress_handler(None, 0)
+        assert served.keys() == {None, "/p0", "/p1", "/p2"}
+        assert max(served.values()) == lanes
+        return counted[0]
+
+    assert steps(4_000) < 2 * steps(400)
+    connection.close()
 
 
 READS: dict[str, tuple[Callable[[Reader], Coroutine[object, object, object]], list[str]]] = {

@@ -17,6 +17,9 @@ CREATE TABLE lanes (
 
 CREATE INDEX lanes_named ON lanes (agent, project, priority, model, account, tags, kind);
 CREATE INDEX lanes_open ON lanes (id) WHERE open = 1;
+-- When each project was served last, and which lanes were: without looking at all that there have ever been.
+CREATE INDEX lanes_project ON lanes (project, served_at);
+CREATE INDEX lanes_served ON lanes (served_at) WHERE served_at > 0;
 
 ALTER TABLE jobs ADD COLUMN account TEXT;
 ALTER TABLE jobs ADD COLUMN kind TEXT;
