@@ -2,6 +2,9 @@
 
 Five failures of one class within an hour pause the target. After the pause one attempt goes first; each success then
 doubles how many may run at once, until nothing is limited. A failure on the way pauses it again, for twice as long.
+
+A limit pauses nothing: its end is known to the job that met it, or found out by trying. But from then on one attempt
+goes first as well, so that neither those that wait in line nor those that come back at its end all run into it.
 """
 
 from __future__ import annotations
@@ -18,19 +21,22 @@ PAUSE_MS = 60_000  #: the first pause
 LONGEST_PAUSE_MS = 900_000
 OPEN_AGAIN = 16  #: a ramp that has come so far limits nothing any more
 
-#: What tells of the target and not of the job. A limit has a reset time of its own.
+#: What tells of the target and not of the job.
 COUNTED = frozenset(
     {Failure.OVERLOADED, Failure.AUTH, Failure.BILLING, Failure.SPAWN_FAILED, Failure.STALLED, Failure.CRASHED}
 )
+HEEDED = COUNTED | {Failure.RATE_LIMITED}  #: all after which a breaker can be another than before
 
 
 def after_failure(breaker: Breaker, failure: Failure, now: int, jitter: float | None = None) -> Breaker:
     """The breaker after an attempt of the target failed. `jitter`: 0 to 1, a part of the pause that comes on top."""
+    if failure is Failure.RATE_LIMITED:
+        return replace(breaker, failure=failure, strikes=(), allowed=1) if is_past(breaker, now) else breaker
     if failure not in COUNTED:
         return breaker
     before = [at for at in breaker.strikes if at > now - WINDOW_MS] if breaker.failure is failure else []
     strikes = (*before, now)[-STRIKES:]
-    ramping = breaker.allowed is not None and is_past(breaker, now)
+    ramping = breaker.opened > 0 and breaker.allowed is not None and is_past(breaker, now)
     if not ramping and len(strikes) < STRIKES:
         return replace(breaker, failure=failure, strikes=strikes)
     if breaker.until is not None and now < breaker.until:

@@ -152,7 +152,7 @@ def _book(tx: Transaction, target: Target, allowance: Budget, wanted: int) -> in
 def _tell_breaker(tx: Transaction, target: Target, outcome: Outcome) -> None:
     name = str(target)
     found = tx.connection.execute("SELECT state FROM breakers WHERE target = ?", (name,)).fetchone()
-    if found is None and (outcome.succeeded or outcome.failure not in breaker.COUNTED):
+    if found is None and (outcome.succeeded or outcome.failure not in breaker.HEEDED):
         return
     before = msgspec.json.decode(found[0], type=Breaker) if found else Breaker(name)
     if outcome.succeeded:

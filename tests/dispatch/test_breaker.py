@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.dispatch.breaker import (
-    COUNTED,
+    HEEDED,
     LONGEST_PAUSE_MS,
     PAUSE_MS,
     STRIKES,
@@ -33,7 +33,7 @@ def test_four_failures_limit_nothing_and_the_fifth_pauses() -> None:
     assert paused.until == NOW + PAUSE_MS
 
 
-@pytest.mark.parametrize("failure", sorted(set(Failure) - COUNTED))
+@pytest.mark.parametrize("failure", sorted(set(Failure) - HEEDED))
 def test_what_is_the_jobs_own_fault_does_not_count(failure: Failure) -> None:
     assert failed(FRESH, 20, failure=failure) == FRESH
 
@@ -71,3 +71,23 @@ def test_what_had_begun_before_the_pause_neither_ends_nor_lengthens_it() -> None
     one = failed(FRESH, STRIKES)
     assert failed(one, 3, NOW + 5).until == one.until
     assert after_success(one, NOW + 5) == one
+
+
+def test_after_a_limit_one_goes_first_without_a_pause_and_each_success_doubles() -> None:
+    one = failed(FRESH, 1, failure=Failure.RATE_LIMITED)
+    steps = []
+    while (allowed := limit(one, NOW)) is not None:
+        steps.append(allowed)
+        one = after_success(one, NOW)
+    assert (steps, one) == ([1, 2, 4, 8], FRESH)
+
+
+def test_a_failure_after_a_limit_is_the_first_of_five() -> None:
+    one = failed(failed(FRESH, 1, failure=Failure.RATE_LIMITED), STRIKES - 1)
+    assert limit(one, NOW) == 1
+    assert limit(failed(one, 1), NOW) == 0
+
+
+def test_a_limit_does_not_end_a_pause() -> None:
+    paused = failed(FRESH, STRIKES)
+    assert failed(paused, 1, failure=Failure.RATE_LIMITED) == paused

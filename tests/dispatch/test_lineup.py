@@ -145,6 +145,21 @@ def test_a_lineup_that_is_kept_while_time_goes_on_chooses_what_a_new_one_would(
         running += [lane_of(row) for row in chosen]
 
 
+_TOOK = st.dictionaries(st.sampled_from(["claude", "shell"]), st.integers(0, 3 * HOUR).map(lambda n: Took(n, 2 * n, 3)))
+
+
+@settings(max_examples=100)
+@given(st.lists(_JOBS, max_size=25), _WORLDS, _TOOK)
+def test_what_the_forecast_starts_now_is_what_starts_now(
+    wanted: list[dict[str, object]], there: World, took: dict[str, Took]
+) -> None:
+    """With caps, holds, breakers on their way and little memory, and with durations down to nothing."""
+    rows = rows_of(wanted)
+    found = forecast(Queue({row.id: row for row in rows}), there, History(by_target=took))
+    starts = {number for number, one in found.items() if one.start == there.now}
+    assert starts == {row.id for row in Lineup(there, lines(rows)).take(100)}
+
+
 def steps(count_of: int, **varied: str) -> int:
     """How often two keys are worked out to start one of so many jobs, each in a lane of its own."""
     asked = [0]

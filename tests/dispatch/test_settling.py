@@ -1,0 +1,78 @@
+"""The end of an attempt for its target and its account: who starts after a limit, and when what failed comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from engine.agents.base import Outcome
+from engine.config import AgentSettings, Settings
+from engine.dispatch import settling
+from engine.dispatch.budget import Budget
+from engine.dispatch.dispatcher import Dispatcher
+from engine.dispatch.settling import Ending, Rules
+from engine.model import Failure, State
+from engine.store import submit
+from engine.store.rows import JobRow
+from engine.store.writer import Transaction
+from tests.store.samples import NOON, accepted, connect, table
+
+MINUTE = 60_000
+SETTINGS = Settings(max_running=20, agents={"claude": AgentSettings()})
+RULES = Rules(3, Budget(burst=2, every=MINUTE))
+
+
+@dataclass
+class Floor:
+    """Jobs of one account, and what runs of them."""
+
+    tx: Transaction
+    running: dict[int, int] = field(default_factory=dict)
+
+    def start(self) -> list[int]:
+        dispatcher = Dispatcher(None, SETTINGS, {}, "boot", lambda claim: None)  # type: ignore[arg-type]
+        found = {claim.job.id: claim.attempt.id for claim in dispatcher._round(self.tx).claims}
+        self.running |= found
+        return sorted(found)
+
+    def end(self, job: int, failure: Failure | None = None, retry_at: int | None = None) -> JobRow:
+        outcome = Outcome(succeeded=failure is None, failure=failure, reason="so it was", retry_at=retry_at)
+        ending = Ending(outcome, resumable=True, provider=True)
+        return settling.settle(self.tx, self.running.pop(job), ending, RULES)
+
+
+@pytest.fixture
+def floor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Floor]:
+    monkeypatch.setattr("engine.dispatch.settling.random.random", lambda: 0.0)
+    connection = connect(tmp_path / "headway.db")
+    tx = Transaction(connection, NOON)
+    submit.submit(tx, [accepted(agent="claude") for _ in range(6)])
+    yield Floor(tx)
+    connection.close()
+
+
+def test_after_a_limit_one_tries_it_and_each_success_lets_twice_as_many_go(floor: Floor) -> None:
+    ids = floor.start()
+    for job in ids:
+        row = floor.end(job, Failure.RATE_LIMITED, NOON + MINUTE)
+        assert (row.state, row.tries) == (State.READY, 0), "a limit uses up no attempt"
+    submit.submit(floor.tx, [accepted(agent="claude") for _ in range(3)])
+    assert floor.start() == [7], "the others in line do not run into it together"
+    floor.end(7, Failure.RATE_LIMITED, NOON + MINUTE)
+    floor.tx.now = NOON + 60 * MINUTE
+    (first,) = floor.start()
+    floor.end(first)
+    pair = floor.start()
+    assert len(pair) == 2
+    for job in pair:
+        floor.end(job)
+    assert len(floor.start()) == 6, "all that are left, as eight may go"
+
+
+def test_what_fails_together_comes_back_one_after_the_other(floor: Floor) -> None:
+    rows = [floor.end(job, Failure.RATE_LIMITED, NOON + MINUTE) for job in floor.start()]
+    assert [row.not_before for row in rows] == [NOON + MINUTE * at for at in (1, 1, 2, 3, 4, 5)]
+    assert {row.failure for row in table(floor.tx.connection).values()} == {Failure.RATE_LIMITED}
