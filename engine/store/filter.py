@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.clock import now_ms
@@ -60,7 +60,7 @@ class Filter:
     """A condition on `jobs` and the values bound in it. `states` are the only states that can match."""
 
     where: str
-    values: tuple[str | int, ...]
+    values: tuple[str | int | float, ...]
     states: frozenset[State]
 
 
@@ -83,7 +83,7 @@ def parse(text: str, now: int | None = None, projects: Mapping[str, str] | None 
     except ValueError:
         raise UsageError(f"filter: a quote is not closed in {text!r}") from None
     conditions: list[str] = []
-    values: list[str | int] = []
+    values: list[str | int | float] = []
     states = frozenset(State)
     for term in terms:
         negated = term.startswith("!")
@@ -122,7 +122,7 @@ def _key(word: str) -> str:
     return name
 
 
-def _term(name: str, choice: str, now: int, projects: Mapping[str, str]) -> tuple[str, list[str | int]]:
+def _term(name: str, choice: str, now: int, projects: Mapping[str, str]) -> tuple[str, Sequence[str | int | float]]:
     """One condition, and the values bound in it."""
     if name == "project" and choice in projects:
         return "project IS ?", [projects[choice]]
@@ -137,18 +137,21 @@ def _term(name: str, choice: str, now: int, projects: Mapping[str, str]) -> tupl
     return f"ifnull({column}, '') = ?", [value]
 
 
-def _comparison(name: str, choice: str, now: int) -> tuple[str, list[str | int]]:
+def _comparison(name: str, choice: str, now: int) -> tuple[str, list[str | int | float]]:
     found = _COMPARISON.fullmatch(choice)
     sign, text = (found[1] or "=", found[2]) if found else ("=", choice)
-    bound: list[str | int] = [now] if name == "age" else []
+    bound: list[str | int | float] = [now] if name == "age" else []
     return f"{_MEASURES[name]} {sign} ?", [*bound, _measure(name, choice, text)]
 
 
-def _measure(name: str, choice: str, text: str) -> int:
+def _measure(name: str, choice: str, text: str) -> int | float:
     try:
         if name == "age":
             return milliseconds(text)
-        return round(min(float(text.lstrip("$")) * (1_000_000 if name == "cost" else 1), 1e18))
+        # Within SQLite's integers, which an infinity is not.
+        value = max(-1e18, min(float(text.lstrip("$")) * (1_000_000 if name == "cost" else 1), 1e18))
+        # A part of a micro-dollar is none; but more than one and a half attempts are two.
+        return round(value) if name == "cost" or value.is_integer() or value != value else value
     except ValueError:
         raise UsageError(f"filter: {name}:{choice} is not understood; write {_example(name)}") from None
 

@@ -136,6 +136,9 @@ def admit(tx: Transaction, submission: Submission) -> Admitted:
             _block(tx, row, accepted, ids, entry)
     follow_up = None
     if submission.follow_up is not None:
+        key = submission.follow_up.spec.key
+        if key is not None and (holder := holder_of(tx, key)) is not None:
+            raise RefusedError(f"then: J{holder} has the key {key!r} and is unfinished, and does not follow this batch")
         (row,) = _add_all(tx, [(submission.follow_up, None)])
         follow_up = row.id
         dependencies.add(tx, row, ids, ())

@@ -259,6 +259,14 @@ async def test_a_batch_is_followed_once_all_have_ended(bench: Bench) -> None:
     assert await states(bench, 3) == [State.READY]
 
 
+async def test_what_follows_a_batch_is_never_another_job_with_its_key(bench: Bench) -> None:
+    asked = Submission([accepted()], batch="nightly", follow_up=wants(on=OnFailure.RUN, key="sum"))
+    assert (await bench.store.write(lambda tx: submit.admit(tx, asked))).follow_up == 2
+    with pytest.raises(RefusedError, match="J2 has the key 'sum' and is unfinished, and does not follow this batch"):
+        await bench.store.write(lambda tx: submit.admit(tx, asked))
+    assert (await bench.store.read.counts()).ready == 1, "none of it was accepted"
+
+
 async def test_a_job_after_one_that_does_not_exist_refuses_all(bench: Bench) -> None:
     with pytest.raises(EntryError, match="after: there is no job 99") as refused:
         await bench.submit(accepted(), wants(99))

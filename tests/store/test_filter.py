@@ -98,6 +98,11 @@ def matching(connection: sqlite3.Connection, text: str) -> list[int]:
         ("title:12", []),
         ("Müll", [6]),
         ("id:99", []),
+        ("attempts:>0.5", [1, 2, 3]),
+        ("priority:>0.6", [2, 3, 4, 5, 6]),
+        ("cost:-inf", []),
+        ("priority:>-1e400", [1, 2, 3, 4, 5, 6]),
+        ("tokens:<inf", [1, 2, 3, 4, 5, 6]),
     ],
 )
 def test_every_form(connection: sqlite3.Connection, text: str, jobs: list[int]) -> None:
