@@ -116,6 +116,13 @@ class Agent(ABC):
     """Names of the engine's own environment that this agent needs, beyond the allow-list."""
     package: str | None = None
     """What npm installs it from, for an agent that is a program of its own, called as it is named."""
+    effects: bool = True
+    """An attempt may change something. Without effects it needs no workspace, and may always be run again."""
+    answers: bool = False
+    """It takes a system prompt and the schema of its answer."""
+
+    def accept(self, model: str | None, settings: AgentSettings) -> None:  # noqa: B027 - most agents take any model
+        """Raise `UsageError` for a model that no attempt could be started with."""
 
     def check(self, settings: AgentSettings) -> None:  # noqa: B027 - most agents take anything
         """Raise `UsageError` for settings that no attempt could be started with."""

@@ -81,6 +81,8 @@ class Case:
     """Its workspace is a worktree of its own that can be set back."""
     repeatable: bool
     """The job says that it may be run again from the start."""
+    harmless: bool = False
+    """Its agent has no effects, so that it may be, unless the job says otherwise."""
     retry_at: int | None = None
     """When the provider says that the limit ends."""
 
@@ -102,8 +104,10 @@ def decide(case: Case, now: int, jitter: float) -> Next:
     """What follows a failure. `jitter`, 0 to 1, is the part of the delay that is waited (full jitter)."""
     rule = RULES.get(case.failure, Rule(Action.STOP))
     action = rule.action
-    if action is Action.STOP and rule.repeats and case.repeatable:
+    if action is Action.STOP and rule.repeats and (case.repeatable or _again(case)):
         action = Action.RESUME
+    if case.failure is Failure.CONTEXT_OVERFLOW and case.harmless:
+        action = Action.STOP  # it had no conversation that could be shortened: the same question is as long again
     if action in (Action.STOP, Action.ASK):
         return Next(action)
     counted = action is not Action.WAIT and case.began
@@ -118,7 +122,7 @@ def decide(case: Case, now: int, jitter: float) -> Next:
         return Next(action, at, fresh=True)
     if case.resumable:
         return Next(action, at, counted)
-    if case.repeatable:
+    if case.repeatable or case.harmless:
         return Next(action, at, counted, fresh=True)
     if case.restorable:
         return Next(action, at, counted, fresh=True, anew=True)
@@ -134,6 +138,11 @@ def postpone(waits: int, now: int) -> Next:
         return Next(Action.ASK, counted=False, why=f"after {waits} waits")
     delay = min(SHORT_LONGEST, SHORT_FIRST * 2 ** min(waits, 20))
     return Next(Action.WAIT, now + round(delay * 1_000), counted=False)
+
+
+def _again(case: Case) -> bool:
+    """Without effects all is repeated that may go better another time; a failure that nobody knows still stops."""
+    return case.harmless and case.failure is not Failure.UNKNOWN
 
 
 def _when(rule: Rule, case: Case, now: int, jitter: float, *, counted: bool) -> int | None:

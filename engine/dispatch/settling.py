@@ -45,6 +45,8 @@ class Ending:
     """A process of it ran."""
     resumable: bool = False
     restorable: bool = False
+    harmless: bool = False
+    """Its agent has no effects."""
     provider: bool = False
     """The agent talks to a provider that its other jobs depend on as well."""
     short: bool = False
@@ -129,6 +131,7 @@ def _case(row: JobRow, spec: JobSpec, failure: Failure, ending: Ending, rules: R
         resumable=ending.resumable,
         restorable=ending.restorable,
         repeatable=bool(spec.repeatable),
+        harmless=ending.harmless and spec.repeatable is not False,
         retry_at=ending.outcome.retry_at,
     )
 

@@ -89,7 +89,7 @@ class Launcher:
         wanted = Wanted(
             job=claim.job.id,
             title=claim.job.title,
-            project=claim.job.project,
+            project=claim.job.project if agent.effects else None,
             workspace=claim.spec.workspace or Workspace.WORKTREE,
             base=previous.base if previous else None,
             branch=previous.branch if previous else None,

@@ -268,6 +268,7 @@ class Runner:
             memory_peak=self.meter.peak(live.claim.attempt.id),
             resumable=agent.resumable and session is not None and placed.directory.is_dir(),
             restorable=placed.repository is not None and placed.base is not None,
+            harmless=not agent.effects,
             provider=agent.provider,
         )
 

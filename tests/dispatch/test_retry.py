@@ -57,6 +57,19 @@ def test_what_only_a_person_can_mend_is_held(failure: Failure) -> None:
     assert after(failure).action is Action.ASK
 
 
+@pytest.mark.parametrize("failure", [*WAITS, *RESUMES, Failure.TIMEOUT, Failure.BAD_OUTPUT])
+def test_what_has_no_effects_is_asked_again_without_asking_the_operator(failure: Failure) -> None:
+    assert after(failure, resumable=False, harmless=False).action in (Action.ASK, Action.STOP)
+    found = after(failure, resumable=False, harmless=True)
+    assert found.action not in (Action.ASK, Action.STOP)
+    assert (found.fresh, found.anew) == (True, False)
+
+
+@pytest.mark.parametrize("failure", [Failure.UNKNOWN, Failure.CONTEXT_OVERFLOW, Failure.SPAWN_FAILED])
+def test_without_effects_what_would_fail_again_still_stops(failure: Failure) -> None:
+    assert after(failure, resumable=False, harmless=True).action is Action.STOP
+
+
 @pytest.mark.parametrize("failure", STOPS)
 def test_all_else_stops(failure: Failure) -> None:
     assert after(failure).action is Action.STOP
