@@ -26,6 +26,19 @@ BASE_ENVIRONMENT = (
 )  # fmt: skip
 
 
+class KeyReference(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where a key is kept, in exactly one way. The key itself stands nowhere in Headway."""
+
+    env: str | None = None
+    """The name of a variable of the engine's environment."""
+    file: str | None = None
+    """A file that holds it and nothing else."""
+    command: list[str] | None = None
+    """A program that prints it, such as that of a password manager."""
+    variable: str | None = None
+    """The variable in which the agent takes it, where that is not its usual one."""
+
+
 class AgentSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One agent, as headway.yaml may change it. An unset field takes the adapter's own default."""
 
@@ -52,9 +65,17 @@ class AgentSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 class AccountSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Another set of credentials for an agent: variables that come on top of the agent's own."""
+    """Another set of credentials for an agent: a login of its own, a key, or variables on top of the agent's own.
+
+    With a login or a key, none of the agent's other credentials reaches it, so that no other account can pay.
+    """
 
     agent: str
+    config_dir: str | None = None
+    """The agent's own folder of configuration, with the login that was made in it."""
+    key: KeyReference | None = None
+    provider: str | None = None
+    """Whose key it is, for an agent that asks several."""
     env: dict[str, str] = field(default_factory=dict)
     """Such as `CLAUDE_CONFIG_DIR`. Keep keys out of here: name them in `pass_env` instead."""
     pass_env: list[str] = field(default_factory=list)
@@ -177,6 +198,9 @@ def _complaints(settings: Settings, agents: list[str]) -> Iterator[tuple[tuple[s
         if not re.fullmatch(TAG, name):
             yield ("accounts", name), "a name is made of letters, digits and . _ / -"
         yield from _variables(("accounts", name), account.env, account.pass_env)
+        yield from _key(("accounts", name, "key"), account.key)
+        if account.config_dir is not None and not _is_whole(account.config_dir):
+            yield ("accounts", name, "config_dir"), "it has to be an absolute path, or begin with ~"
     for scope in settings.caps:
         kind, _, rest = scope.partition(":")
         if scope != ALL and (kind not in SCOPES or not rest):
@@ -184,6 +208,22 @@ def _complaints(settings: Settings, agents: list[str]) -> Iterator[tuple[tuple[s
     yield from _units((), settings)
     yield from _units(("retry_budget",), settings.retry_budget)
     yield from _units(("upkeep",), settings.upkeep)
+
+
+def _key(keys: tuple[str, ...], key: KeyReference | None) -> Iterator[tuple[tuple[str, ...], str]]:
+    if key is None:
+        return
+    if sum(way is not None for way in (key.env, key.file, key.command)) != 1 or key.command == []:
+        yield keys, "say where it is kept, in one way: env: NAME, file: PATH or command: [PROGRAM, ...]"
+    if key.file is not None and not _is_whole(key.file):
+        yield (*keys, "file"), "it has to be an absolute path, or begin with ~"
+    for name, variable in (("env", key.env), ("variable", key.variable)):
+        if variable is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", variable):
+            yield (*keys, name), "it has to be the name of a variable; the key itself does not belong here"
+
+
+def _is_whole(path: str) -> bool:
+    return path.startswith(("/", "~"))
 
 
 _SPANS = ("timeout", "stall", "ageing", "every", "compress_after", "runs_for", "worktrees_for", "quarantine_for")

@@ -44,6 +44,7 @@ from engine.model import (
     Verb,
     Wanted,
 )
+from engine.redact import Secrets
 from engine.runner.cgroup import Cgroups
 from engine.runner.follow import Follower
 from engine.runner.launch import Launcher
@@ -76,6 +77,7 @@ class Engine:
         dispatcher: Dispatcher,
         agents: Mapping[str, Agent],
         workspaces: Workspaces,
+        secrets: Secrets,
     ) -> None:
         self.home = home
         self.settings = settings
@@ -83,6 +85,7 @@ class Engine:
         self.hub = hub
         self.follower = follower
         self.agents = agents
+        self.secrets = secrets
         self.started_at = now_ms()
         self.asked_to_stop = asyncio.Event()
         self.foresight = Foresight(store, hub, dispatcher, settings.max_attempts, agents)
@@ -300,7 +303,9 @@ async def _working(home: Path, settings: Settings, store: Store, hub: Hub, subre
     known = all_agents()
     cgroups = Cgroups.detect(home)
     follower = Follower()
-    launcher = Launcher(settings, known, Workspaces(home), cgroups)
+    secrets = Secrets()
+    secrets.learn_from(os.environ)
+    launcher = Launcher(settings, known, Workspaces(home), cgroups, secrets)
     rules = Rules(settings.max_attempts, Budget.of(settings))
     around = Surroundings(home, store, hub, follower, launcher, boot, settings.grace, rules, subreaper)
     hub.seq = await store.read.newest_seq()
@@ -311,7 +316,7 @@ async def _working(home: Path, settings: Settings, store: Store, hub: Hub, subre
     async with asyncio.TaskGroup() as tasks:
         runner = Runner(around, tasks, lambda: dispatcher.wake())
         dispatcher = Dispatcher(store, settings, known, boot, runner.start, runner.meter.memory)
-        engine = Engine(home, settings, store, hub, follower, runner, dispatcher, known, launcher.workspaces)
+        engine = Engine(home, settings, store, hub, follower, runner, dispatcher, known, launcher.workspaces, secrets)
         following = tasks.create_task(follower.run(), name="follower")
         await runner.take_over(left)
         dispatching = tasks.create_task(dispatcher.run(), name="dispatcher")

@@ -54,6 +54,10 @@ class RefusedError(HeadwayError):
     exit_code, status, kind = 5, 409, "refused"
 
 
+class CredentialError(RefusedError):
+    """A key or a login is not where the settings say. The message never quotes what was found."""
+
+
 class StorageError(HeadwayError):
     """The home cannot be written or read: a full disk, a read-only file system, a damaged database."""
 

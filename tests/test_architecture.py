@@ -15,7 +15,15 @@ ROOT = Path(__file__).parents[1]
 #: Rooms from the ground up. A module may import from its own floor and from those below.
 FLOORS: list[set[str]] = [
     {"engine", "engine.clock", "engine.errors", "engine.model", "engine.documents", "engine.units"},
-    {"engine.events", "engine.agents.events", "engine.transitions", "engine.home", "engine.hub", "engine.skills"},
+    {
+        "engine.events",
+        "engine.agents.events",
+        "engine.transitions",
+        "engine.home",
+        "engine.hub",
+        "engine.skills",
+        "engine.redact",
+    },
     {"engine.config", "engine.rehearsal"},
     {"engine.agents"},
     {"engine.store"},

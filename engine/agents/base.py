@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.agents.events import AnyAgentEvent
-from engine.config import AgentSettings
+from engine.config import AgentSettings, KeyReference
 from engine.model import Failure, Usage
 
 RESULT_LIMIT = 4_000  #: characters of an agent's last word that are kept in the database
@@ -45,6 +45,12 @@ class Launch:
     """The file of the run directory to give as standard input; /dev/null otherwise."""
     stderr: str = "stderr"
     """The file of the run directory for standard error; `stdout` lets both stand in the order they were written."""
+    pass_env: Sequence[str] = ()
+    """Names of the engine's own environment that this attempt needs, beyond those of its agent."""
+    keys: Mapping[str, KeyReference] = field(default_factory=dict)
+    """Variables to be filled with keys that are kept elsewhere."""
+    key_variable: str | None = None
+    """Where this attempt takes the key of its account, if that is not its agent's usual variable."""
 
 
 @dataclass(frozen=True, slots=True)

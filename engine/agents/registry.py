@@ -8,6 +8,7 @@ from engine.agents.base import Agent
 from engine.agents.claude import Claude
 from engine.agents.codex import Codex
 from engine.agents.gemini import Gemini
+from engine.agents.logins import check_account
 from engine.agents.opencode import Opencode
 from engine.agents.rehearsal import Rehearsal
 from engine.agents.shell import Shell
@@ -18,6 +19,8 @@ def check_agents(settings: Settings) -> None:
     """Hold each agent's settings against what it takes, raising `UsageError` for what it refuses."""
     for agent in agents().values():
         agent.check(settings.agent(agent.name))
+    for name, account in settings.accounts.items():
+        check_account(name, account)
 
 
 def agents() -> Mapping[str, Agent]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from engine.config import BASE_ENVIRONMENT, AccountSettings, AgentSettings
+from engine.runner.credentials import Held
 from engine.runner.tree import MARKER
 
 
@@ -16,16 +17,20 @@ def environment(
     job: int,
     marker: str,
     account: AccountSettings | None = None,
+    held: Held | None = None,
 ) -> dict[str, str]:
     """The environment of an attempt.
 
     `own` is the engine's, `passed` names what this agent needs of it, `launch` is what its adapter sets; the
     settings and then the account have the last word, except over the marker by which all processes of an attempt
-    are found.
+    are found. What `held` withholds comes from nobody but the account.
     """
+    held = held or Held()
     chosen = _present(own, (*BASE_ENVIRONMENT, *passed, *settings.pass_env))
+    of_agent = {**chosen, **launch, **settings.env}
+    allowed = {name: value for name, value in of_agent.items() if name not in held.withheld}
     of_account = {**_present(own, account.pass_env), **account.env} if account is not None else {}
-    return {**chosen, **launch, **settings.env, **of_account, "HEADWAY_JOB": str(job), MARKER: marker}
+    return {**allowed, **of_account, **held.env, "HEADWAY_JOB": str(job), MARKER: marker}
 
 
 def _present(own: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:

@@ -6,7 +6,7 @@ import errno
 import os
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 
@@ -16,8 +16,10 @@ from engine.agents.base import Agent, Assignment, Launch
 from engine.config import AccountSettings, Settings
 from engine.errors import HeadwayError, RefusedError
 from engine.model import Workspace
-from engine.runner import procfs, record, spawn
+from engine.redact import Secrets
+from engine.runner import credentials, procfs, record, spawn
 from engine.runner.cgroup import Cgroups
+from engine.runner.credentials import Held
 from engine.runner.environment import environment
 from engine.runner.run_dir import Facts, RunDir
 from engine.runner.tree import Tree
@@ -49,6 +51,7 @@ class Prepared:
     launch: Launch
     session: str | None
     account: AccountSettings | None = None
+    held: Held = field(default_factory=Held)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,8 @@ class Launcher:
     agents: Mapping[str, Agent]
     workspaces: Workspaces
     cgroups: Cgroups
+    secrets: Secrets = field(default_factory=Secrets)
+    """What is given to attempts and must not be told."""
 
     def agent(self, name: str) -> Agent:
         agent = self.agents.get(name)
@@ -111,7 +116,9 @@ class Launcher:
             resumes=resumes,
         )
         try:
-            return Prepared(agent, placed, agent.launch(assignment), session, account)
+            launch = agent.launch(assignment)
+            held = await credentials.held(agent.name, launch, account, os.environ)
+            return Prepared(agent, placed, launch, session, account, held)
         except HeadwayError:
             await self.workspaces.tidy(placed)
             raise
@@ -120,9 +127,13 @@ class Launcher:
         """Note where it runs, and start it."""
         placed, agent = prepared.placed, prepared.agent
         settings, account = self.settings.agent(agent.name), prepared.account
+        passed = (*agent.pass_env, *prepared.launch.pass_env)
+        attempt, held = claim.attempt, prepared.held
         env = environment(
-            os.environ, agent.pass_env, prepared.launch.env, settings, claim.job.id, claim.attempt.marker, account
+            os.environ, passed, prepared.launch.env, settings, claim.job.id, attempt.marker, account, held
         )
+        self.secrets.learn_from(env)
+        self.secrets.learn(held.secrets)
         for name, content in prepared.launch.files.items():
             (run.path / name).write_bytes(content)
         kept = agent.record(env)

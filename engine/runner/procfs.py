@@ -127,6 +127,12 @@ def value_of(pid: int, name: bytes) -> bytes | None:
     return next((one[len(start) :] for one in _environment(pid) if one.startswith(start)), None)
 
 
+def environment(pid: int) -> dict[str, str]:
+    """The variables with which a process was started; none where it is gone, or another user's."""
+    pairs = (one.decode(errors="replace").partition("=") for one in _environment(pid) if b"=" in one)
+    return {name: value for name, _, value in pairs}
+
+
 def _environment(pid: int) -> list[bytes]:
     try:
         return (_PROC / str(pid) / "environ").read_bytes().split(b"\0")

@@ -18,7 +18,7 @@ from typing import TypeVar
 from engine import events as log
 from engine.agents.base import Agent, Outcome
 from engine.dispatch.settling import Ending, Rules, Settle, settle
-from engine.errors import HeadwayError, RefusedError, StorageError
+from engine.errors import CredentialError, HeadwayError, RefusedError, StorageError
 from engine.hub import Hub
 from engine.model import DiffStat, Failure
 from engine.runner import cut as cuts
@@ -140,6 +140,7 @@ class Runner:
         if claim.attempt.started_at is None and noted is not None:
             await self._note_launch(claim, who.pid if who else 0, noted)
         if found is Finding.ADOPT and who is not None:
+            self._around.launcher.secrets.learn_from(procfs.environment(who.pid))
             await self._note_adoption(claim, who.pid)
         self._go_on(claim, whole, noted)
 
@@ -169,7 +170,8 @@ class Runner:
             await life(live)
         except HeadwayError as error:
             logger.warning("job %d: %s", claim.job.id, error)
-            await self._abandon(live, Failure.SPAWN_FAILED, str(error))
+            failure = Failure.AUTH if isinstance(error, CredentialError) else Failure.SPAWN_FAILED
+            await self._abandon(live, failure, str(error))
         except Exception as error:
             if isinstance(error, OSError) and error.errno in PASSING and not live.begun:
                 logger.warning("job %d: %s; it is tried again later", claim.job.id, error)
@@ -200,7 +202,8 @@ class Runner:
         around, claim = self._around, live.claim
         resumed = claim.attempt.resumes is not None and live.session == claim.attempt.resumes
         parser = agent.parser(model=claim.attempt.model, resumed=resumed)
-        watch = Watch(claim.job.id, claim.attempt.id, agent.name, parser, around.hub, self._see_limit)
+        paid_by = claim.attempt.target.paid_by  # whose limits it tells of
+        watch = Watch(claim.job.id, claim.attempt.id, paid_by, parser, around.hub, self._see_limit)
         noted = live.run.facts()
         record = Record(noted.record if noted else None, noted.recorded if noted else 0, watch.recorded)
 
@@ -297,10 +300,16 @@ class Runner:
             logger.warning("job %d: its workspace stays: %s", live.claim.job.id, error)
 
     async def _settle(self, live: Live, ending: Ending) -> None:
+        ending = self._told(ending)
         await self._persist(Settle(live.claim.attempt.id, ending, self._around.rules))
         # Not before the settlement is durable: the next claim may come at once and must find the slot free.
         self._forget(live)
         self._settled()
+
+    def _told(self, ending: Ending) -> Ending:
+        """An ending without the keys that its agent may have quoted: it goes into the log, and that is for ever."""
+        out_of, outcome = self._around.launcher.secrets.out_of, ending.outcome
+        return replace(ending, outcome=replace(outcome, reason=out_of(outcome.reason), result=out_of(outcome.result)))
 
     async def _abandon(self, live: Live, failure: Failure, reason: str, *, short: bool = False) -> None:
         """End what there is of an attempt that the engine cannot look after, and settle it. Raises nothing.

@@ -19,6 +19,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from engine.config import Settings
 from engine.engine import Engine, serving
 from engine.home import SOCKET
+from engine.redact import Filter
 from engine.runner import reaper, spawn
 from engine.server.app import make_app
 
@@ -47,6 +48,8 @@ async def serve(home: Path, settings: Settings, terms: Terms) -> None:
     spawn.be_spared()
     orphans = reaper.become_subreaper()
     async with serving(home, settings, subreaper=orphans) as engine:
+        for handler in logging.getLogger().handlers:
+            handler.addFilter(Filter(engine.secrets))
         reaping = reaper.Reaper()
         reaping.start()
         loop = asyncio.get_running_loop()

@@ -34,7 +34,7 @@ async def events(engine: Engine, after: int, *, progress: bool) -> AsyncIterator
             after = found[-1].seq if found else after
             if progress:
                 version, reports = hub.progress_after(version)
-                frames += [frame(report) for report in reports]
+                frames += [engine.secrets.out_of_bytes(frame(report)) for report in reports]
             if frames:
                 yield b"".join(frames)
                 await asyncio.sleep(BREATH_SECONDS)
@@ -78,7 +78,7 @@ async def log(
                 for data in pieces(file):
                     offset += len(data)
                     if told := b"".join(_tell(parser, attempt, line, behind) for line, behind in lines.feed(data)):
-                        yield told
+                        yield engine.secrets.out_of_bytes(told)
         if not follow or ended or engine.hub.closing.is_set():
             break
         if not await _within(_more(engine, attempt, seq)):
@@ -87,7 +87,7 @@ async def log(
         rest = [_tell(parser, attempt, line, behind) for line, behind in lines.rest()]
         errors = await asyncio.to_thread(_errors, run)
         rest += [frame(LogLine(attempt, "stderr", offset, Output(text))) for text in errors]
-        yield b"".join(rest)
+        yield engine.secrets.out_of_bytes(b"".join(rest))
 
 
 async def _until_started(engine: Engine, job: int) -> AsyncIterator[bytes]:
