@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterable, Iterator
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -39,6 +40,30 @@ class KeyReference(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """The variable in which the agent takes it, where that is not its usual one."""
 
 
+class Api(StrEnum):
+    """What a provider of model calls speaks."""
+
+    MESSAGES = "messages"
+    """Anthropic's."""
+    RESPONSES = "responses"
+    """OpenAI's."""
+    CHAT = "chat"
+    """OpenAI's older one, which all compatible servers speak."""
+    GEMINI = "gemini"
+    """Google's."""
+
+
+class ProviderSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A service that the agent `llm` asks: a further one, or one that it knows, changed."""
+
+    speaks: Api | None = None
+    base_url: str | None = None
+    key: KeyReference | None = None
+    """Unset: the provider's own variable, or none for one that Headway does not know."""
+    idle: str | int = "5m"
+    """For how long it may send nothing."""
+
+
 class AgentSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One agent, as headway.yaml may change it. An unset field takes the adapter's own default."""
 
@@ -62,6 +87,14 @@ class AgentSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """How long it may go without an event. An unset one takes the adapter's own; 0 is for ever."""
     memory: str | int | None = None
     """What an attempt's processes may hold together before it is stopped."""
+    system: str | None = None
+    """The system prompt, for jobs that name none. This and what follows is for `llm` alone."""
+    schema: dict[str, object] | None = None
+    """The JSON Schema of the answer, likewise."""
+    temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
+    max_tokens: Annotated[int, Meta(ge=1, le=10_000_000)] | None = None
+    """The longest answer."""
+    providers: dict[str, ProviderSettings] = field(default_factory=dict)
 
 
 class AccountSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -189,6 +222,9 @@ def _complaints(settings: Settings, agents: list[str]) -> Iterator[tuple[tuple[s
             yield ("agents", name), f"there is no agent {name!r}; {nearest(name, agents)}"
         yield from _variables(("agents", name), one.env, one.pass_env)
         yield from _units(("agents", name), one)
+        for provider, asked in one.providers.items():
+            yield from _key(("agents", name, "providers", provider, "key"), asked.key)
+            yield from _units(("agents", name, "providers", provider), asked)
     if settings.default_agent not in agents:
         wrong = settings.default_agent
         yield ("default_agent",), f"there is no agent {wrong!r}; {nearest(wrong, agents)}"
@@ -226,7 +262,17 @@ def _is_whole(path: str) -> bool:
     return path.startswith(("/", "~"))
 
 
-_SPANS = ("timeout", "stall", "ageing", "every", "compress_after", "runs_for", "worktrees_for", "quarantine_for")
+_SPANS = (
+    "timeout",
+    "stall",
+    "ageing",
+    "every",
+    "compress_after",
+    "runs_for",
+    "worktrees_for",
+    "quarantine_for",
+    "idle",
+)
 _SIZES = ("memory", "memory_reserve")
 
 

@@ -167,6 +167,10 @@ class JobSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     """Running it again from the start does no harm, so that the engine may do so by itself."""
     memory: str | int | None = None
     """What its processes may hold together before they are stopped: bytes, or `500M`, `2G`."""
+    system: str | None = None
+    """A system prompt, for an agent that takes one: `llm`."""
+    schema: dict[str, object] | None = None
+    """A JSON Schema that the answer has to be valid against, likewise."""
 
 
 class Job(Struct, frozen=True, kw_only=True):

@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from engine.agents.registry import check_job
 from engine.config import Settings
 from engine.documents import Place, nearest, parse_list
 from engine.errors import EntryError, UsageError
@@ -113,10 +114,18 @@ def _accept_one(
         if agent not in agents:
             raise _WrongError("agent", f"there is no agent {agent!r}; {nearest(agent, agents)}")
         _check_prompt(spec.prompt)
-        for key, text in (("title", spec.title), ("model", spec.model), ("project", spec.project), ("key", spec.key)):
+        for key, text in (
+            ("title", spec.title),
+            ("model", spec.model),
+            ("project", spec.project),
+            ("key", spec.key),
+            ("system", spec.system),
+        ):
             _check_text(key, text or "")
         project = _project(spec, settings)
         _check_measures(spec)
+        model = spec.model or settings.agent(agent).model
+        _check_job(spec, agent, model, settings)
         deadline = _time("deadline", spec.deadline, now)
         if spec.deadline is not None and deadline is None:
             raise _WrongError("deadline", f"{spec.deadline!r} is over already")
@@ -124,7 +133,7 @@ def _accept_one(
             spec=replace(spec, workspace=spec.workspace or _workspace(project, settings)),
             title=title_of(spec),
             agent=agent,
-            model=spec.model or settings.agent(agent).model,
+            model=model,
             project=project,
             not_before=_time("not_before", spec.not_before, now),
             account=checked_account(agent, spec.account, settings),
@@ -145,6 +154,14 @@ def checked_account(agent: str, account: str | None, settings: Settings) -> str 
         hint = nearest(account, known) if known else "headway.yaml names none for it, under accounts:"
         raise _WrongError("account", f"{agent} has no account {account!r}; {hint}")
     return account
+
+
+def _check_job(spec: JobSpec, agent: str, model: str | None, settings: Settings) -> None:
+    """What only the agent can say of a job."""
+    try:
+        check_job(spec, agent, model, settings)
+    except UsageError as error:
+        raise _WrongError("agent", error.message) from None
 
 
 def _check_measures(spec: JobSpec) -> None:

@@ -153,6 +153,7 @@ def _attempt_lines(attempt: Attempt) -> list[str]:
         "diff": attempt.diff and f"{plural(attempt.diff.files, 'file')} +{attempt.diff.added} −{attempt.diff.removed}",
         "reason": attempt.reason and clean_line(attempt.reason),
         "said": attempt.result and clean_line(attempt.result)[:200],
+        "answer": _answer_file(attempt),
         "unread": f"{attempt.unknown_lines} lines of unknown form" if attempt.unknown_lines else None,
     }
     lines = ["", f"  attempt {attempt.number}  {verdict}"]
@@ -166,6 +167,16 @@ def _attempt_lines(attempt: Attempt) -> list[str]:
     return lines
 
 
+def _answer_file(attempt: Attempt) -> str | None:
+    """Where the whole of a long answer stands."""
+    from pathlib import Path
+
+    from engine.agents.llm.lines import ANSWERS
+
+    found = [file for name in ANSWERS if (file := Path(attempt.run_dir) / name).is_file()]
+    return f"{found[0]}, {found[0].stat().st_size:,} bytes" if found else None
+
+
 def logs(
     context: typer.Context,
     job: _Job,
@@ -175,14 +186,31 @@ def logs(
     tail: Annotated[int | None, typer.Option("--tail", "-n", min=1, help="Only the last lines.")] = None,
     attempt: _Attempt = None,
     raw: Annotated[bool, typer.Option("--raw", help="Byte for byte as the agent printed it.")] = False,
+    answer: Annotated[bool, typer.Option("--answer", help="Only its last word, whole: the answer of a model.")] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON object a line: the typed events.")] = False,
 ) -> None:
     """What an attempt said and did."""
     number = one_id(job)
-    if raw:
+    if answer:
+        _print_answer(ctx.of(context).ask(lambda client: client.answer(number, attempt=attempt)))
+    elif raw:
         ctx.of(context).ask(lambda client: _print_raw(client, number, attempt))
     else:
         ctx.of(context).ask(lambda client: _print_log(client, number, attempt, tail, follow, json))
+
+
+def _print_answer(data: bytes) -> None:
+    import sys
+
+    from console.cli.output import note
+    from console.format import clean
+
+    if not data:
+        note("nothing was answered")
+    elif sys.stdout.isatty():
+        sys.stdout.write(clean(data.decode(errors="replace")) + "\n")
+    else:
+        sys.stdout.buffer.write(data)
 
 
 async def _print_raw(client: Client, job: int, attempt: int | None) -> None:

@@ -28,8 +28,12 @@ def submit(
     file: Annotated[
         str | None, typer.Option("--file", "-f", metavar="FILE", help="Jobs from a YAML file; - is standard input.")
     ] = None,
-    agent: Annotated[str | None, typer.Option(help="claude, shell or rehearsal.")] = None,
-    model: Annotated[str | None, typer.Option(help="The agent's model; for rehearsal, a scenario.")] = None,
+    agent: Annotated[str | None, typer.Option(help="claude, llm, shell or rehearsal.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="The agent's model; for llm, PROVIDER/MODEL; for rehearsal, a scenario.")
+    ] = None,
+    system: Annotated[str | None, typer.Option(help="The system prompt, for llm.")] = None,
+    schema: Annotated[Path | None, typer.Option(metavar="FILE", help="The JSON Schema of the answer, for llm.")] = None,
     project: Annotated[
         str | None,
         typer.Option(
@@ -127,6 +131,8 @@ def submit(
         "kind": kind,
         "tags": tag,
         "key": key,
+        "system": system,
+        "schema": _schema(schema),
     }
     chosen = {name: value for name, value in given.items() if value is not None}
     listed: JobFile | None = None
@@ -152,6 +158,21 @@ def submit(
     except EntryError as error:
         raise listed.explain(error) if listed is not None else UsageError(error.message) from None
     _report(context, answer, len(specs), dry_run, as_json)
+
+
+def _schema(file: Path | None) -> dict[str, object] | None:
+    """A file of JSON or YAML that is one object."""
+    from engine.documents import parse
+    from engine.errors import UsageError
+
+    if file is None:
+        return None
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        said = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise UsageError(f"--schema {file} cannot be read: {said}") from None
+    return parse(text, str(file), dict[str, object])
 
 
 def _on_failure(word: str | None) -> OnFailure | None:

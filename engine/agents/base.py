@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.agents.events import AnyAgentEvent
-from engine.config import AgentSettings, KeyReference
+from engine.config import AccountSettings, AgentSettings, KeyReference
 from engine.model import Failure, Usage
 
 RESULT_LIMIT = 4_000  #: characters of an agent's last word that are kept in the database
@@ -31,6 +31,11 @@ class Assignment:
     """The session id that Headway chose for a new conversation (a UUID), where the agent lets us choose."""
     resumes: str | None = None
     """The session to go on with, instead of a new one."""
+    account: AccountSettings | None = None
+    system: str | None = None
+    """The job's system prompt."""
+    schema: Mapping[str, object] | None = None
+    """The JSON Schema that the job's answer has to be valid against."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +132,10 @@ class Agent(ABC):
     answers: bool = False
     """It takes a system prompt and the schema of its answer."""
 
-    def accept(self, model: str | None, settings: AgentSettings) -> None:  # noqa: B027 - most agents take any model
-        """Raise `UsageError` for a model that no attempt could be started with."""
+    def accept(  # noqa: B027 - most agents take any
+        self, model: str | None, settings: AgentSettings, account: AccountSettings | None = None
+    ) -> None:
+        """Raise `UsageError` for a model that no attempt could be started with, or not by that account."""
 
     def check(self, settings: AgentSettings) -> None:  # noqa: B027 - most agents take anything
         """Raise `UsageError` for settings that no attempt could be started with."""

@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from engine.agents.base import Agent, Assignment, Launch
+from engine.agents.registry import check_job
 from engine.config import AccountSettings, Settings
 from engine.errors import HeadwayError, RefusedError
 from engine.model import Workspace
@@ -89,6 +90,7 @@ class Launcher:
         """Make the workspace and the command line."""
         agent = self.agent(claim.attempt.agent)
         account = self._account(claim)
+        check_job(claim.spec, agent.name, claim.attempt.model, self.settings)
         previous = claim.previous
         run.make()
         wanted = Wanted(
@@ -114,6 +116,9 @@ class Launcher:
             settings=self.settings.agent(agent.name),
             session=session,
             resumes=resumes,
+            account=account,
+            system=claim.spec.system,
+            schema=claim.spec.schema,
         )
         try:
             launch = agent.launch(assignment)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from engine.agents.llm.lines import ANSWERS
 from engine.runner.procfs import Identity
 
 FACTS_BYTES = 1 << 16
@@ -55,6 +56,11 @@ class RunDir:
     @property
     def diff(self) -> Path:
         return self.path / "diff.patch"
+
+    @property
+    def answer(self) -> Path | None:
+        """The file that holds the whole answer of a model call; None for any other attempt."""
+        return next((self.path / name for name in ANSWERS if (self.path / name).is_file()), None)
 
     def make(self) -> None:
         """An empty directory. What stands there already is another database's run of that number: it is moved aside."""

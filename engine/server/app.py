@@ -39,6 +39,7 @@ def make_app(engine: Engine) -> Starlette:
             Route("/v1/jobs/{job}/log", api.log),
             Route("/v1/jobs/{job}/output", api.output),
             Route("/v1/jobs/{job}/diff", api.diff),
+            Route("/v1/jobs/{job}/answer", api.answer),
             Route("/v1/actions", api.actions),
             Route("/v1/actions", api.act, methods=["POST"]),
             Route("/v1/undo", api.undo, methods=["POST"]),
@@ -94,6 +95,16 @@ class _Api:
     async def diff(self, request: Request) -> Response:
         _, _, run = await self._engine.attempt_files(_job(request), _number(request, "attempt", None))
         return StreamingResponse(streams.content(run.diff), media_type="text/x-diff")
+
+    async def answer(self, request: Request) -> Response:
+        """The whole of the agent's last word, where the database holds only its beginning."""
+        job, number = _job(request), _number(request, "attempt", None)
+        attempt, _, run = await self._engine.attempt_files(job, number)
+        if (file := run.answer) is not None:
+            return StreamingResponse(streams.content(file), media_type="text/plain; charset=utf-8")
+        found = await self._engine.store.read.attempts(job)
+        said = next((one.result for one in found if one.id == attempt), None)
+        return Response((said or "").encode(), media_type="text/plain; charset=utf-8")
 
     async def act(self, request: Request) -> Response:
         return _json(await self._engine.act(await _body(request, Order), OPERATOR))

@@ -197,6 +197,11 @@ class Client:
             async for data in pieces:
                 yield data
 
+    async def answer(self, job: int, *, attempt: int | None = None) -> bytes:
+        """The whole of an attempt's last word, UTF-8; empty where it said nothing."""
+        params = {} if attempt is None else {"attempt": attempt}
+        return await self._bytes("GET", f"/v1/jobs/{job}/answer", params=params)
+
     async def patch(self, job: int, *, attempt: int | None = None) -> bytes:
         """What an attempt changed, as git wrote it; empty where nothing did, or outside git."""
         params = {} if attempt is None else {"attempt": attempt}
