@@ -8,7 +8,17 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from engine.config import AgentSettings, ProjectSettings, Settings, find_settings, load_settings
+from engine.agents.registry import agents, check_agents
+from engine.config import (
+    AgentSettings,
+    Api,
+    KeyReference,
+    ProjectSettings,
+    ProviderSettings,
+    Settings,
+    find_settings,
+    load_settings,
+)
 from engine.errors import UsageError
 from engine.model import Workspace
 
@@ -100,3 +110,53 @@ def test_any_bytes_are_settings_or_a_usage_error(file: Path, data: bytes) -> Non
         load_settings(file, AGENTS)
     except UsageError as error:
         assert str(file) in str(error)
+
+
+def test_a_key_is_named_by_its_place_and_a_provider_by_its_address(file: Path) -> None:
+    file.write_text(
+        "agents:\n  llm:\n    schema: {type: object}\n    providers:\n"
+        "      local: {speaks: chat, base_url: 'http://127.0.0.1:1/v1', key: {env: LOCAL}, idle: 90s}\n"
+        "accounts:\n  work: {agent: claude, config_dir: ~/.claude-work, key: {command: [pass, show, work]}}\n"
+    )
+    found = load_settings(file, agents())
+    check_agents(found)
+    local = ProviderSettings(
+        speaks=Api.CHAT, base_url="http://127.0.0.1:1/v1", key=KeyReference(env="LOCAL"), idle="90s"
+    )
+    assert found.agent("llm").providers == {"local": local}
+    assert found.accounts["work"].key == KeyReference(command=["pass", "show", "work"])
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("accounts:\n  work: {agent: claude, key: {}}\n", "FILE, line 2: accounts.work.key: say where it is kept"),
+        ("accounts:\n  work: {agent: claude, key: {env: A, file: /b}}\n", "FILE, line 2: accounts.work.key: say where"),
+        ("accounts:\n  work: {agent: claude, key: {command: []}}\n", "FILE, line 2: accounts.work.key: say where"),
+        ("accounts:\n  work: {agent: claude, key: {env: sk-ant-1}}\n", "the key itself does not belong here"),
+        ("accounts:\n  work: {agent: claude, key: sk-ant-1}\n", "FILE, line 2: key: expected a mapping, got text"),
+        (
+            "accounts:\n  work: {agent: claude, key: {file: keys/a}}\n",
+            "accounts.work.key.file: it has to be an absolute",
+        ),
+        (
+            "accounts:\n  work: {agent: claude, config_dir: here}\n",
+            "accounts.work.config_dir: it has to be an absolute",
+        ),
+        ("agents:\n  llm: {providers: {a: {speaks: chatt}}}\n", "did you mean 'chat'?"),
+        ("agents:\n  llm: {providers: {a: {idle: soon}}}\n", "agents.llm.providers.a.idle: 'soon' is no span"),
+        ("agents:\n  llm: {providers: {a: {key: {}}}}\n", "agents.llm.providers.a.key: say where it is kept"),
+        ("agents:\n  llm: {temperature: 3}\n", "temperature: expected float <= 2.0"),
+    ],
+)
+def test_a_key_or_a_provider_that_cannot_be_is_refused_with_its_place(file: Path, text: str, said: str) -> None:
+    file.write_text(text)
+    with pytest.raises(UsageError) as error:
+        load_settings(file, agents())
+    assert said in str(error.value).replace(str(file), "FILE")
+    assert "sk-ant-1" not in str(error.value)
+
+
+def test_what_only_llm_takes_is_refused_elsewhere() -> None:
+    with pytest.raises(UsageError, match=r"agents\.shell\.system: only llm takes it"):
+        check_agents(Settings(agents={"shell": AgentSettings(system="x")}))
