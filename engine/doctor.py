@@ -14,7 +14,7 @@ import msgspec
 import psutil
 from msgspec import Struct
 
-from engine import __version__
+from engine import __version__, accounts
 from engine.agents.registry import agents, check_agents
 from engine.config import Settings, find_settings, load_settings
 from engine.errors import HeadwayError, NoEngineError
@@ -56,6 +56,7 @@ async def examine(home: Path, *, deep: bool = False) -> list[Check]:
         check_agents(settings)
         checks.append(Check("settings", True, str(path or "none: defaults")))
         checks.extend(_projects(settings))
+        checks.extend(await _accounts(settings, path))
     except HeadwayError as error:
         checks.append(Check("settings", False, error.message, "mend that line; the engine does not start with it"))
     checks.append(await _engine(home))
@@ -98,6 +99,22 @@ def _projects(settings: Settings) -> Iterator[Check]:
             there = False
         if not there:
             yield Check(f"project {name}", False, f"{project.path} is not a directory", "mend projects in headway.yaml")
+
+
+async def _accounts(settings: Settings, path: Path | None) -> list[Check]:
+    """The accounts that the settings name, and keys that stand where they should not."""
+    found = [Check("keys", False, one.found, one.mend, needed=False) for one in accounts.warnings(settings, path)]
+    uses_llm = "llm" in (*settings.agents, settings.default_agent)
+    used = {one.agent for one in settings.accounts.values()} | ({"llm"} if uses_llm else set())
+    for name in sorted(used):
+        (agent,) = await accounts.survey(settings, agents(), os.environ, name=name, check=False)
+        for one in agent.accounts:
+            if one.name in settings.accounts and not one.ok:
+                told = f"{agent.agent}: {one.found}"
+                found.append(Check(f"account {one.name}", False, told, one.mend, needed=False))
+        if name == "llm" and agent.version is None:
+            found.append(Check("llm", False, agent.problem, "install it where the engine runs", needed=False))
+    return found
 
 
 async def _engine(home: Path) -> Check:

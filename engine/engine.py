@@ -13,7 +13,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from engine import __version__, orders
+from engine import __version__, accounts, orders
 from engine import events as log
 from engine.agents.base import Agent
 from engine.agents.registry import agents as all_agents
@@ -30,6 +30,7 @@ from engine.hub import Hub
 from engine.model import (
     ALL,
     ActionResult,
+    AgentStatus,
     Answer,
     Breaker,
     Cap,
@@ -263,6 +264,10 @@ class Engine:
 
     async def limits(self) -> list[LimitReading]:
         return await self.store.read.limits()
+
+    async def agents_here(self, name: str | None, *, check: bool) -> list[AgentStatus]:
+        """What each agent is on this machine, and whether its accounts are signed in."""
+        return await accounts.survey(self.settings, self.agents, os.environ, name=name, check=check)
 
     async def has_ended(self, job: int, attempt: int) -> bool:
         """Whether an attempt has been settled, so that its output will not grow any more."""

@@ -362,6 +362,28 @@ class LimitReading(Struct, frozen=True, kw_only=True):
     observed_at: int
 
 
+class AccountStatus(Struct, frozen=True, kw_only=True):
+    """One login of an agent."""
+
+    name: str
+    ok: bool | None
+    """None: nothing is set up here."""
+    found: str
+    mend: str = ""
+    expires_at: int | None = None
+
+
+class AgentStatus(Struct, frozen=True, kw_only=True):
+    """One agent."""
+
+    agent: str
+    program: str
+    version: str | None
+    """None: it cannot be started."""
+    problem: str = ""
+    accounts: list[AccountStatus] = field(default_factory=list)
+
+
 class Counts(Struct, frozen=True, kw_only=True):
     """How many jobs stand where. `held` counts unfinished jobs under a hold; they are in their state's count too."""
 

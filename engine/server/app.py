@@ -50,6 +50,7 @@ def make_app(engine: Engine) -> Starlette:
             Route("/v1/prune", api.prune, methods=["POST"]),
             Route("/v1/events", api.events),
             Route("/v1/limits", api.limits),
+            Route("/v1/agents", api.agents),
             Route("/v1/shutdown", api.shutdown, methods=["POST"]),
         ],
         exception_handlers={HeadwayError: _refuse, 404: _unknown, 405: _unknown},
@@ -154,6 +155,10 @@ class _Api:
 
     async def limits(self, request: Request) -> Response:
         return _json(await self._engine.limits())
+
+    async def agents(self, request: Request) -> Response:
+        name, check = request.query_params.get("name"), request.query_params.get("check") == "1"
+        return _json(await self._engine.agents_here(name, check=check))
 
     async def shutdown(self, request: Request) -> Response:
         body = await _body(request, Shutdown)

@@ -21,6 +21,7 @@ from engine.model import (
     ALL,
     ActionLine,
     ActionResult,
+    AgentStatus,
     Answer,
     Batch,
     Breaker,
@@ -210,6 +211,11 @@ class Client:
     async def diff(self, job: int, *, attempt: int | None = None) -> str:
         """The same as text to read."""
         return (await self.patch(job, attempt=attempt)).decode(errors="replace")
+
+    async def agents(self, name: str | None = None, *, check: bool = False) -> list[AgentStatus]:
+        """What each agent is on the engine's machine; `check` also runs the programs that print keys."""
+        params = {**({"name": name} if name is not None else {}), "check": "1" if check else "0"}
+        return await self._get("/v1/agents", list[AgentStatus], params=params)
 
     async def limits(self) -> list[LimitReading]:
         return await self._get("/v1/limits", list[LimitReading])
