@@ -17,6 +17,7 @@ from msgspec import Struct
 from engine import __version__, accounts
 from engine.agents.registry import agents, check_agents
 from engine.config import Settings, find_settings, load_settings
+from engine.drift import drift
 from engine.errors import HeadwayError, NoEngineError
 from engine.home import holder, is_home
 from engine.runner import spawn
@@ -145,12 +146,20 @@ def _database(home: Path, *, deep: bool) -> Iterator[Check]:
             known = len(migrations())
             found = damage(connection, version, None)
             yield Check("database", not found, found or f"schema {version} of {known}, {size}", _restore(home))
+            if version == known and not found:
+                yield from _drift(connection)
             if deep and version == known:
                 yield _whole(connection, home)
             elif deep:
                 yield Check("log", True, "not looked at: the next start of an engine brings the database up to date")
     except HeadwayError as error:
         yield Check("database", False, error.message)
+
+
+def _drift(connection: sqlite3.Connection) -> Iterator[Check]:
+    for one in drift(connection):
+        mend = f"`headway logs {one.job}` marks them with ?: a newer Headway may know them, or pin the agent's version"
+        yield Check("drift", False, str(one), mend, needed=False)
 
 
 def _restore(home: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,10 @@ import pytest
 from engine.accounts import DEFAULT, survey, warnings
 from engine.agents.registry import agents
 from engine.config import AccountSettings, AgentSettings, KeyReference, ProviderSettings, Settings
+from engine.drift import drift
 from engine.errors import NotFoundError
 from engine.model import AccountStatus, AgentStatus
+from engine.store.schema import migrate, migrations
 
 KEY = "sk-made-up-for-a-test"
 
@@ -123,3 +126,31 @@ def test_a_key_in_the_settings_or_in_a_readable_file_is_named(tmp_path: Path) ->
     assert "agents.claude.env.FOO" in found[1]
     assert str(file) in found[2]
     assert not any(KEY in one for one in found)
+
+
+def test_unknown_lines_are_summed_by_agent_and_version(tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / "headway.db", isolation_level=None)
+    migrate(connection, migrations())
+    for job in (1, 2, 3):
+        connection.execute(
+            "INSERT INTO jobs (id, state, title, agent, priority, created_at, spec_seq) VALUES (?, 'ready', 't', "
+            "'claude', 5, 0, 1)",
+            (job,),
+        )
+    for job, session, lines in ((1, "a", 2), (2, "b", 5), (3, "b", 0), (3, None, 1)):
+        connection.execute(
+            "INSERT INTO attempts (job, number, agent, marker, engine, created_at, session, unknown_lines) "
+            "VALUES (?, ?, 'claude', 'm', 'e', 0, ?, ?)",
+            (job, lines + 1, session, lines),
+        )
+    for session in ("a", "b"):
+        connection.execute(
+            "INSERT INTO sessions (id, agent, workspace, agent_version, created_at, used_at) "
+            "VALUES (?, 'claude', '/', '2.1.330', 0, 0)",
+            (session,),
+        )
+    assert [str(one) for one in drift(connection)] == [
+        "claude: 1 unknown lines in 1 attempts, J3 last",
+        "claude 2.1.330: 7 unknown lines in 2 attempts, J2 last",
+    ]
+    connection.close()

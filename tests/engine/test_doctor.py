@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
+from engine.config import AgentSettings, Settings
 from engine.doctor import Check, examine
+from engine.engine import serving
+from engine.model import JobSpec
 from tests.conftest import settings_file
+from tests.runner.living import ended, submit
 
 KEY = "sk-made-up-for-a-test"
 
@@ -40,3 +46,25 @@ accounts:
     assert f"account gone: claude: {tmp_path}/none is not there" in told
     assert any("agents.claude.env.ANTHROPIC_API_KEY looks like a key" in one for one in told)
     assert any(f"the key in {shared} can be read by others" in one for one in told)
+
+
+async def test_an_agent_that_prints_what_nobody_knows_is_named_with_its_version(
+    home: Path, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    init = {"type": "system", "subtype": "init", "session_id": "$S", "claude_code_version": "9.9.9"}
+    end = {"type": "result", "subtype": "success", "is_error": False, "result": "done"}
+    lines = "\n".join(f"echo '{json.dumps(one)}'" for one in ({"type": "brand_new"}, {"type": "newer"}, end))
+    script = tmp_path / "claude"
+    script.write_text(
+        f'#!/bin/sh\nwhile [ "$1" != --session-id ]; do shift; done\nS=$2\n'
+        f"printf '%s\\n' '{json.dumps(init)}' | sed \"s/\\$S/$S/\"\n{lines}\n"
+    )
+    script.chmod(0o755)
+    given = replace(settings, agents={"claude": AgentSettings(command=[str(script)])})
+    async with serving(home, given) as engine:
+        (job,) = await submit(engine, JobSpec(prompt="x", agent="claude"))
+        await ended(engine, job)
+    (found,) = [check for check in await _looked_at(home, monkeypatch) if check.name == "drift"]
+    assert found.found == f"claude 9.9.9: 2 unknown lines in 1 attempts, J{job} last"
+    assert not found.ok
+    assert not found.needed, "it is a warning: the jobs went on"
