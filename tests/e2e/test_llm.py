@@ -15,7 +15,7 @@ from engine.model import JobSpec, Order, State, Verb
 from engine.server.client import Client
 from tests.agents.llm.asking import KEY
 from tests.agents.llm.service import OUTPUT, Step, service
-from tests.conftest import PATIENCE, Served, run_git, settings_file
+from tests.conftest import PATIENCE, Served, settings_file
 
 LIMITED = Step(
     status=429,
@@ -67,7 +67,7 @@ async def test_a_call_waits_for_its_limit_and_is_answered(served: Served, reposi
     assert (requeued.body.not_before or 0) > requeued.at - 1_000, "the end that the provider named"
     assert not requeued.body.counted, "a limit uses up no attempt"
     assert [(one.window, one.status) for one in limits] == [("local requests", "rejected")]
-    assert run_git(repository, "branch", "--list", "headway/*") == "", "a question needs no worktree"
+    assert {attempt.branch for attempt in detail.attempts} == {None}, "a question needs no worktree"
     whole = served.headway("logs", "--answer", str(job))
     assert whole.stdout == "Here you are.\n" * 1_000
     shown = served.headway("show", str(job)).stdout
