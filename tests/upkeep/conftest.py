@@ -9,7 +9,8 @@ import pytest
 
 from engine import events as log
 from engine.store import Store
-from tests.upkeep.samples import NOW, Bench, git
+from engine.upkeep.backup import backup
+from tests.upkeep.samples import NOW, Bench, git, usage
 
 
 @pytest.fixture
@@ -39,3 +40,16 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     git(path, "add", ".")
     git(path, "commit", "--quiet", "--message", "first")
     return path
+
+
+@pytest.fixture
+async def saved(bench: Bench, tmp_path: Path) -> Path:
+    """A backup of two jobs, one of which runs; the home has one more since, and no engine."""
+    await bench.ended(usage(), title="ended", output=b"printed\n")
+    await bench.start(await bench.submit("running"))
+    (bench.home / "headway.yaml").write_text("grace: 2\n")
+    backup(bench.home, tmp_path / "copy.db", bench.home / "headway.yaml")
+    backup(bench.home, tmp_path / "copy.tar.gz", bench.home / "headway.yaml", runs=True)
+    await bench.submit("later")
+    await bench.store.close()
+    return tmp_path / "copy.db"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import shutil
 import sqlite3
@@ -13,43 +12,23 @@ from pathlib import Path
 
 import pytest
 
-from engine import events as log
 from engine.clock import now_ms
 from engine.errors import NotFoundError, RefusedError, StorageError
 from engine.home import Holder, Lock
-from engine.model import Verb
 from engine.runner.run_dir import run_dir
-from engine.store import Store, actions
+from engine.store import Store
 from engine.store.fold import rebuild
 from engine.store.rows import SELECT_JOB, job_row
 from engine.store.schema import migrations, open_writer
 from engine.store.store import FILE
-from engine.store.verbs import Request, act
-from engine.upkeep import archive
 from engine.upkeep import restore as module
-from engine.upkeep.backup import backup
-from engine.upkeep.kept import kept_as
 from engine.upkeep.restore import restore
-from engine.upkeep.runs import compress
-from tests.upkeep.samples import DAY, NOW, Bench, usage
+from tests.upkeep.samples import Bench
 
 
 def titles(path: Path) -> list[str]:
     with closing(sqlite3.connect(path)) as connection:
         return [row[0] for row in connection.execute("SELECT title FROM jobs ORDER BY id")]
-
-
-@pytest.fixture
-async def saved(bench: Bench, tmp_path: Path) -> Path:
-    """A backup of two jobs, one of which runs; the home has one more since, and no engine."""
-    await bench.ended(usage(), title="ended", output=b"printed\n")
-    await bench.start(await bench.submit("running"))
-    (bench.home / "headway.yaml").write_text("grace: 2\n")
-    backup(bench.home, tmp_path / "copy.db", bench.home / "headway.yaml")
-    backup(bench.home, tmp_path / "copy.tar.gz", bench.home / "headway.yaml", runs=True)
-    await bench.submit("later")
-    await bench.store.close()
-    return tmp_path / "copy.db"
 
 
 @pytest.fixture(params=["copy.db", "copy.tar.gz"])
@@ -110,13 +89,6 @@ async def test_run_directories_come_back_where_they_are_missing(bench: Bench, sa
     assert run.stdout.read_bytes() == b"printed\n"
 
 
-async def test_attempts_that_the_backup_does_not_know_are_counted(bench: Bench, saved: Path) -> None:
-    bench.store = await Store.open(bench.home, clock=bench)
-    await bench.start(3)
-    await bench.store.close()
-    assert restore(saved, bench.home).strangers == 1
-
-
 async def test_a_home_with_an_engine_is_refused(bench: Bench, saved: Path) -> None:
     lock = Lock.take(bench.home, Holder(os.getpid(), "1", now_ms()))
     before = (bench.home / FILE).read_bytes()
@@ -165,120 +137,6 @@ async def test_what_is_no_backup_is_refused_and_changes_nothing(bench: Bench, sa
     assert not [path.name for path in bench.home.iterdir() if "restoring" in path.name or "before" in path.name]
 
 
-async def test_an_archive_cannot_write_outside_the_home(bench: Bench, saved: Path, tmp_path: Path) -> None:
-    evil = tmp_path / "evil.tar.gz"
-    text = tmp_path / "text"
-    text.write_text("evil")
-    before = (bench.home / FILE).read_bytes()
-    names = (
-        "runs/1/../../../out",
-        "/runs/1/1/out",
-        "runs/1/1/../../../../out",
-        "../out",
-        "worktrees/1/out",
-        "runs/x/1/a",
-    )
-    for name in (*names, "runs/1/1/./out", "runs//1/1/out", FILE, "contents.json"):
-        with tarfile.open(evil, "w:gz") as archive:
-            archive.add(saved, FILE)
-            archive.add(text, name)
-        with pytest.raises((RefusedError, StorageError), match=r"which it would not|is damaged"):
-            restore(evil, bench.home)
-    for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE, tarfile.DIRTYPE):
-        with tarfile.open(evil, "w:gz") as archive:
-            archive.add(saved, FILE)
-            link = tarfile.TarInfo("runs/2/1/link")
-            link.type, link.linkname = kind, FILE if kind == tarfile.LNKTYPE else str(tmp_path)
-            archive.addfile(link)
-            archive.add(text, "runs/2/1/link/out")
-        with pytest.raises(RefusedError, match="it holds 'runs/2/1/link', which it would not"):
-            restore(evil, bench.home)
-    assert not list(tmp_path.rglob("out"))
-    assert (bench.home / FILE).read_bytes() == before
-    assert not list(bench.home.glob("*restoring*"))
-
-
-def members(file: Path) -> list[tuple[tarfile.TarInfo, bytes]]:
-    with tarfile.open(file) as archive:
-        found = [(member, archive.extractfile(member)) for member in archive]
-        return [(member, content.read()) for member, content in found if content is not None]
-
-
-def packed(file: Path, content: list[tuple[tarfile.TarInfo, bytes]]) -> Path:
-    with tarfile.open(file, "w:gz") as archive:
-        for member, data in content:
-            member.size = len(data)
-            archive.addfile(member, io.BytesIO(data))
-    return file
-
-
-async def test_an_archive_that_is_not_as_it_was_made_is_refused(bench: Bench, saved: Path, tmp_path: Path) -> None:
-    good = saved.with_name("copy.tar.gz")
-    whole = members(good)
-    assert [member.name for member, _ in whole] == [FILE, "headway.yaml", "runs/1/1/stdout", "contents.json"]
-    before = (bench.home / FILE).read_bytes()
-    spoilt = tmp_path / "spoilt.tar.gz"
-
-    def refused(file: Path, why: str) -> None:
-        with pytest.raises((RefusedError, StorageError), match=why) as said:
-            restore(file, bench.home)
-        assert str(file) in str(said.value)
-        assert "\n" not in str(said.value)
-        assert (bench.home / FILE).read_bytes() == before
-        assert not list(bench.home.glob("*restoring*"))
-
-    for missing in range(len(whole)):
-        why = (
-            "there is no headway.db in it"
-            if missing == 0
-            else "its end is missing"
-            if missing == 3
-            else "not as it was"
-        )
-        refused(packed(spoilt, whole[:missing] + whole[missing + 1 :]), why)
-    changed = [(member, data.replace(b"printed", b"painted")) for member, data in whole]
-    refused(packed(spoilt, changed), "'runs/1/1/stdout' is not as it was saved")
-    more = tarfile.TarInfo("runs/9/1/stdout")
-    refused(packed(spoilt, [*whole[:3], (more, b"x"), whole[3]]), "'runs/9/1/stdout' is not as it was saved")
-    refused(packed(spoilt, [*whole, (more, b"x")]), "which it would not")
-
-    data = good.read_bytes()
-    for length in (20, 3_000, len(data) // 2, len(data) - 9, len(data) - 1):
-        spoilt.write_bytes(data[:length])
-        refused(spoilt, "is damaged")
-    for at in (60, len(data) // 3, len(data) - 400, len(data) - 6):
-        spoilt.write_bytes(data[:at] + bytes([data[at] ^ 0x55]) + data[at + 1 :])
-        refused(spoilt, "is damaged|is no backup|which it would not")
-    assert restore(good, bench.home).jobs == 2
-
-
-@pytest.mark.parametrize("form", ["db", "tar.gz"])
-async def test_a_database_inside_that_is_not_whole_is_refused(
-    bench: Bench, saved: Path, tmp_path: Path, form: str
-) -> None:
-    before = (bench.home / FILE).read_bytes()
-    for sql, why in (
-        ("DROP TABLE submissions", "damaged .it has no table submissions"),
-        ("DROP INDEX jobs_unique", "damaged .it has no index jobs_unique"),
-        ("DROP TRIGGER jobs_counted_out", "damaged .it has no trigger jobs_counted_out"),
-        ("DROP TABLE jobs", "damaged .it has no "),
-        (f"PRAGMA user_version = {len(migrations()) + 1}", "written by a newer Headway"),
-        ("PRAGMA application_id = 7", "is not a Headway database"),
-    ):
-        inside = tmp_path / "inside.db"
-        shutil.copyfile(saved, inside)
-        with closing(sqlite3.connect(inside)) as connection:
-            connection.execute(sql)
-        file = inside
-        if form == "tar.gz":
-            archive.pack((file := tmp_path / "inside.tar.gz").open("wb"), tmp_path / "none", inside, None)
-        with pytest.raises((RefusedError, StorageError), match=why) as said:
-            restore(file, bench.home)
-        assert str(file) in str(said.value)
-        assert (bench.home / FILE).read_bytes() == before
-    assert not list(bench.home.glob("*restoring*"))
-
-
 async def test_a_refused_backup_makes_no_home(saved: Path, tmp_path: Path) -> None:
     spoilt = tmp_path / "spoilt.tar.gz"
     spoilt.write_bytes(saved.with_name("copy.tar.gz").read_bytes()[:3_000])
@@ -295,63 +153,6 @@ async def test_what_is_no_plain_file_is_not_waited_for(bench: Bench, saved: Path
     os.link(bench.home / FILE, tmp_path / "itself.db")
     with pytest.raises(RefusedError, match="the database of this home itself"):
         restore(tmp_path / "itself.db", bench.home)
-
-
-async def test_jobs_that_went_on_since_are_held_so_that_nothing_is_done_twice(bench: Bench, tmp_path: Path) -> None:
-    """By the backup they have not ended; by the database that it takes the place of they have."""
-    waits, ran, runs, running = [await bench.submit(title) for title in ("waits", "ran", "runs", "running")]
-    live = await bench.start(running)
-    await bench.store.write(lambda tx: tx.log(log.EngineStarted(pid=1, version="1")))
-    cancelled, pruned = await bench.submit("cancelled"), await bench.submit("pruned")
-    backup(bench.home, tmp_path / "copy.db")
-    await bench.settle(live, usage())
-    await bench.settle(await bench.start(ran), usage())
-    await bench.start(runs)
-    await bench.store.write(lambda tx: act(tx, Request(Verb.CANCEL, [cancelled], "somebody")))
-    bench.now -= 40 * DAY
-    await bench.settle(await bench.start(pruned), usage())
-    bench.now += 40 * DAY
-    assert len((await bench.prune()).gone) == 1
-    await bench.store.close()
-
-    done = restore(tmp_path / "copy.db", bench.home)
-    assert (done.jobs, done.running, done.strangers, done.held) == (6, 1, 1, 5)
-    store = await Store.open(bench.home)
-    rows = {row.title: row for row in await store.read.rows([waits, ran, runs, running, cancelled, pruned])}
-    assert {title for title, row in rows.items() if row.held_by == "restore"} == {*rows} - {"waits"}
-    assert (await store.read.counts()).held == 5
-    undone = await store.write(lambda tx: actions.undo(tx, "somebody", None, dry_run=False))
-    assert len(undone.undone.restored) == 5
-    await store.close()
-    with closing(sqlite3.connect(bench.home / FILE)) as connection:
-        assert rebuild(connection) == {row.id: row for row in map(job_row, connection.execute(SELECT_JOB))}
-
-
-async def test_another_homes_backup_holds_nothing(bench: Bench, saved: Path, tmp_path: Path) -> None:
-    """Its jobs have the same numbers and are others."""
-    other = Bench(await Store.open(tmp_path, clock=lambda: NOW + 5), tmp_path)
-    other.now = NOW + 5
-    for _ in range(4):
-        await other.ended(days=0)
-    await other.store.close()
-    (tmp_path / "another").mkdir()
-    (tmp_path / FILE).rename(tmp_path / "another" / FILE)
-    assert restore(saved, tmp_path / "another").held == 0
-
-
-async def test_output_that_was_compressed_since_is_there_to_settle_from(bench: Bench, tmp_path: Path) -> None:
-    job = await bench.submit()
-    attempt = await bench.start(job)
-    text = b"it has ended\n" * 1_000
-    stdout = bench.write_run(job, text)
-    backup(bench.home, tmp_path / "copy.db")
-    await bench.settle(attempt)
-    compress(stdout)
-    assert not stdout.exists()
-    await bench.store.close()
-    restore(tmp_path / "copy.db", bench.home)
-    assert stdout.read_bytes() == text
-    assert not kept_as(stdout).exists()
 
 
 async def test_run_files_that_cannot_be_put_back_are_told_beside_the_restored_database(
