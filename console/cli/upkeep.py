@@ -187,24 +187,28 @@ def _plain(done: BackedUp | Restored) -> dict[str, object]:
 def restore(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="What `headway backup` wrote.")],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Read all of it, say what it holds, and change nothing.")
+    ] = False,
     json: _Json = False,
 ) -> None:
     """Put a backup in the place of this home's database, which is moved aside. No engine may serve the home."""
     from console.cli.output import print_json
+    from engine.upkeep.restore import rehearse
     from engine.upkeep.restore import restore as put_back
 
-    home = ctx.of(context).home
-    done = put_back(file.absolute(), home, _settings_file(home))
+    home, file = ctx.of(context).home, file.absolute()
+    done = rehearse(file, home) if dry_run else put_back(file, home, _settings_file(home))
     if json:
         print_json(_plain(done))
     else:
-        print("\n".join(_restored_lines(home, done)))
+        print("\n".join(_restored_lines(home, done, would=dry_run)))
 
 
-def _restored_lines(home: Path, done: Restored) -> Iterator[str]:
+def _restored_lines(home: Path, done: Restored, *, would: bool) -> Iterator[str]:
     from console.format import plural
 
-    yield f"restored {plural(done.jobs, 'job')} into {home}"
+    yield f"{'whole: would restore' if would else 'restored'} {plural(done.jobs, 'job')} into {home}"
     if done.aside is not None:
         yield f"  before      {done.aside}: what was there; remove it once it is not missed"
     if done.running:

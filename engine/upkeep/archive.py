@@ -119,8 +119,10 @@ def _add_bytes(archive: tarfile.TarFile, content: bytes, name: str) -> Kept:
     return source.kept(name)
 
 
-def unpack(file: Path, database: Path, runs: Path) -> bytes | None:
+def unpack(file: Path, database: Path, runs: Path | None) -> bytes | None:
     """Write the database of an archive to one place and its run directories below another. Returns the settings.
+
+    Without a place for the run directories, they are only read.
 
     Raises `RefusedError` for one that Headway did not make, and `StorageError` for one that is not as it was made.
     Then what has been written so far is to be thrown away.

@@ -10,6 +10,7 @@ import gzip
 import os
 import shutil
 import sqlite3
+import tempfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from engine.upkeep.archive import RUNS, SETTINGS
 from engine.upkeep.backup import GZIP, HEADER_BYTES, SQLITE, copy_into, is_ours
 from engine.upkeep.files import remove_tree, sync_directory, written_whole
 from engine.upkeep.kept import PIECE_BYTES, kept_as
+from engine.upkeep.reading import reading
 from engine.upkeep.since import Since, hold, since
 
 COPY = "headway.db.restoring"
@@ -61,9 +63,7 @@ def restore(file: Path, home: Path, settings: Path | None = None) -> Restored:
     Raises `RefusedError` while an engine holds the home, for a file that is no Headway database, and for one that is
     newer than this code; `StorageError` for a damaged one. Then nothing has changed.
     """
-    kind = _kind(file)
-    if (home / FILE).exists() and file.samefile(home / FILE):
-        raise RefusedError(f"{file} is the database of this home itself; name a backup")
+    kind = _kind(file, home)
     new = not home.exists()
     make_home(home)
     lock = _take(home)
@@ -82,6 +82,28 @@ def restore(file: Path, home: Path, settings: Path | None = None) -> Restored:
                 home.rmdir()
 
 
+def rehearse(file: Path, home: Path) -> Restored:
+    """Read and judge all of a backup as `restore` would, and change nothing. An engine may serve the home meanwhile.
+
+    It says what would be held, and nothing of files that would be put back. Raises as `restore` does.
+    """
+    kind = _kind(file, home)
+    try:
+        with tempfile.TemporaryDirectory(prefix="headway-restore-") as place:
+            copy = Path(place) / COPY
+            _copy(file, kind, copy, None)
+            with contextlib.closing(sqlite3.connect(copy, isolation_level=None)) as connection:
+                jobs, live = _judge(connection, file)
+                found = Since()
+                with contextlib.suppress(HeadwayError), reading(home / FILE, current=False) as present:
+                    found = since(connection, present)
+    except sqlite3.Error as error:
+        raise _said(error, file, home) from error
+    except OSError as error:
+        raise StorageError(f"{file} could not be looked through: {error.strerror or error}") from error
+    return Restored(jobs, len(live), found.strangers, None, "", 0, len(found.went_on))
+
+
 def _take(home: Path) -> Lock:
     try:
         return Lock.take(home, Holder(os.getpid(), __version__, now_ms()))
@@ -95,12 +117,14 @@ def _said(error: sqlite3.Error, file: Path, home: Path) -> HeadwayError:
     return storage_error(error, home / FILE)
 
 
-def _kind(file: Path) -> bytes:
+def _kind(file: Path, home: Path) -> bytes:
     try:
         if not file.is_file():
             if not file.exists():
                 raise NotFoundError(f"there is no file {file}")
             raise RefusedError(f"{file} is not a plain file; name what `headway backup` wrote")
+        if (home / FILE).exists() and file.samefile(home / FILE):
+            raise RefusedError(f"{file} is the database of this home itself; name a backup")
         with file.open("rb") as there:
             head = there.read(len(SQLITE))
     except OSError as error:
@@ -129,20 +153,10 @@ def _scratch(home: Path) -> Iterator[None]:
 
 def _restore(file: Path, kind: bytes, home: Path, settings: Path | None) -> Restored:
     copy, path = home / COPY, home / FILE
-    saved: bytes | None = None
-    if kind == GZIP:
-        saved = archive.unpack(file, copy, home / UNPACKED)
-    else:
-        os.close(os.open(copy, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-        # By SQLite and not as bytes, so that a journal which lies beside it is read too.
-        with contextlib.closing(_read_only(file)) as connection:
-            _judge(connection, file)
-            copy_into(connection, copy)
+    saved = _copy(file, kind, copy, home / UNPACKED)
     with contextlib.closing(sqlite3.connect(copy, isolation_level=None)) as connection:
-        _judge(connection, file)
+        jobs, live = _judge(connection, file)
         saved = _take_out(connection) or saved
-        jobs = int(connection.execute("SELECT count(*) FROM jobs").fetchone()[0])
-        live = connection.execute(_LIVE).fetchall()
         so_far = _settle_present(path, connection)
     held = hold(copy, so_far.went_on) if so_far.went_on else 0
     _sync(copy)
@@ -160,12 +174,30 @@ def _restore(file: Path, kind: bytes, home: Path, settings: Path | None) -> Rest
     return Restored(jobs, len(live), so_far.strangers, aside, put, runs, held)
 
 
+def _copy(file: Path, kind: bytes, copy: Path, runs: Path | None) -> bytes | None:
+    """Write the database of a backup to one place and its run directories below another. Returns an archive's settings.
+
+    Without a place for the run directories, they are only read.
+    """
+    if kind == GZIP:
+        return archive.unpack(file, copy, runs)
+    os.close(os.open(copy, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    # By SQLite and not as bytes, so that a journal which lies beside it is read too.
+    with contextlib.closing(_read_only(file)) as connection:
+        _judge(connection, file)
+        copy_into(connection, copy)
+    return None
+
+
 def _read_only(file: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
 
 
-def _judge(connection: sqlite3.Connection, file: Path) -> None:
-    """Read all of a database, and refuse what is not ours, is newer, or is not whole."""
+def _judge(connection: sqlite3.Connection, file: Path) -> tuple[int, list[tuple[int, int]]]:
+    """Read all of a database, and refuse what is not ours, is newer, or is not whole.
+
+    Returns how many jobs it holds, and of which jobs and with which numbers attempts run by it.
+    """
     if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
         raise RefusedError(f"{file} is not a Headway database")
     version, known = connection.execute("PRAGMA user_version").fetchone()[0], len(migrations())
@@ -176,6 +208,8 @@ def _judge(connection: sqlite3.Connection, file: Path) -> None:
         )
     if found := damage(connection, version):
         raise StorageError(f"{file} is damaged ({found}): take another backup")
+    jobs = int(connection.execute("SELECT count(*) FROM jobs").fetchone()[0])
+    return jobs, connection.execute(_LIVE).fetchall()
 
 
 def _take_out(connection: sqlite3.Connection) -> bytes | None:

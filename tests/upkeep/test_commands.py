@@ -127,6 +127,9 @@ async def test_what_has_run_since_the_backup_does_not_run_a_second_time(served: 
     assert served.headway("backup", str(copy)).returncode == 0
     gate.write_text("go\n")
     await served.until_ended([runs, waits])
+    would = served.headway("restore", "--dry-run", str(copy)).stdout
+    assert would.startswith(f"whole: would restore 2 jobs into {served.home}\n")
+    assert "held        2 jobs that went on since the backup" in would
     served.stop()
     assert compress(run_dir(served.home, runs, 1).stdout) > 0
 

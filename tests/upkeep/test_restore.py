@@ -22,7 +22,7 @@ from engine.store.rows import SELECT_JOB, job_row
 from engine.store.schema import migrations, open_writer
 from engine.store.store import FILE
 from engine.upkeep import restore as module
-from engine.upkeep.restore import restore
+from engine.upkeep.restore import rehearse, restore
 from tests.upkeep.samples import Bench
 
 
@@ -228,3 +228,28 @@ async def test_twice_in_one_second_keeps_both_that_were_there(bench: Bench, save
     assert len({first, second, third}) == 3
     assert first is not None
     assert titles(first) == ["ended", "running", "later"]
+
+
+async def test_a_rehearsal_judges_the_same_and_changes_nothing(bench: Bench, either: Path) -> None:
+
+    def there() -> list[tuple[Path, bytes]]:
+        """All but the lock, and what SQLite makes to read by."""
+        files = sorted(path for path in bench.home.rglob("*") if path.is_file())
+        return [(path, path.read_bytes()) for path in files if path.suffix not in (".lock", ".db-shm", ".db-wal")]
+
+    before = there()
+    lock = Lock.take(bench.home, Holder(os.getpid(), "1", 1))
+    seen = rehearse(either, bench.home)
+    lock.release()
+    assert (seen.jobs, seen.running, seen.strangers, seen.held, seen.aside) == (2, 1, 0, 0, None)
+    assert there() == before
+    spoilt = bytearray(either.read_bytes())
+    spoilt[len(spoilt) // 2] ^= 0x55
+    spoilt[len(spoilt) // 2 + 1 : len(spoilt) // 2 + 5_000] = b""
+    either.write_bytes(spoilt)
+    with pytest.raises(StorageError, match="is damaged"):
+        rehearse(either, bench.home)
+    with pytest.raises(NotFoundError):
+        rehearse(either.with_name("nothing"), bench.home)
+    done = restore(either.with_name("copy.db" if either.suffix == ".gz" else "copy.tar.gz"), bench.home)
+    assert (done.jobs, done.running, done.held) == (seen.jobs, seen.running, seen.held)
