@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import platform
 import shutil
 import sqlite3
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -15,6 +16,7 @@ import psutil
 from msgspec import Struct
 
 from engine import __version__, accounts
+from engine.agents.base import Agent
 from engine.agents.registry import agents, check_agents
 from engine.config import Settings, find_settings, load_settings
 from engine.drift import drift
@@ -66,12 +68,22 @@ async def examine(home: Path, *, deep: bool = False) -> list[Check]:
     checks.append(
         await _program("git", ["git", "--version"], "install git: projects in git get a worktree for each job")
     )
-    command = settings.agent("claude").command or ["claude"]
-    hint = "npm install -g @anthropic-ai/claude-code, or name its path in headway.yaml: agents.claude.command"
-    checks.append(msgspec.structs.replace(await _program("claude", [*command, "--version"], hint), needed=False))
+    checks.extend(await programs(agents(), settings))
     broken = [f"{skill.name}: {skill.problem}" for skill in find_skills() if skill.problem]
     checks.append(Check("skills", not broken, f"{len(find_skills())} found", "; ".join(broken)))
     return checks
+
+
+async def programs(known: Mapping[str, Agent], settings: Settings) -> list[Check]:
+    """For each agent that is a program of its own, whether it is there, and its version."""
+
+    async def ask(name: str, package: str) -> Check:
+        command = settings.agent(name).command or [name]
+        hint = f"npm install -g {package}, or name its path in headway.yaml: agents.{name}.command"
+        return msgspec.structs.replace(await _program(name, [*command, "--version"], hint), needed=False)
+
+    own = [(agent.name, agent.package) for agent in known.values() if agent.package is not None]
+    return await asyncio.gather(*(ask(name, package) for name, package in own))
 
 
 def _platform() -> Check:

@@ -28,7 +28,7 @@ def submit(
     file: Annotated[
         str | None, typer.Option("--file", "-f", metavar="FILE", help="Jobs from a YAML file; - is standard input.")
     ] = None,
-    agent: Annotated[str | None, typer.Option(help="claude, llm, shell or rehearsal.")] = None,
+    agent: Annotated[str | None, typer.Option(help="claude, codex, opencode, gemini, llm, shell or rehearsal.")] = None,
     model: Annotated[
         str | None, typer.Option(help="The agent's model; for llm, PROVIDER/MODEL; for rehearsal, a scenario.")
     ] = None,

@@ -1,51 +1,42 @@
-"""The real agents, installed from their registry into a cache of the project."""
+"""The contract: what every agent is held to, told at the end as a table of agents and cases."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import warnings
-from pathlib import Path
-
 import pytest
 
-CLAUDE_VERSION = "2.1.330"  #: pinned: what it prints changes from version to version
+from tests.e2e.real_agents import PACKAGES
 
-_CACHE = Path(__file__).parents[2] / ".cache" / "agents"
-
-
-@pytest.fixture(scope="session")
-def claude() -> Path:
-    """The real `claude`."""
-    folder = _CACHE / f"claude-{CLAUDE_VERSION}"
-    binary = folder / "node_modules" / ".bin" / "claude"
-    if not binary.exists():
-        npm = _npm()
-        if npm is None:
-            reason = "npm is not here and cannot be installed: the REAL claude was NOT tested"
-            warnings.warn(reason, stacklevel=1)
-            pytest.skip(reason)
-        folder.mkdir(parents=True, exist_ok=True)
-        package = f"@anthropic-ai/claude-code@{CLAUDE_VERSION}"
-        done = subprocess.run(
-            [npm, "install", "--no-audit", "--no-fund", "--prefix", str(folder), package],
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=600,
-        )
-        if done.returncode != 0:
-            reason = f"npm could not install {package}: the REAL claude was NOT tested: {done.stderr[-300:]}"
-            warnings.warn(reason, stacklevel=1)
-            pytest.skip(reason)
-    return binary
+_SAID: dict[tuple[str, str], str] = {}
 
 
-def _npm() -> str | None:
-    found = shutil.which("npm")
-    if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
-        subprocess.run(["apt-get", "update", "-qq"], check=False, capture_output=True)
-        subprocess.run(["apt-get", "install", "-y", "-qq", "npm"], check=False, capture_output=True)
-        found = shutil.which("npm")
-    return found
+@pytest.fixture(autouse=True)
+def _only_on_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No proxy of this machine stands between the agent and the server on loopback."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    case, _, agent = report.nodeid.rpartition("::")[2].removeprefix("test_").partition("[")
+    agent, _, which = agent.removesuffix("]").partition("-")
+    case += f" {which}" if which else ""
+    if agent not in PACKAGES:
+        return
+    if report.skipped or report.failed:
+        _SAID[case, agent] = "NOT RUN" if report.skipped else "FAILED"
+    elif report.when == "call":
+        _SAID[case, agent] = f"ok {report.duration:.1f} s"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    cases = list(dict.fromkeys(case for case, _ in _SAID))
+    if not cases:
+        return
+    width = max(len(case) for case in cases)
+    terminalreporter.section("agents")
+    terminalreporter.line(
+        "  ".join([" " * width, *(package.rpartition("/")[2].ljust(19) for package in PACKAGES.values())])
+    )
+    for case in cases:
+        cells = (_SAID.get((case, agent), "-").ljust(19) for agent in PACKAGES)
+        terminalreporter.line("  ".join([case.replace("_", " ").ljust(width), *cells]).rstrip())

@@ -1,18 +1,16 @@
-"""A model server on loopback for the tests: the Anthropic Messages API, streaming, from a script.
+"""A model server on loopback for the tests: it plays one scripted conversation in any of the APIs of `dialects`.
 
-Format: https://docs.anthropic.com/en/api/messages-streaming. It plays one conversation: each call that offers tools
-takes the next step of the script; other calls (titles, checks) get a word.
+Each call that offers tools takes the next step of the script; other calls (titles, checks) get a word.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import socket
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -20,9 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-USAGE = {"input_tokens": 1_000, "cache_creation_input_tokens": 200, "cache_read_input_tokens": 3_000}
-OUTPUT_TOKENS = 50
-ERROR_TYPES = {403: "permission_error", 529: "overloaded_error"}
+from tests.e2e.dialects import Anthropic, Body, Call, Chat, Dialect, Gemini, Refusal, Responses
 
 
 @dataclass(slots=True)
@@ -30,9 +26,13 @@ class Step:
     """One answer of the model: words, then perhaps a tool call; or an error."""
 
     text: str = ""
-    tool: str | None = None
-    input: dict[str, Any] = field(default_factory=dict)
+    run: str | None = None
+    """A command for the agent's shell."""
+    write: tuple[str, str] | None = None
+    """A path and what the file there is to hold."""
     status: int = 200
+    limit: bool = False
+    """The account's window is used up, until `ModelServer.resets_at`."""
     wait: asyncio.Event | None = None
     """Answer only once this is set."""
 
@@ -41,69 +41,91 @@ class Step:
 class ModelServer:
     steps: list[Step]
     url: str = ""
-    requests: list[dict[str, Any]] = field(default_factory=list)
+    resets_in: float = 2.0
+    """Seconds for which a limit lasts, from when it is first met."""
+    resets_at: int | None = None
+    requests: list[Body] = field(default_factory=list)
     """Bodies of the calls that took a step."""
+    met: asyncio.Event = field(default_factory=asyncio.Event)
+    """A step that waits has been taken."""
+    _at: int = 0
 
-    async def messages(self, request: Request) -> Response:
+    async def answer(self, request: Request, dialect: Dialect) -> Response:
         body = await request.json()
-        if not body.get("tools"):
-            return StreamingResponse(_stream(body, Step(text="ok")), media_type="text/event-stream")
-        step = self.steps[min(len(self.requests), len(self.steps) - 1)]
+        offered = dialect.offered(body)
+        if not offered:
+            return _stream(dialect, body, "ok", None)
+        step = self._next()
         self.requests.append(body)
         if step.wait is not None:
+            self.met.set()
             await step.wait.wait()
+        if step.limit:
+            return _refused(dialect.limit(self.resets_at or 0))
         if step.status != 200:
-            error = {"type": ERROR_TYPES[step.status], "message": "refused by the script"}
-            return JSONResponse({"type": "error", "error": error}, status_code=step.status)
-        return StreamingResponse(_stream(body, step), media_type="text/event-stream")
+            return _refused(dialect.refuse(step.status))
+        return _stream(dialect, body, step.text, self._call(dialect, step))
 
-    async def count(self, request: Request) -> Response:
-        return JSONResponse({"input_tokens": 100})
+    def _next(self) -> Step:
+        """The script's next step. A limit is met by every call until it is over, and only then passed."""
+        step = self.steps[min(self._at, len(self.steps) - 1)]
+        if step.limit:
+            if self.resets_at is None:
+                self.resets_at = int(time.time() + self.resets_in) + 1
+            if time.time() < self.resets_at:
+                return step
+            self._at += 1
+            return self._next()
+        self._at += 1
+        return step
 
-    async def other(self, request: Request) -> Response:
-        return JSONResponse({})
-
-
-async def _stream(body: dict[str, Any], step: Step) -> AsyncIterator[bytes]:
-    blocks: list[tuple[dict[str, Any], dict[str, Any]]] = []
-    if step.text:
-        blocks.append(({"type": "text", "text": ""}, {"type": "text_delta", "text": step.text}))
-    if step.tool is not None:
-        start = {"type": "tool_use", "id": f"toolu_{id(step):x}", "name": step.tool, "input": {}}
-        blocks.append((start, {"type": "input_json_delta", "partial_json": json.dumps(step.input)}))
-    message = {
-        "id": f"msg_{id(step):x}_{len(json.dumps(body))}",
-        "type": "message",
-        "role": "assistant",
-        "model": body.get("model"),
-        "content": [],
-        "stop_reason": None,
-        "stop_sequence": None,
-        "usage": {**USAGE, "output_tokens": 1},
-    }
-    yield _frame({"type": "message_start", "message": message})
-    for index, (start, delta) in enumerate(blocks):
-        yield _frame({"type": "content_block_start", "index": index, "content_block": start})
-        yield _frame({"type": "content_block_delta", "index": index, "delta": delta})
-        yield _frame({"type": "content_block_stop", "index": index})
-    reason = "tool_use" if step.tool is not None else "end_turn"
-    end = {"stop_reason": reason, "stop_sequence": None}
-    yield _frame({"type": "message_delta", "delta": end, "usage": {"output_tokens": OUTPUT_TOKENS}})
-    yield _frame({"type": "message_stop"})
+    def _call(self, dialect: Dialect, step: Step) -> Call | None:
+        if step.run is not None:
+            name, given = dialect.shell(step.run)
+        elif step.write is not None:
+            name, given = dialect.write(*step.write)
+        else:
+            return None
+        return Call(f"{self._at}{time.time_ns():x}", name, given)
 
 
-def _frame(event: dict[str, Any]) -> bytes:
-    return f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode()
+def _stream(dialect: Dialect, body: Body, text: str, call: Call | None) -> Response:
+    return StreamingResponse(dialect.answer(body, text, call), media_type="text/event-stream")
+
+
+def _refused(refusal: Refusal) -> Response:
+    return JSONResponse(refusal.body, refusal.status, refusal.headers)
 
 
 @contextlib.asynccontextmanager
 async def model_server(steps: list[Step]) -> AsyncIterator[ModelServer]:
     """Serve a script on a free port of the loopback address."""
     script = ModelServer(steps)
+    anthropic, responses, chat, gemini = Anthropic(), Responses(), Chat(), Gemini()
+
+    async def messages(request: Request) -> Response:
+        return await script.answer(request, anthropic)
+
+    async def response(request: Request) -> Response:
+        return await script.answer(request, responses)
+
+    async def completion(request: Request) -> Response:
+        return await script.answer(request, chat)
+
+    async def content(request: Request) -> Response:
+        if not request.url.path.endswith(":streamGenerateContent"):
+            return JSONResponse({"totalTokens": 100, "candidates": [{"content": {"parts": [{"text": "ok"}]}}]})
+        return await script.answer(request, gemini)
+
+    async def other(request: Request) -> Response:
+        return JSONResponse({"input_tokens": 100, "data": [], "models": []})
+
     routes = [
-        Route("/v1/messages", script.messages, methods=["POST"]),
-        Route("/v1/messages/count_tokens", script.count, methods=["POST"]),
-        Route("/{rest:path}", script.other, methods=["GET", "POST", "HEAD"]),
+        Route("/v1/messages", messages, methods=["POST"]),
+        Route("/v1/responses", response, methods=["POST"]),
+        Route("/v1/chat/completions", completion, methods=["POST"]),
+        Route("/v1beta/models/{call}", content, methods=["POST"]),
+        Route("/{rest:path}", other, methods=["GET", "POST", "HEAD"]),
     ]
     listener = socket.create_server(("127.0.0.1", 0))
     script.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -115,5 +137,8 @@ async def model_server(steps: list[Step]) -> AsyncIterator[ModelServer]:
     try:
         yield script
     finally:
+        for step in steps:
+            if step.wait is not None:
+                step.wait.set()
         server.should_exit = True
         await serving

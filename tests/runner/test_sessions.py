@@ -90,7 +90,7 @@ esac
 async def test_what_codex_writes_beside_its_output_parks_the_job_and_is_paid_once(
     engine: Engine, tmp_path: Path
 ) -> None:
-    program, resets = tmp_path / "codex", int(time.time()) + 1
+    program, resets = tmp_path / "codex", int(time.time()) + 3_600
     program.write_text(CODEX.replace("THREAD", THREAD).replace("RESETS", str(resets)))
     program.chmod(0o755)
     own = AgentSettings(command=[str(program)], env={"CODEX_HOME": str(tmp_path / "codex-home")})
@@ -100,6 +100,7 @@ async def test_what_codex_writes_beside_its_output_parks_the_job_and_is_paid_onc
         assert (first.failure, parked.state, parked.not_before) == (Failure.RATE_LIMITED, State.READY, resets * 1000)
         (window,) = await other.store.read.limits()
         assert (window.agent, window.window, window.status) == ("codex", "five_hour", "rejected")
+        await other.act(Order(verb=Verb.SNOOZE, jobs=[job]), "tester")
         row, (_, second) = await ended(other, job)
         detail = await other.job(job)
         known = "SELECT agent_version FROM sessions"
@@ -114,3 +115,21 @@ async def test_what_codex_writes_beside_its_output_parks_the_job_and_is_paid_onc
     assert (version, row.input_tokens) == ([("0.169.0",)], 3_000)
     noted = json.loads((run_dir(tmp_path / "other", job, 2).path / "facts.json").read_bytes())
     assert noted["recorded"] > 0, "the second reads on where the first ended"
+
+
+async def test_one_that_was_silent_because_its_provider_did_not_serve_has_not_stalled(
+    engine: Engine, tmp_path: Path
+) -> None:
+    """Codex sleeps through an hour's `retry-after` without a word: that uses up no attempt."""
+    program = tmp_path / "codex"
+    error = '{"type":"error","message":"Reconnecting... 1/5 (x)"}'
+    thread = f'{{"type":"thread.started","thread_id":"{THREAD}"}}'
+    program.write_text(f"#!/bin/sh\nprintf '%s\\n' '{thread}' '{error}'\nexec sleep 600\n")
+    program.chmod(0o755)
+    own = AgentSettings(command=[str(program)], env={"CODEX_HOME": str(tmp_path)}, stall="1s")
+    async with serving(tmp_path / "other", replace(engine.settings, agents={"codex": own})) as other:
+        (job,) = await submit(other, JobSpec(prompt="x", agent="codex"))
+        row, first = await settled(other, job)
+        await other.act(Order(verb=Verb.CANCEL, jobs=[job]), "tester")
+    assert (first.failure, row.state, row.tries) == (Failure.OVERLOADED, State.READY, 0), first.reason
+    assert "still waiting for its provider: Reconnecting" in (first.reason or "")
