@@ -9,6 +9,7 @@ from engine.agents.events import (
     AnyAgentEvent,
     FileEdit,
     Notice,
+    Permission,
     Result,
     Started,
     Text,
@@ -84,9 +85,12 @@ class GeminiParser(JsonLines):
     def _called(self, said: Line) -> list[AnyAgentEvent]:
         name, given = self._calls.pop(said.tool_id or "", ("?", Raw(b"null")))
         ok = said.status == "success"
-        if not ok and said.error is not None and said.error.type in DENIED and len(self._denied) < DENIALS_KEPT:
-            self._denied.append(name)
-        events: list[AnyAgentEvent] = [ToolResult(said.tool_id or "", ok, (said.output or "")[:OUTPUT_LIMIT])]
+        events: list[AnyAgentEvent] = []
+        if not ok and said.error is not None and said.error.type in DENIED:
+            events.append(Permission(name, one_line(said.error.message or "", SUMMARY_LIMIT)))
+            if len(self._denied) < DENIALS_KEPT:
+                self._denied.append(name)
+        events.append(ToolResult(said.tool_id or "", ok, (said.output or "")[:OUTPUT_LIMIT]))
         if ok and name in EDITS:
             events.append(_edit(name, given))
         return events

@@ -11,6 +11,7 @@ from engine.agents.events import (
     Context,
     FileEdit,
     Notice,
+    Permission,
     Started,
     Text,
     Thinking,
@@ -113,14 +114,17 @@ class OpencodeParser(JsonLines):
         given = decode(state.input, ToolInput) or ToolInput()
         metadata = decode(state.metadata, Metadata) or Metadata()
         ok = state.status == "completed" and not metadata.exit
+        refused: list[AnyAgentEvent] = []
         if name == _UNOFFERED:
             name, ok = given.tool or name, False
+            refused = [Permission(name, "it was not offered to the model")]
             if len(self._denied) < DENIALS_KEPT:
                 self._denied.append(name)
         self._failed_tool = name if state.status == "error" else None
         output = (state.output if state.status == "completed" else state.error) or ""
         events: list[AnyAgentEvent] = [
             ToolCall(id_, name, summary(state.input)),
+            *refused,
             ToolResult(id_, ok, output[:OUTPUT_LIMIT]),
         ]
         if ok and given.file_path and (edit := _edit(name, state.title or given.file_path, given, metadata)):

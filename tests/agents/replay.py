@@ -14,6 +14,7 @@ from engine.agents.events import (
     Context,
     FileEdit,
     Notice,
+    Permission,
     Result,
     Retrying,
     Started,
@@ -30,6 +31,7 @@ MODEL = "some/model"  #: what the runs were asked for, where the agent does not 
 WORDS: dict[type, str] = {
     Started: "started", Text: "text", ToolCall: "call", ToolResult: "result", FileEdit: "edit", Context: "usage",
     Retrying: "retrying", Notice: "notice", Result: "end", Unknown: "unknown",
+    Permission: "denied",
 }  # fmt: skip
 
 
