@@ -30,7 +30,7 @@ def submit(
     ] = None,
     agent: Annotated[str | None, typer.Option(help="claude, codex, opencode, gemini, llm, shell or rehearsal.")] = None,
     model: Annotated[
-        str | None, typer.Option(help="The agent's model; for llm, PROVIDER/MODEL; for rehearsal, a scenario.")
+        str | None, typer.Option(help="Its model; for llm PROVIDER/MODEL; for rehearsal a scenario, as codex/fix-bug.")
     ] = None,
     system: Annotated[str | None, typer.Option(help="The system prompt, for llm.")] = None,
     schema: Annotated[Path | None, typer.Option(metavar="FILE", help="The JSON Schema of the answer, for llm.")] = None,

@@ -1,21 +1,37 @@
-"""The rehearsal agent: plays a scenario in the format of Claude Code, with no model and no key."""
+"""The rehearsal agent: plays a scenario in the format of a real one, with no model and no key."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
-from engine.agents.base import Agent, Assignment, Launch, Parser
+from msgspec import Struct, field
+
+from engine.agents.base import Agent, Assignment, Exit, Launch, Outcome, Parser
 from engine.agents.claude_parser import ClaudeParser
+from engine.agents.codex import Codex
+from engine.agents.codex_parser import CodexParser
+from engine.agents.events import AnyAgentEvent
+from engine.agents.gemini_parser import GeminiParser
+from engine.agents.lines import decode
+from engine.agents.opencode_parser import OpencodeParser
 from engine.errors import UsageError
 from engine.rehearsal import agent as stand_in
 from engine.rehearsal import scenario
+from engine.rehearsal.scenario import Format
 
 DEFAULT = "fix-bug"
+#: The formats whose agents take a session id that was chosen for them; the others make their own.
+CHOOSING: tuple[Format, ...] = ("claude", "gemini")
 
 
 class Rehearsal(Agent):
-    """Its model is the name of a scenario, or the path of a YAML file. The prompt is kept, and not read."""
+    """Its model is the name of a scenario, or the path of a YAML file, behind the format to play it in.
+
+    `fix-bug` is played as claude would, `codex/fix-bug`, `opencode/fix-bug` and `gemini/fix-bug` as these. What is
+    printed is read by the parsers of the real agents.
+    """
 
     name = "rehearsal"
     chooses_session = True
@@ -29,17 +45,87 @@ class Rehearsal(Agent):
         played = scenario.find(assignment.model or DEFAULT, assignment.workspace)
         if assignment.resumes is not None:
             session = ["--resume", assignment.resumes]
-        elif assignment.session is not None:
-            session = ["--session-id", assignment.session]
-        else:
+        elif assignment.session is None:
             raise UsageError("a rehearsal needs a session id")
+        else:
+            session = ["--session-id", assignment.session] if played.format in CHOOSING else []
         command = assignment.settings.command or [sys.executable, "-I", "-S", str(Path(stand_in.__file__).resolve())]
         script = str(assignment.run_dir / "scenario.json")
+        argv = [*command, *assignment.settings.args, played.format, "--scenario", script, *session]
+        env = {}
+        if played.format != "claude":
+            sessions = str(_sessions(assignment.run_dir))
+            argv += ["--sessions", sessions]
+            env = {"CODEX_HOME": sessions} if played.format == "codex" else {}
         return Launch(
-            argv=[*command, *assignment.settings.args, "--scenario", script, *session],
+            argv=argv,
+            env=env,
             files={"scenario.json": scenario.script(played), "prompt": assignment.prompt.encode(errors="replace")},
             stdin="prompt",
         )
 
+    def record(self, env: Mapping[str, str]) -> str | None:
+        """Where it plays codex, it writes codex's record."""
+        return Codex().record(env) if "CODEX_HOME" in env else None
+
     def parser(self, *, model: str | None = None, resumed: bool = False) -> Parser:
-        return ClaudeParser(self.name)
+        format_, answers = scenario.told(model or DEFAULT)
+        if format_ is None:
+            return _ByFirstLine(self.name, answers, resumed=resumed)
+        return _parser(format_, self.name, answers, resumed=resumed)
+
+
+def _sessions(run_dir: Path) -> Path:
+    """What a job's attempts remember lies with the first of them, and goes when its files go."""
+    return run_dir.with_name("1") / "sessions"
+
+
+def _parser(format_: Format, name: str, model: str, *, resumed: bool) -> Parser:
+    match format_:
+        case "claude":
+            return ClaudeParser(name)
+        case "codex":
+            return CodexParser(name, model=model, resumed=resumed)
+        case "opencode":
+            return OpencodeParser(name, model=model, resumed=resumed)
+        case "gemini":
+            return GeminiParser(name, resumed=resumed)
+
+
+class _Head(Struct):
+    type: str | None = None
+    session: str | None = field(default=None, name="sessionID")
+
+
+class _ByFirstLine(Parser):
+    """For a scenario in a file, of whose `format` only the launch knows: the first line tells it."""
+
+    def __init__(self, name: str, model: str, *, resumed: bool) -> None:
+        self._name, self._model, self._resumed = name, model, resumed
+        self._chosen: Parser | None = None
+
+    @property
+    def _parser(self) -> Parser:
+        return self._chosen or ClaudeParser(self._name)
+
+    @property
+    def said_done(self) -> bool:
+        return self._parser.said_done
+
+    def line(self, line: bytes) -> list[AnyAgentEvent]:
+        if self._chosen is None:
+            self._chosen = _parser(_spoken(line), self._name, self._model, resumed=self._resumed)
+        return self._chosen.line(line)
+
+    def record(self, line: bytes) -> list[AnyAgentEvent]:
+        return self._parser.record(line)
+
+    def outcome(self, end: Exit, stderr_tail: str) -> Outcome:
+        return self._parser.outcome(end, stderr_tail)
+
+
+def _spoken(line: bytes) -> Format:
+    head = decode(line, _Head) or _Head()
+    if head.session is not None:
+        return "opencode"
+    return {"thread.started": "codex", "init": "gemini"}.get(head.type or "", "claude")  # type: ignore[return-value]

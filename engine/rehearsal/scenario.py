@@ -6,7 +6,7 @@ import re
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import msgspec
 import yaml
@@ -19,7 +19,10 @@ HERE = Path(__file__).parent
 Milliseconds = Annotated[float, Meta(ge=0, le=86_400_000)]
 Tokens = Annotated[int, Meta(ge=0, le=10_000_000)]
 Words = Annotated[str, Meta(min_length=1)]
+MODEL = "rehearsal-1"
 Window = Literal["five_hour", "seven_day"]
+Format = Literal["claude", "codex", "opencode", "gemini"]
+FORMATS: tuple[Format, ...] = get_args(Format)
 
 
 class Step(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="do"):
@@ -132,9 +135,13 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     steps: Annotated[list[AnyStep], Meta(min_length=1)]
     resumed: list[AnyStep] = field(default_factory=list)
     """What is played instead where a conversation is resumed."""
+    format: Format = "claude"
+    """The agent that it stands in for, where nobody asks for another."""
+    deaf: bool = False
+    """Do not end on SIGTERM or an interrupt, as a real agent does that waits for its own installer."""
     project: bool = False
     """Lay the sample project into the working directory first, if that is empty."""
-    model: Words = "rehearsal-1"
+    model: Words = MODEL
     context: Tokens = 14_000
     """Tokens of the first call of the model."""
     price: Price = field(default_factory=Price)
@@ -163,8 +170,34 @@ def names() -> list[str]:
 def find(name: str, base: Path) -> Scenario:
     """A scenario by its name, or by the path of a YAML file (a relative one starts at `base`).
 
-    Raises `UsageError` where there is none or it cannot be read.
+    Either may stand behind a format, as `codex/fix-bug`. Raises `UsageError` where there is none, or it cannot be
+    read, or cannot be played in that format.
     """
+    format_, name = split(name)
+    found = _found(name, base)
+    if format_ is not None:
+        found = msgspec.structs.replace(found, format=format_)
+    _check_ends(found)
+    return found
+
+
+def told(name: str) -> tuple[Format | None, str]:
+    """The format in which a scenario will be played and its model, as far as its name tells: no file is opened."""
+    format_, name = split(name)
+    packaged = _packaged(name) if name in names() else None
+    return format_ or (packaged.format if packaged else None), packaged.model if packaged else MODEL
+
+
+def split(name: str) -> tuple[Format | None, str]:
+    """The format that a scenario was asked for in, if any, and its name or path.
+
+    A directory that has the name of a format is told apart by a `./` before it.
+    """
+    first, slash, rest = name.partition("/")
+    return next(((format_, rest) for format_ in FORMATS if slash and first == format_), (None, name))
+
+
+def _found(name: str, base: Path) -> Scenario:
     if "/" in name or name.endswith((".yaml", ".yml")):
         return read(base / Path(name).expanduser())
     known = names()
@@ -186,7 +219,8 @@ def read(path: Path) -> Scenario:
 def script(scenario: Scenario) -> bytes:
     """The scenario as the JSON that the agent reads, with everything filled in."""
     files = project_files() if scenario.project else {}
-    return msgspec.json.encode({**msgspec.to_builtins(scenario), "files": files, "stream": _stream()})
+    stream = _stream(scenario.format)
+    return msgspec.json.encode({**msgspec.to_builtins(scenario), "files": files, "stream": stream})
 
 
 @cache
@@ -201,8 +235,23 @@ def _packaged(name: str) -> Scenario:
 
 
 @cache
-def _stream() -> object:
-    return _load(HERE / "stream.yaml")
+def _stream(format_: Format) -> dict[str, object]:
+    """The unchanging parts of what an agent prints, and what it says of each kind of failure."""
+    return msgspec.convert(_load(HERE / "streams" / f"{format_}.yaml"), dict[str, object])
+
+
+#: Ends that any process can come to.
+_ANYBODYS = frozenset({"crash", "exit", "hang", "refused", "lost"})
+
+
+def _check_ends(scenario: Scenario) -> None:
+    stream = _stream(scenario.format)
+    own = {kind for name in ("failures", "own_failures") for kind in msgspec.convert(stream.get(name, {}), dict)}
+    for step in (*scenario.steps, *scenario.resumed):
+        if isinstance(step, Fail) and step.kind not in own | _ANYBODYS:
+            raise UsageError(
+                f"{scenario.format} never fails with {step.kind!r}; it does with {', '.join(sorted(own | _ANYBODYS))}"
+            )
 
 
 def _load(path: Path) -> object:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -40,7 +41,8 @@ def assignment(
 def test_it_is_python_with_a_script_and_a_session(tmp_path: Path) -> None:
     launch = Rehearsal().launch(assignment(tmp_path))
     assert list(launch.argv[:3]) == [sys.executable, "-I", "-S"]
-    assert list(launch.argv[4:]) == ["--scenario", str(tmp_path / "scenario.json"), "--session-id", SESSION]
+    assert list(launch.argv[4:]) == ["claude", "--scenario", str(tmp_path / "scenario.json"), "--session-id", SESSION]
+    assert launch.env == {}
     assert launch.files["prompt"] == b"go"
     assert launch.stdin == "prompt"
     assert "off-by-one" in msgspec.json.decode(launch.files["scenario.json"])["about"]
@@ -52,9 +54,26 @@ def test_a_session_is_resumed(tmp_path: Path) -> None:
         Rehearsal().launch(assignment(tmp_path, session=None))
 
 
+@pytest.mark.parametrize(
+    ("format_", "session"), [("codex", []), ("opencode", []), ("gemini", ["--session-id", SESSION])]
+)
+def test_the_other_formats_remember_with_the_first_attempt_of_the_job(
+    format_: str, session: list[str], tmp_path: Path
+) -> None:
+    """Attempts of a job share what they remember, and codex and opencode choose their sessions' names themselves."""
+    script, kept = str(tmp_path / "2" / "scenario.json"), str(tmp_path / "1" / "sessions")
+    second = replace(assignment(tmp_path, f"{format_}/limit"), run_dir=tmp_path / "2")
+    launch = Rehearsal().launch(second)
+    assert list(launch.argv[4:]) == [format_, "--scenario", script, *session, "--sessions", kept]
+    resumed = Rehearsal().launch(replace(second, resumes=SESSION))
+    assert list(resumed.argv[4:]) == [format_, "--scenario", script, "--resume", SESSION, "--sessions", kept]
+    record = Rehearsal().record(launch.env)
+    assert record == (f"{kept}/sessions/*/*/*/rollout-*-{{session}}.jsonl" if format_ == "codex" else None)
+
+
 def test_another_command_may_stand_for_it(tmp_path: Path) -> None:
     launch = Rehearsal().launch(assignment(tmp_path, settings=AgentSettings(command=["nice", "stand-in"], args=["-v"])))
-    assert list(launch.argv[:4]) == ["nice", "stand-in", "-v", "--scenario"]
+    assert list(launch.argv[:4]) == ["nice", "stand-in", "-v", "claude"]
 
 
 def test_an_unknown_scenario_is_refused(tmp_path: Path) -> None:

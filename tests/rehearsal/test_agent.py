@@ -1,91 +1,45 @@
-"""The stand-in agent: its stream is claude's, its tools are real, and it takes signals as claude does."""
+"""The stand-in agent as claude: its stream, its real tools, its signals; and how it is started in any format."""
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.agents.base import Exit, Outcome
-from engine.agents.claude_parser import ClaudeParser
-from engine.agents.events import AnyAgentEvent, Compacted, FileEdit, Limit, Retrying, ToolResult
+from engine.agents.events import Compacted, FileEdit, Limit, Retrying, ToolResult
 from engine.model import Failure
 from engine.rehearsal import agent
-from engine.rehearsal.fleet import make_project
-
-from engine.rehearsal.scenario import AnyStep, Compact, Deny, Edit, Fail, Limit as LimitStep  # isort: skip
-from engine.rehearsal.scenario import Read, Retry, Run, Say, Scenario, Think, Write, find, names, script  # isort: skip
+from engine.rehearsal.players import files, wire
+from engine.rehearsal.scenario import (
+    FORMATS,
+    Compact,
+    Deny,
+    Edit,
+    Fail,
+    Read,
+    Retry,
+    Run,
+    Say,
+    Scenario,
+    Think,
+    Write,
+    find,
+    names,
+)
+from engine.rehearsal.scenario import Limit as LimitStep
+from tests.rehearsal.playing import Json, Played, command, environment, steps, told
 
 RECORDINGS = Path(__file__).parents[1] / "transcripts" / "claude"
-
-Json = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Played:
-    code: int
-    lines: list[Json]
-    events: list[AnyAgentEvent]
-    outcome: Outcome
-    stderr: str
-
-
-def command(scenario: Scenario, directory: Path, resumed: bool = False) -> list[str]:
-    path = directory / "scenario.json"
-    path.write_bytes(script(scenario))
-    session = "--resume" if resumed else "--session-id"
-    return [sys.executable, "-I", "-S", agent.__file__, "--scenario", str(path), session, str(uuid4())]
-
-
-def environment(speed: str = "0") -> dict[str, str]:
-    return {"PATH": os.environ["PATH"], "HEADWAY_REHEARSAL_SPEED": speed}
-
-
-def told(code: int, stdout: bytes, stderr: bytes) -> Played:
-    parser = ClaudeParser()
-    lines = stdout.splitlines()
-    events = [event for line in lines for event in parser.line(line)]
-    outcome = parser.outcome(Exit(code if code >= 0 else 128 - code), stderr.decode())
-    return Played(code, [json.loads(line) for line in lines], events, outcome, stderr.decode())
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("project") / "tally"
-    make_project(path)
-    return path
-
-
-@pytest.fixture
-def workspace(project: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(project, tmp_path / "workspace"))
-
-
-@pytest.fixture
-def play(workspace: Path, tmp_path: Path) -> Callable[..., Played]:
-    def run(scenario: Scenario, resumed: bool = False) -> Played:
-        argv = command(scenario, tmp_path, resumed)
-        ended = subprocess.run(argv, cwd=workspace, env=environment(), capture_output=True, timeout=30)
-        return told(ended.returncode, ended.stdout, ended.stderr)
-
-    return run
-
-
-def steps(*those: AnyStep) -> Scenario:
-    return Scenario(about="a test", steps=list(those))
 
 
 def shapes(line: Json) -> Iterator[tuple[str, Json]]:
@@ -339,7 +293,7 @@ def test_a_term_ends_it_with_143_and_takes_its_tools_along(held: tuple[subproces
     process, reader = held
     process.send_signal(signal.SIGTERM)
     out, _ = process.communicate(timeout=20)
-    played = told(process.returncode, out, b"")
+    played = told("claude", process.returncode, out, b"")
     assert process.returncode == 143
     assert os.read(reader, 1) == b""
     assert played.lines[-1]["message"]["content"][0]["content"] == "Exit code 137"
@@ -364,13 +318,22 @@ def test_signals_while_it_waits(number: int, code: int, workspace: Path, tmp_pat
     first = process.stdout.readline()
     process.send_signal(number)
     out, _ = process.communicate(timeout=20)
-    played = told(process.returncode, first + out, b"")
+    played = told("claude", process.returncode, first + out, b"")
     assert process.returncode == code
     assert "result" not in [line["type"] for line in played.lines]
     assert not played.outcome.succeeded
 
 
-@pytest.mark.parametrize("words", [[], ["--scenario"], ["--scenario", "none.json", "--session-id", "x"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["claude", "--scenario"],
+        ["claude", "--scenario", "none.json", "--session-id", "x"],
+        ["aider", "--scenario", __file__],
+        ["claude", "--scenario", __file__],
+    ],
+)
 def test_a_wrong_command_line_is_one_line(words: list[str], tmp_path: Path) -> None:
     argv = [sys.executable, "-I", "-S", agent.__file__, *words]
     ended = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True)
@@ -385,11 +348,18 @@ def test_a_wrong_speed_is_one_line(tmp_path: Path) -> None:
     assert (ended.returncode, ended.stderr) == (1, "rehearsal: HEADWAY_REHEARSAL_SPEED is not a number\n")
 
 
-def test_it_starts_without_the_slow_modules() -> None:
-    code = f"import sys; sys.path.insert(0, {str(Path(agent.__file__).parent)!r}); import agent; print(*sys.modules)"
+@pytest.mark.parametrize("format_", FORMATS)
+def test_it_starts_without_the_slow_modules(format_: str) -> None:
+    code = f"""import sys; sys.path.append({str(Path(agent.__file__).parents[2])!r})
+from engine.rehearsal import agent
+assert agent.player({format_!r}).__module__ == 'engine.rehearsal.players.{format_}'
+agent.main(['{format_}'])
+print(*sys.modules)"""
     loaded = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True).stdout
     assert "_json" in loaded.split()
     assert not {"json", "re", "enum", "typing", "subprocess", "threading", "pathlib"} & set(loaded.split())
+    others = {f"engine.rehearsal.players.{other}" for other in FORMATS if other != format_}
+    assert not others & set(loaded.split())
 
 
 JSON = st.recursive(
@@ -406,9 +376,9 @@ JSON = st.recursive(
 @given(st.dictionaries(st.text(), JSON, max_size=4))
 @settings(max_examples=60, deadline=None)
 def test_its_json_is_json(value: Json) -> None:
-    assert json.loads(agent.dumps(value)) == value
-    assert agent.loads(json.dumps(value)) == value
-    assert b"\n" not in agent.dumps(value)
+    assert json.loads(wire.dumps(value)) == value
+    assert wire.loads(json.dumps(value)) == value
+    assert b"\n" not in wire.dumps(value)
 
 
 LINES = st.lists(st.sampled_from("abcd"), max_size=8).map(lambda lines: "".join(line + "\n" for line in lines))
@@ -417,7 +387,7 @@ LINES = st.lists(st.sampled_from("abcd"), max_size=8).map(lambda lines: "".join(
 @given(LINES, LINES)
 @settings(deadline=None)
 def test_a_patch_leads_from_one_text_to_the_other(before: str, after: str) -> None:
-    hunks = agent.patch(before, after)
+    hunks = files.patch(before, after)
     if before == after:
         assert hunks == []
         return

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
+from typing import get_args
 
+import msgspec
 import pytest
+import yaml
 
 from engine.errors import UsageError
-from engine.rehearsal.scenario import Say, find, names, project_files, read, script
+from engine.rehearsal.scenario import AnyStep, Fail, Say, Scenario, find, names, project_files, read, script
 
 GOOD = """
 about: Says one thing.
@@ -95,3 +99,17 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"about: caf\xe9\n")
     with pytest.raises(UsageError, match="it is not UTF-8"):
         read(path)
+
+
+def test_the_documentation_is_true() -> None:
+    """It names every scenario and every kind of failure, and its example can be played."""
+    text = (Path(__file__).parents[2] / "docs" / "rehearsal.md").read_text()
+    assert set(re.findall(r"^\| `([a-z-]+)` \|", text.split("## The formats")[0], re.MULTILINE)) == set(names())
+    example = text.split("```yaml\n")[1].split("```")[0]
+    written_there = msgspec.convert(yaml.safe_load(example), Scenario)
+    assert written_there.format == "codex"
+    kinds = next(get_args(field.type) for field in msgspec.structs.fields(Fail) if field.name == "kind")
+    told = text.split("Kinds of failure:")[1].split("`HEADWAY")[0]
+    assert set(re.findall(r"`([a-z_]+)`", told)) - {"signal", "code"} == set(kinds)
+    fields = {name for step in get_args(AnyStep) for name in step.__struct_fields__}
+    assert fields <= set(re.findall(r"`([a-z_]+)`", text))
