@@ -9,24 +9,40 @@ from pathlib import Path
 
 from engine.errors import UsageError
 from engine.model import Failure, Job, JobSpec, State, Workspace
-from engine.rehearsal.scenario import project_files
+from engine.rehearsal.scenario import project_files, split
 
-#: Scenario, priority, title, prompt. Two want the same bug fixed, as happens in a real queue.
+#: Scenario and the format to play it in, priority, title, prompt. Two want the same bug fixed, as happens in a real
+#: queue.
 _AGENT_JOBS = (
     ("fix-bug", 1, "Fix the failing ledger test", "A test of tally/ledger.py fails. Find out why and fix it."),
-    ("tests", 3, "Tests for the report", "tally/report.py has no tests. Add some that would catch a wrong sign."),
-    ("long-think", 4, "Advise on several currencies", "How should tally deal with two currencies? Change nothing yet."),
-    ("refactor", 5, "Take report.month apart", "report.month does too much. Split it, keeping its output as it is."),
+    ("codex/tests", 3, "Tests for the report", "tally/report.py has no tests. Add some that would catch a wrong sign."),
+    (
+        "gemini/long-think",
+        4,
+        "Advise on several currencies",
+        "How should tally deal with two currencies? Only advise.",
+    ),
+    (
+        "opencode/refactor",
+        5,
+        "Take report.month apart",
+        "report.month does too much. Split it; keep its output as it is.",
+    ),
     ("write-docs", 5, "A usage guide", "Write docs/usage.md for people who have never seen tally."),
-    ("flaky-network", 2, "Raise the version to 0.3.1", "Raise the version in pyproject.toml to 0.3.1."),
+    ("opencode/flaky-network", 2, "Raise the version to 0.3.1", "Raise the version in pyproject.toml to 0.3.1."),
     ("limit", 4, "Write the changelog", "Write CHANGELOG.md from what the code can do today."),
-    ("crash", 3, "A command line for tally", "Make `python3 -m tally 2026-03` print a month from standard input."),
+    (
+        "codex/crash",
+        3,
+        "A command line for tally",
+        "Let `python3 -m tally 2026-03` print a month from its input.",
+    ),
     ("overflow", 7, "Explain last month's log", "Read everything, the log too, and explain the sums of last month."),
-    ("denied", 6, "Tag and push the release", "Tag v0.3.0 and push the tag."),
-    ("fix-bug", 2, "The last day is missing", "Reports leave out the 31st. Mend it."),
-    ("write-docs", 8, "Examples in the README", "The README needs an example for each call."),
+    ("gemini/denied", 6, "Tag and push the release", "Tag v0.3.0 and push the tag."),
+    ("gemini/fix-bug", 2, "The last day is missing", "Reports leave out the 31st. Mend it."),
+    ("opencode/write-docs", 8, "Examples in the README", "The README needs an example for each call."),
     ("refactor", 6, "Formatting by f-strings", "Use f-strings in tally/report.py wherever they read better."),
-    ("tests", 9, "Tests for leap years", "Add tests for February 2028 and December 2026."),
+    ("codex/tests", 9, "Tests for leap years", "Add tests for February 2028 and December 2026."),
 )
 
 _SHELL_JOBS = (
@@ -41,6 +57,9 @@ _AGENT_ENDS: Mapping[str, frozenset[Failure | None]] = {
     "crash": frozenset({Failure.CRASHED, None}),
     "overflow": frozenset({Failure.CONTEXT_OVERFLOW}),
     "denied": frozenset({Failure.BAD_OUTPUT}),  # refused its tool and changed nothing
+    "codex/denied": frozenset({None}),  # which codex tells nobody
+    "opencode/limit": frozenset({None}),  # it sleeps through one
+    "gemini/overflow": frozenset({Failure.UNKNOWN}),  # of which it tells a 400, like of any other bad request
 }
 
 #: The sample project has a failing test.
@@ -80,7 +99,11 @@ def fleet(project: Path) -> list[JobSpec]:
 
 def is_as_rehearsed(job: Job) -> bool:
     """Whether a job of the fleet has ended, and in the way that it was made to."""
-    known = _SHELL_ENDS.get(job.title) if job.agent == "shell" else _AGENT_ENDS.get(job.model or "")
+    played = job.model or ""
+    if job.agent == "shell":
+        known = _SHELL_ENDS.get(job.title)
+    else:
+        known = _AGENT_ENDS.get(played) or _AGENT_ENDS.get(split(played)[1])
     expected = known or frozenset({None})
     if job.state is State.SUCCEEDED:
         return None in expected

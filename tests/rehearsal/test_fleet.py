@@ -13,7 +13,7 @@ import pytest
 from engine.errors import UsageError
 from engine.model import Failure, Job, JobSpec, State
 from engine.rehearsal.fleet import fleet, is_as_rehearsed, make_project
-from engine.rehearsal.scenario import find, names
+from engine.rehearsal.scenario import FORMATS, find, names, split
 
 
 def git(directory: Path, *args: str) -> str:
@@ -24,7 +24,8 @@ def test_the_fleet_plays_every_scenario(tmp_path: Path) -> None:
     jobs = fleet(tmp_path)
     assert Counter(job.agent for job in jobs) == {"rehearsal": 14, "shell": 3}
     played = [job.model for job in jobs if job.agent == "rehearsal"]
-    assert set(played) == set(names())
+    assert {split(name or "")[1] for name in played} == set(names())
+    assert {split(name or "")[0] or "claude" for name in played} == set(FORMATS)
     assert all(find(name or "", tmp_path) for name in played)
     assert len({job.title for job in jobs}) == len(jobs)
     assert len({job.priority for job in jobs}) > 5
@@ -51,18 +52,20 @@ def ended(spec: JobSpec, failure: Failure | None) -> Job:
     [
         ("fix-bug", None, True),
         ("fix-bug", Failure.CRASHED, False),
-        ("crash", Failure.CRASHED, True),
         ("crash", None, True),
         ("limit", Failure.RATE_LIMITED, True),
         ("limit", Failure.AUTH, False),
         ("overflow", Failure.CONTEXT_OVERFLOW, True),
         ("overflow", None, False),
-        ("denied", Failure.BAD_OUTPUT, True),
-        ("denied", None, False),
+        ("gemini/denied", Failure.BAD_OUTPUT, True),
+        ("gemini/denied", None, False),
+        ("codex/crash", Failure.CRASHED, True),
+        ("codex/denied", None, True),
+        ("codex/denied", Failure.BAD_OUTPUT, False),
     ],
 )
 def test_a_job_ends_as_rehearsed_or_not(scenario: str, failure: Failure | None, rehearsed: bool) -> None:
-    spec = next(spec for spec in fleet(Path()) if spec.model == scenario)
+    spec = msgspec.structs.replace(fleet(Path())[0], model=scenario)
     assert is_as_rehearsed(ended(spec, failure)) is rehearsed
 
 
