@@ -208,6 +208,7 @@ async def until_ended(client: Client, after: int, jobs: set[int]) -> dict[int, s
     from contextlib import aclosing
 
     from engine import events as log
+    from engine.errors import NoEngineError
 
     ends: dict[int, str] = {}
     async with aclosing(client.follow(after)) as happenings:
@@ -222,8 +223,8 @@ async def until_ended(client: Client, after: int, jobs: set[int]) -> dict[int, s
                 case log.Failed():
                     ends[happening.job] = "failed"
             if len(ends) == len(jobs):
-                break
-    return ends
+                return ends
+    raise NoEngineError("the engine ended")  # and with it the stream, before all of them had
 
 
 def job_ids(words: list[str]) -> list[int]:

@@ -131,9 +131,11 @@ class Runner:
         if found is Finding.NEVER_STARTED:
             # The files are where an agent can reach them: what was launched, or lives, is not believed to be neither.
             left = await asyncio.to_thread(whole.members)
-            if claim.attempt.started_at is None and not (left and noted):
-                await tree.stop(whole, self._around.grace)  # git, at work on its workspace
+            if claim.attempt.started_at is None and not left:
                 await self._give_back(claim)
+                return
+            if claim.attempt.started_at is None and not noted:
+                self._end_preparing(claim, whole)
                 return
             found = Finding.LOST
         logger.info("attempt %d of job %d: %s", claim.attempt.number, claim.job.id, found)
@@ -143,6 +145,15 @@ class Runner:
             self._around.launcher.secrets.learn_from(procfs.environment(who.pid))
             await self._note_adoption(claim, who.pid)
         self._go_on(claim, whole, noted)
+
+    def _end_preparing(self, claim: Claim, whole: Tree) -> None:
+        """Git is at work on its workspace still. Only once that has ended may another attempt have it."""
+
+        async def end(live: Live) -> None:
+            await tree.stop(whole, self._around.grace)
+            await self._give_back(claim)
+
+        self._own(claim, end)
 
     def _go_on(self, claim: Claim, whole: Tree, noted: Facts | None) -> None:
         agent = self._around.launcher.agent(claim.attempt.agent)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
+import logging
 import os
 import signal
 from dataclasses import dataclass
@@ -17,8 +19,10 @@ from pathlib import Path
 from engine.runner import cgroup, procfs, spawn
 from engine.runner.procfs import Identity, Process
 
+logger = logging.getLogger(__name__)
+
 MARKER = "HEADWAY_ATTEMPT"  #: the environment variable that every process of an attempt carries
-KILL_ROUNDS = 50  #: rounds of SIGKILL before giving up on a tree that forks faster than it can be read
+KILL_ROUNDS = 50  #: of SIGKILL, after which it is said that a tree forks faster than it can be read, or cannot die
 ROUND_SECONDS = 1.0  #: how long one round waits for what it killed
 
 
@@ -74,17 +78,22 @@ class Tree:
 
 
 async def stop(tree: Tree, grace: float) -> None:
-    """Ask everything to end, wait up to `grace` seconds, kill what is left, and return when nothing is."""
+    """Ask everything to end, wait up to `grace` seconds, kill what is left, and return when nothing is.
+
+    What the kernel will not let go, because it waits for a disk or a server that is gone, is waited for as long.
+    """
     found = await asyncio.to_thread(tree.members)
     _signal(found, signal.SIGTERM)
     if await _gone(tree, found, grace):
         return
-    for _ in range(KILL_ROUNDS):
+    for number in itertools.count(1):
         if tree.group is not None:
             cgroup.kill(tree.group)
         found = await asyncio.to_thread(tree.members)
         if not found:
             return
+        if number % KILL_ROUNDS == 0:
+            logger.error("attempt %s: still there after %d times: %s", tree.marker, number, sorted(found)[:20])
         _signal(found, signal.SIGKILL)
         await spawn.all_ended(sorted(found), ROUND_SECONDS)
 

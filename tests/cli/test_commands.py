@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 import subprocess
@@ -13,7 +14,9 @@ from typing import Any
 import pytest
 
 from engine import __version__
-from tests.conftest import Served, settings_file
+from engine import events as log
+from engine.server.client import Client
+from tests.conftest import Served, settings_file, shell
 
 LAZY = ("textual", "uvicorn", "starlette", "httpx", "aiosqlite", "rich", "yaml", "asyncio", "msgspec", "psutil")
 
@@ -190,3 +193,24 @@ def test_shutdown_leaves_jobs_to_the_next_engine(served: Served, tmp_path: Path)
     assert [job["attempts"] for job in listed] == [1]
     assert served.headway("cancel", "1").stdout == "cancelled J1\n"
     assert (tmp_path / "lines").read_text() == "a\n"
+
+
+async def test_a_cancel_does_not_say_that_it_is_done_when_the_engine_ends_before_it_is(served: Served) -> None:
+    settings_file(served.home, "grace: 60\n")
+    served.start()
+    async with Client(served.home) as client:
+        (job,) = await client.submit([shell("trap '' TERM; while :; do sleep 0.1; done")])
+    await served.until(lambda event: isinstance(event.body, log.Launched))
+    cancel = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "console.cli", "--home", str(served.home), "cancel", str(job),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    await served.until(lambda event: isinstance(event.body, log.Stopping))
+    await asyncio.to_thread(served.stop)
+    said, wrong = await cancel.communicate()
+    assert (cancel.returncode, said) == (3, b"")
+    assert f"the engine ended while J{job} was being stopped; the next one goes on with it" in wrong.decode()
+    settings_file(served.home, "grace: 0\n")
+    served.start()
+    await served.until_ended([job])
+    assert served.headway("cancel", str(job)).stdout == f"left J{job}: already cancelled\n"

@@ -113,6 +113,29 @@ async def test_a_stopped_process_is_ended_all_the_same(wood: Wood, marker: str) 
     assert wood.alive() == set()
 
 
+async def test_nothing_is_called_over_while_the_kernel_holds_on_to_it(
+    wood: Wood, marker: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = wood.start(f"trap '' TERM; {SLEEP.format(name='shim')}", marker=marker)
+    await wood.hear("shim")
+    monkeypatch.setattr(tree, "KILL_ROUNDS", 3)
+    monkeypatch.setattr(tree, "ROUND_SECONDS", 0.01)
+    send, rounds = tree._signal, 0
+
+    def held(pids: set[int], number: signal.Signals) -> None:
+        """For some rounds it waits for something and does not die."""
+        nonlocal rounds
+        rounds += number is signal.SIGKILL
+        if number is not signal.SIGKILL or rounds > 7:
+            send(pids, number)
+
+    monkeypatch.setattr(tree, "_signal", held)
+    async with asyncio.timeout(PATIENCE):
+        await tree.stop(Tree(root, marker, None), 0)
+    assert wood.alive() == set()
+    assert [f"still there after {n} times: [{root.pid}]" in caplog.text for n in (3, 6, 9)] == [True, True, False]
+
+
 async def test_without_grace_all_is_over_at_once(wood: Wood, marker: str) -> None:
     root = wood.start(f"trap '' TERM; {SLEEP.format(name='shim')}", marker=marker)
     await wood.hear("shim")
