@@ -20,7 +20,7 @@ from engine.store.fold import rebuild
 from engine.store.rows import SELECT_JOB, JobRow, job_row
 from engine.store.store import FILE
 from tests.crash.ledger import ENDS, Ledger
-from tests.crash.work import TIMED, Lines, sort_of
+from tests.crash.work import FAILS, Lines, sort_of
 
 PARTS = (FILE, f"{FILE}-wal", f"{FILE}-shm")
 _EVENTS = "SELECT seq, at, job, attempt, body FROM events ORDER BY seq"
@@ -138,12 +138,16 @@ def each_ran_once(connection: sqlite3.Connection, ledger: Ledger, lines: Lines) 
         spec = specs[title]
         if not spec.repeatable and spec.project is None:
             assert len(attempts) <= 1 + chances[title], f"{title} ran {len(attempts)} times"
-    for title, failure, reason in connection.execute(
-        "SELECT title, attempts.failure, attempts.reason FROM attempts JOIN jobs ON jobs.id = attempts.job "
-        "WHERE attempts.started_at IS NOT NULL AND attempts.failure IS NOT NULL"
+
+
+def each_failed_as_it_must(connection: sqlite3.Connection, ledger: Ledger) -> None:
+    """No death of an engine is taken for one of an agent, and none is caused by it."""
+    for title, began, failure, reason in connection.execute(
+        "SELECT title, attempts.started_at IS NOT NULL, attempts.failure, attempts.reason "
+        "FROM attempts JOIN jobs ON jobs.id = attempts.job WHERE attempts.failure IS NOT NULL"
     ):
-        if sort_of(title) in TIMED and title not in ledger.edited:
-            assert failure == "timeout", f"{title}: {failure}, {reason}"
+        wanted = FAILS.get(sort_of(title)) if began else "engine_lost"
+        assert failure == wanted or title in ledger.edited, f"{title}: {failure}, {reason}"
 
 
 def each_success_ran_to_its_end(connection: sqlite3.Connection, ledger: Ledger, lines: Lines) -> None:

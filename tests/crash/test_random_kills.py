@@ -160,6 +160,7 @@ class House:
             checks.answered_as_kept(self.ledger)
             checks.each_ended_once(self.ledger)
             checks.each_ran_once(connection, self.ledger, lines)
+            checks.each_failed_as_it_must(connection, self.ledger)
             checks.each_success_ran_to_its_end(connection, self.ledger, lines)
         finally:
             connection.close()

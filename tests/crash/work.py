@@ -35,8 +35,11 @@ SHARES = {
     "short": 22, "longer": 14, "refuses": 8, "dies": 5, "dies-but-may": 4, "leaves-things": 5, "stubborn": 3,
     "overruns": 6, "overruns-but-may": 3, "polite": 6, "late": 3, "endless": 2,
 }  # fmt: skip
-#: Only its time ends such a job, whatever becomes of the engine.
-TIMED = frozenset({"stubborn", "overruns", "overruns-but-may", "polite"})
+#: How an attempt may fail that began, whatever becomes of the engine; all others come to their end or are cancelled.
+FAILS = {
+    "refuses": "unknown", "dies": "crashed", "dies-but-may": "crashed", "late": "timeout", "stubborn": "timeout",
+    "overruns": "timeout", "overruns-but-may": "timeout", "polite": "timeout",
+}  # fmt: skip
 WORKTREE_SHARE = 0.06
 
 
