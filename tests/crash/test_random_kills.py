@@ -192,7 +192,7 @@ async def test_nothing_is_lost_or_run_twice_however_often_the_engine_is_killed(
                     await house.live_and_die(nursery)
                 if number % LOOK_EVERY == 0 or number == KILLS:
                     house.look(tmp_path / "copy")
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(3 * PATIENCE):  # some forty jobs are left
                 await house.end(nursery)
         await house.judge(tmp_path)
     finally:

@@ -14,7 +14,8 @@ from typing import Any
 
 from engine.model import JobSpec, OnFailure
 
-#: What a job does after it has said that it began, and what its spec says of it.
+#: What a job does after it has said that it began, and what its spec says of it. All of them would end by themselves in
+#: the end, so that a test which fails leaves nothing behind for ever.
 BODIES: dict[str, tuple[str, dict[str, Any]]] = {
     "quick": (":", {}),
     "short": ("sleep 0.0{n}", {}),
@@ -23,10 +24,10 @@ BODIES: dict[str, tuple[str, dict[str, Any]]] = {
     "dies": ("kill -9 $$", {}),
     "dies-but-may": ("kill -9 $$", {"repeatable": True}),
     "leaves-things": ("setsid sleep 600 & (setsid sh -c 'sleep 600 & sleep 600' &)", {}),
-    "stubborn": ("trap '' TERM; while :; do sleep 0.2; done", {"timeout": "400ms"}),
+    "stubborn": ("trap '' TERM; for n in $(seq 500); do sleep 0.2; done", {"timeout": "400ms"}),
     "overruns": ("sleep 600 & sleep 600", {"timeout": "150ms"}),
     "overruns-but-may": ("sleep 600", {"timeout": "150ms", "repeatable": True}),
-    "polite": ("trap 'exit 0' TERM; while :; do sleep 0.05; done", {"timeout": "150ms"}),
+    "polite": ("trap 'exit 0' TERM; for n in $(seq 2000); do sleep 0.05; done", {"timeout": "150ms"}),
     "late": ("sleep 600", {"deadline": "700ms"}),
     "endless": ("sleep 600", {}),
 }
