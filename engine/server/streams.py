@@ -23,21 +23,28 @@ STDERR_BYTES = 1 << 16  #: of standard error that is shown after the output
 
 
 async def events(engine: Engine, after: int, *, progress: bool) -> AsyncIterator[bytes]:
-    """The log after a sequence number and then live, as server-sent events, with progress in between."""
+    """The log after a sequence number and then live, as server-sent events, with progress in between.
+
+    When the engine ends, what happened until then is told first.
+    """
     hub = engine.hub
     version = 0
     hub.subscribers += 1
     try:
-        while not hub.closing.is_set():
+        while True:
+            closing = hub.closing.is_set()
             found = await engine.store.read.events(after)
             frames = [frame(event) for event in found]
             after = found[-1].seq if found else after
-            if progress:
+            if progress and not closing:
                 version, reports = hub.progress_after(version)
                 frames += [engine.secrets.out_of_bytes(frame(report)) for report in reports]
             if frames:
                 yield b"".join(frames)
-                await asyncio.sleep(BREATH_SECONDS)
+                if not closing:
+                    await asyncio.sleep(BREATH_SECONDS)
+            elif closing:
+                return
             elif not await _within(hub.changed(after, version if progress else NO_PROGRESS)):
                 yield KEEP_ALIVE
     finally:
