@@ -587,6 +587,8 @@ class Breaker(Struct, frozen=True, omit_defaults=True):
     """How many times in a row it has been paused."""
     allowed: int | None = None
     """After a pause: how many attempts may run at once. None where nothing is limited."""
+    others: dict[Failure, tuple[int, ...]] = field(default_factory=dict)
+    """When it failed in other ways within the last hour."""
 
 
 class Progress(Struct, frozen=True, kw_only=True):

@@ -31,19 +31,26 @@ HEEDED = COUNTED | {Failure.RATE_LIMITED}  #: all after which a breaker can be a
 def after_failure(breaker: Breaker, failure: Failure, now: int, jitter: float | None = None) -> Breaker:
     """The breaker after an attempt of the target failed. `jitter`: 0 to 1, a part of the pause that comes on top."""
     if failure is Failure.RATE_LIMITED:
-        return replace(breaker, failure=failure, strikes=(), allowed=1) if is_past(breaker, now) else breaker
+        return replace(_struck(breaker, failure, now), allowed=1) if is_past(breaker, now) else breaker
     if failure not in COUNTED:
         return breaker
-    before = [at for at in breaker.strikes if at > now - WINDOW_MS] if breaker.failure is failure else []
-    strikes = (*before, now)[-STRIKES:]
+    struck = _struck(breaker, failure, now)
     ramping = breaker.opened > 0 and breaker.allowed is not None and is_past(breaker, now)
-    if not ramping and len(strikes) < STRIKES:
-        return replace(breaker, failure=failure, strikes=strikes)
     if breaker.until is not None and now < breaker.until:
-        return replace(breaker, strikes=strikes)  # one that had begun before the pause
+        return breaker  # one that had begun before the pause
+    if not ramping and len(struck.strikes) < STRIKES:
+        return struck
     pause = min(PAUSE_MS << breaker.opened, LONGEST_PAUSE_MS)
     extra = round(pause * 0.2 * (random.random() if jitter is None else jitter))
-    return Breaker(breaker.target, failure, strikes, now + pause + extra, breaker.opened + 1, 1)
+    return replace(struck, until=now + pause + extra, opened=breaker.opened + 1, allowed=1)
+
+
+def _struck(breaker: Breaker, failure: Failure, now: int) -> Breaker:
+    """With one more failure of a class, and without those that are too old to count."""
+    known = {**breaker.others, **({breaker.failure: breaker.strikes} if breaker.failure is not None else {})}
+    recent = {kind: tuple(at for at in strikes if at > now - WINDOW_MS) for kind, strikes in known.items()}
+    strikes = (*recent.pop(failure, ()), now)[-STRIKES:]
+    return replace(breaker, failure=failure, strikes=strikes, others={k: at for k, at in recent.items() if at})
 
 
 def after_success(breaker: Breaker, now: int) -> Breaker:
@@ -53,7 +60,7 @@ def after_success(breaker: Breaker, now: int) -> Breaker:
     allowed = breaker.allowed * 2
     if allowed >= OPEN_AGAIN:
         return Breaker(breaker.target)
-    return replace(breaker, allowed=allowed, strikes=())
+    return replace(breaker, allowed=allowed, strikes=(), others={})
 
 
 def is_past(breaker: Breaker, now: int) -> bool:

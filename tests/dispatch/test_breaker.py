@@ -38,9 +38,10 @@ def test_what_is_the_jobs_own_fault_does_not_count(failure: Failure) -> None:
     assert failed(FRESH, 20, failure=failure) == FRESH
 
 
-def test_another_class_and_what_is_older_than_an_hour_begin_anew() -> None:
+def test_classes_are_counted_apart_and_what_is_older_than_an_hour_not_at_all() -> None:
     mixed = failed(failed(FRESH, STRIKES - 1), 1, failure=Failure.AUTH)
     assert limit(mixed, NOW) is None
+    assert limit(failed(mixed, 1), NOW) == 0, "what came between has not wiped out the first four"
     old = failed(FRESH, STRIKES - 1, NOW - WINDOW_MS)
     assert limit(failed(old, 1), NOW) is None
 
