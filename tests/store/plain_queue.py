@@ -119,6 +119,8 @@ class PlainQueue:
     slots: int
     configured: dict[str, int]
     jobs: dict[int, PlainJob] = field(default_factory=dict)
+    pruned: dict[int, State] = field(default_factory=dict)
+    """How the jobs had ended that are not there any more."""
     needs: dict[int, dict[int, bool]] = field(default_factory=dict)
     """Job -> what it comes after -> whether that is one of several."""
     overruled: set[tuple[int, int]] = field(default_factory=set)
@@ -132,10 +134,10 @@ class PlainQueue:
     # ---- what waits for what
 
     def outcome(self, job: int, needs: int) -> str | None:
-        other = self.jobs[needs]
-        if not other.is_over:
+        state = self.jobs[needs].state if needs in self.jobs else self.pruned[needs]
+        if state not in OVER:
             return None
-        return "overruled" if (job, needs) in self.overruled else str(other.state)
+        return "overruled" if (job, needs) in self.overruled else str(state)
 
     def outcomes(self, job: int, *, any_of: bool) -> list[str | None]:
         return [self.outcome(job, other) for other, one in self.needs.get(job, {}).items() if one is any_of]
@@ -323,6 +325,9 @@ class PlainQueue:
         action.undone = True
         restored, lost, moved = set[int](), set(action.stopped), list[PlainJob]()
         for number, before in action.before.items():
+            if number in self.pruned:
+                lost.add(number)
+                continue
             job = self.jobs[number]
             now = {name: getattr(job, name) for name in before}
             if now == before:
@@ -363,6 +368,16 @@ class PlainQueue:
         if job.state in WAITING:
             return state in WAITING or state in OVER
         return state is job.state or (job.state in NOT_WELL and state in WAITING)
+
+    def prune(self, before: int, limit: int) -> list[int]:
+        """Remove ended jobs, the oldest first, but none that an unfinished one comes after."""
+        needed = {other for job, others in self.needs.items() if not self.jobs[job].is_over for other in others}
+        ended = [job for job in self.jobs.values() if job.is_over and (job.ended or 0) < before]
+        ids = [job.id for job in sorted(ended, key=lambda job: (job.ended, job.id)) if job.id not in needed][:limit]
+        for number in ids:
+            self.pruned[number] = self.jobs.pop(number).state
+            self.needs.pop(number, None)
+        return ids
 
     # ---- order
 

@@ -34,6 +34,7 @@ from engine.store.rows import JobRow
 from engine.store.submit import Accepted, Admitted, Needs, Submission
 from engine.store.verbs import Acted, Request
 from engine.store.writer import RollbackError, Transaction
+from engine.upkeep.prune import Wanted, prune
 from tests.store import plain_verbs as plain
 from tests.store.plain_queue import GIVEN_UP, NOT_WELL, PlainAction, PlainJob, PlainQueue
 from tests.store.plain_verbs import Done
@@ -281,8 +282,8 @@ class QueueMachine(RuleBasedStateMachine):
         for job in self.plain.jobs.values():
             row = self.rows[job.id]
             if job.cause is not None and row.cause is not None and job.why in (GIVEN_UP, row.reason):
-                assert self.plain.jobs[row.cause].state in NOT_WELL or job.cause == row.cause
                 assert row.cause in self.plain.needs[job.id]
+                assert self.plain.outcome(job.id, row.cause) in NOT_WELL or job.cause == row.cause
                 job.cause, job.why = row.cause, row.reason
 
     @precondition(lambda self: self.plain.jobs)
@@ -413,6 +414,15 @@ class QueueMachine(RuleBasedStateMachine):
         there.pop(scope, None)
         if to is not None:
             there[scope] = to
+
+    @precondition(lambda self: any(job.is_over for job in self.plain.jobs.values()))
+    @rule(limit=st.integers(1, 3))
+    def prune(self, limit: int) -> None:
+        """On the next day, as nothing of today goes."""
+        self.plain.now += 3 * 86_400_000
+        before = self.plain.now - 2 * 86_400_000
+        gone = self.perform(lambda tx: prune(tx, Wanted(before, limit=limit), "ann"))
+        assert [one.job for one in gone.gone] == sorted(self.plain.prune(before, limit))
 
     # ---- what a preview says
 
