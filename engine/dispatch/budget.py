@@ -1,6 +1,8 @@
 """The retry budget of an account: a hundred jobs that fail together do not come back together. Pure.
 
-The generic cell rate algorithm (ITU-T I.371): a burst at once, then one in each interval.
+The generic cell rate algorithm (ITU-T I.371): a burst at once, then one in each interval. It knows no order but that of
+time, and retries are booked ahead: so those that are wanted within one hour share a budget, which begins where those of
+earlier hours end.
 """
 
 from __future__ import annotations
@@ -9,6 +11,8 @@ from dataclasses import dataclass
 
 from engine.config import Settings
 from engine.units import milliseconds
+
+HOUR_MS = 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +29,8 @@ class Budget:
 def take(budget: Budget, booked: int, wanted: int) -> tuple[int, int]:
     """Book one retry that is wanted at a time.
 
-    `booked` is what the last call returned first (0 for the first call). Returns what to keep of it, and when the
-    retry may come: not before it was wanted. Milliseconds UTC.
+    `booked` is the most of what calls for its hour, and for earlier ones, have returned first; 0 for none. Returns what
+    to keep of it, and when the retry may come: not before it was wanted. Milliseconds UTC.
     """
     allowed = max(wanted, booked - (budget.burst - 1) * budget.every)
     return max(booked, allowed) + budget.every, allowed

@@ -142,12 +142,16 @@ def _with(outcome: Outcome, why: str) -> Outcome:
 
 def _book(tx: Transaction, target: Target, allowance: Budget, wanted: int) -> int | None:
     """When the account's retry budget lets the job come back."""
-    account = target.paid_by
-    found = tx.connection.execute("SELECT at FROM retry_budgets WHERE account = ?", (account,)).fetchone()
-    booked, allowed = budget.take(allowance, found[0] if found else 0, wanted)
+    account, hour = target.paid_by, wanted // budget.HOUR_MS
+    tx.connection.execute("DELETE FROM retry_budgets WHERE account = ? AND at <= ?", (account, tx.now))
+    (before,) = tx.connection.execute(
+        "SELECT ifnull(max(at), 0) FROM retry_budgets WHERE account = ? AND hour <= ?", (account, hour)
+    ).fetchone()
+    booked, allowed = budget.take(allowance, before, wanted)
     tx.connection.execute(
-        "INSERT INTO retry_budgets (account, at) VALUES (?, ?) ON CONFLICT (account) DO UPDATE SET at = excluded.at",
-        (account, booked),
+        "INSERT INTO retry_budgets (account, hour, at) VALUES (?, ?, ?) "
+        "ON CONFLICT (account, hour) DO UPDATE SET at = excluded.at",
+        (account, hour, booked),
     )
     return allowed if allowed > tx.now else None
 

@@ -21,6 +21,7 @@ from engine.store.writer import Transaction
 from tests.store.samples import NOON, accepted, connect, table
 
 MINUTE = 60_000
+NOW_AND_FIVE_HOURS = NOON + 300 * MINUTE
 SETTINGS = Settings(max_running=20, agents={"claude": AgentSettings()})
 RULES = Rules(3, Budget(burst=2, every=MINUTE))
 
@@ -76,3 +77,11 @@ def test_what_fails_together_comes_back_one_after_the_other(floor: Floor) -> Non
     rows = [floor.end(job, Failure.RATE_LIMITED, NOON + MINUTE) for job in floor.start()]
     assert [row.not_before for row in rows] == [NOON + MINUTE * at for at in (1, 1, 2, 3, 4, 5)]
     assert {row.failure for row in table(floor.tx.connection).values()} == {Failure.RATE_LIMITED}
+
+
+def test_a_reset_that_is_hours_away_does_not_keep_back_what_is_wanted_in_a_moment(floor: Floor) -> None:
+    first, second, *more = floor.start()
+    for job in more:
+        assert floor.end(job, Failure.RATE_LIMITED, NOW_AND_FIVE_HOURS).not_before is not None
+    assert floor.end(first, Failure.ENGINE_LOST).not_before is None
+    assert floor.end(second, Failure.RATE_LIMITED, NOW_AND_FIVE_HOURS).not_before == NOW_AND_FIVE_HOURS + 3 * MINUTE

@@ -107,10 +107,13 @@ CREATE TABLE breakers (
     state  TEXT NOT NULL                        -- JSON
 ) STRICT, WITHOUT ROWID;
 
--- When the next retry of an account may come at the earliest.
+-- How far the retries of an account are booked, of those that were wanted within one hour: one at a reset that is days
+-- away says nothing of one in a minute.
 CREATE TABLE retry_budgets (
-    account TEXT    PRIMARY KEY,
-    at      INTEGER NOT NULL
+    account TEXT    NOT NULL,
+    hour    INTEGER NOT NULL,                   -- since 1970, UTC
+    at      INTEGER NOT NULL,
+    PRIMARY KEY (account, hour)
 ) STRICT, WITHOUT ROWID;
 
 -- Sums of what was pruned, so that the ledger stays whole.
