@@ -17,7 +17,7 @@ from engine.dispatch import breaker, budget, retry
 from engine.dispatch.budget import Budget
 from engine.dispatch.retry import Action, Case
 from engine.errors import RefusedError
-from engine.model import Breaker, DiffStat, Failure, JobSpec, Target
+from engine.model import LIMITS, Breaker, DiffStat, Failure, JobSpec, Target
 from engine.store import dependencies, jobs
 from engine.store.jobs import Requeue, Settlement
 from engine.store.rows import JobRow, read_spec
@@ -113,7 +113,9 @@ def _next(tx: Transaction, row: JobRow, target: Target, ending: Ending, rules: R
     if decided.action is Action.STOP:
         return None, _with(outcome, decided.why)
     at = decided.at
-    if ending.provider and ending.began and decided.action is not Action.ASK:
+    if failure in LIMITS and row.target.paid_by != target.paid_by:
+        at = None  # it was rerouted while it ran: the limit of the account that it has left is not waited for
+    elif ending.provider and ending.began and decided.action is not Action.ASK:
         at = _book(tx, target, rules.budget, at if at is not None else tx.now)
     return (
         Requeue(at, decided.counted, decided.fresh, decided.anew, hold=decided.action is Action.ASK),

@@ -14,9 +14,10 @@ from engine.dispatch import settling
 from engine.dispatch.budget import Budget
 from engine.dispatch.dispatcher import Dispatcher
 from engine.dispatch.settling import Ending, Rules
-from engine.model import Failure, State
-from engine.store import submit
+from engine.model import Failure, State, Target, Verb
+from engine.store import submit, verbs
 from engine.store.rows import JobRow
+from engine.store.verbs import Request
 from engine.store.writer import Transaction
 from tests.store.samples import NOON, accepted, connect, table
 
@@ -85,3 +86,10 @@ def test_a_reset_that_is_hours_away_does_not_keep_back_what_is_wanted_in_a_momen
         assert floor.end(job, Failure.RATE_LIMITED, NOW_AND_FIVE_HOURS).not_before is not None
     assert floor.end(first, Failure.ENGINE_LOST).not_before is None
     assert floor.end(second, Failure.RATE_LIMITED, NOW_AND_FIVE_HOURS).not_before == NOW_AND_FIVE_HOURS + 3 * MINUTE
+
+
+def test_a_job_that_was_rerouted_while_it_ran_does_not_wait_for_the_old_accounts_limit(floor: Floor) -> None:
+    first, *_ = floor.start()
+    verbs.act(floor.tx, Request(Verb.REROUTE, [first], "ann", target=Target("claude", None, "other")))
+    row = floor.end(first, Failure.RATE_LIMITED, NOW_AND_FIVE_HOURS)
+    assert (row.state, row.not_before) == (State.READY, None)

@@ -256,7 +256,7 @@ class PlainQueue:
 
     def settle(self, number: int, failure: Failure | None, *, began: bool, resumable: bool, restorable: bool) -> None:
         job = self.jobs[number]
-        del self.running[number]
+        moved = f"account:{job.target}" not in self.running.pop(number)
         if began:
             job.fresh = job.anew = False
         if failure is None:
@@ -265,6 +265,8 @@ class PlainQueue:
             job.state, job.not_before = State.CANCELLED, None
         else:
             self._fail(job, failure, began=began, resumable=resumable, restorable=restorable)
+            if moved and failure in LIMITS and job.state is State.READY:
+                job.not_before = job.limit_until = None
         job.stopping = False
         if job.is_over:
             job.ended = self.now
