@@ -82,6 +82,10 @@ def checked_scope(text: str, settings: Settings, agents: Collection[str]) -> str
         known = [ALL, *(f"{one}:NAME" for one in SCOPES)]
         raise UsageError(f"scope: {text!r} is none; there are {', '.join(known)}")
     agent = Target.parse(name).agent
+    if kind == "account" and name in settings.accounts:
+        return scope_of(text, settings)
+    if kind == "account" and agent not in agents:
+        raise UsageError(f"scope: there is no account {name!r}; {nearest(name, [*settings.accounts, *agents])}")
     if kind in ("agent", "account", "target") and agent not in agents:
         raise UsageError(f"scope: there is no agent {agent!r}; {nearest(agent, agents)}")
     if kind == "project" and not name.startswith("/") and name not in settings.projects:
