@@ -54,7 +54,7 @@ def _explained(found: Explanation) -> list[str]:
     if found.ahead is not None:
         lines.append(f"  in line   {plural(found.ahead, 'job')} of priority {job.priority} before it")
     if job.deadline is not None and job.ended_at is None:
-        lines.append(f"  deadline  {moment(job.deadline)}: it fails then, if it has not ended")
+        lines.append(f"  deadline  {when_text(job.deadline, now)}: it fails then, if it has not ended")
         if estimate is not None and estimate.finish is not None and estimate.finish > job.deadline:
             lines.append(f"    risk    it is expected to finish only at {moment(estimate.finish)}")
     if estimate is not None:
