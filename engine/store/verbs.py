@@ -126,6 +126,8 @@ def _on_jobs(tx: Transaction, request: Request) -> Acted:
             rows.sort(key=lambda row: row.cause is not None)
         for row in rows:
             one(tx, row, request, tally)
+        for job in tally.stopping if request.dry_run else ():
+            _foresee_end(tx, job, request, tally)
     number = None
     inverse = Inverse(
         {job: fields for job, (before, after) in tally.changes.items() if (fields := actions.changed(before, after))},
@@ -200,12 +202,12 @@ def _cancel(tx: Transaction, row: JobRow, request: Request, tally: _Tally) -> No
             record(tx, row, log.Stopping(by=request.by), row.attempt)
             tally.stopped.append(row.id)
         tally.stopping.append(row.id)
-        if request.dry_run:
-            _foresee_end(tx, row, request, tally)
 
 
-def _foresee_end(tx: Transaction, row: JobRow, request: Request, tally: _Tally) -> None:
-    """A running job ends only when its processes are gone: in a dry run, what will follow then follows at once."""
+def _foresee_end(tx: Transaction, job: int, request: Request, tally: _Tally) -> None:
+    """A running job ends only when its processes are gone: in a dry run, what will follow then follows at the end."""
+    row = read_job(tx.connection, job)
+    assert row is not None, "it is being stopped"
     ended = record(tx, row, log.Cancelled(by=request.by), row.attempt)
     for before in dependencies.after_end(tx, [ended]):
         _followed(tx, before, tally, SKIPPED_LATER)

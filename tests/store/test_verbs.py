@@ -8,8 +8,9 @@ import sqlite3
 import pytest
 
 from engine.errors import NotFoundError, UsageError
-from engine.model import ALL, Failure, State, Target, Verb
+from engine.model import ALL, Failure, JobSpec, State, Target, Verb
 from engine.store import actions, claims, verbs
+from engine.store.submit import Accepted, Needs
 from engine.store.verbs import Request
 from tests.store.samples import NOON, Bench, accepted, failure, success, table
 
@@ -160,3 +161,14 @@ async def test_a_time_that_the_operator_chose_stays_on_any_account(bench: Bench)
     ):
         await bench.store.write(lambda tx, request=request: verbs.act(tx, request))
     assert (await bench.row(1)).not_before == NOON + 90_000
+
+
+async def test_a_dry_cancel_of_a_running_job_and_of_what_comes_after_it_says_what_a_real_one_does(four: Bench) -> None:
+    spec = JobSpec(prompt="x")
+    follower = Accepted(spec, "x", "shell", None, None, None, all_of=Needs((2,)))
+    await four.submit(follower, follower)
+    dry = await four.act(Verb.CANCEL, [2, 5], dry_run=True)
+    assert (dry.stopping, dry.done) == ([2], [5])
+    assert dry.also == {verbs.SKIPPED_LATER: [6]}
+    real = await four.act(Verb.CANCEL, [2, 5])
+    assert (real.stopping, real.done, real.also) == ([2], [5], {})
