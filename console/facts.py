@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from console.conversation import compacted_text, context_text, session_text
 from console.format import age, clean_line, clean_lines, job_name, moment, money, plural, tokens
 from console.roles import Part, Role
 from console.status import DONE, FAILED, RUNNING, mark_of, shown_age
 from console.transcript import Entry
-from engine.model import Attempt, JobDetail
+from engine.model import Attempt, JobDetail, Progress
+from engine.sessions import Session
 
 
-def head_lines(detail: JobDetail, now: int, *, ascii: bool = False) -> list[list[Part]]:
+def head_lines(
+    detail: JobDetail, now: int, *, ascii: bool = False, progress: Progress | None = None
+) -> list[list[Part]]:
     """The three lines above the tabs: how it stands, where it works, what to know."""
     job = detail.job
     mark = mark_of(job, now)
@@ -24,11 +28,29 @@ def head_lines(detail: JobDetail, now: int, *, ascii: bool = False) -> list[list
         first.append((f"   {tokens(job.input_tokens)} in, {tokens(job.output_tokens)} out", Role.MUTED))
     first.append((f"   {money(job.cost_micros, job.cost_grade, 3)}", Role.TEXT))
     newest = detail.attempts[-1] if detail.attempts else None
+    if newest and (told := _context(detail, newest, progress)):
+        first.append((f"   context {told}", Role.MUTED))
     place = newest.workspace if newest else None
     second: list[Part] = [(f" {clean_line(place or job.project or 'a scratch directory of its own')}", Role.MUTED)]
     if newest and newest.branch:
         second += [("   branch ", Role.MUTED), (clean_line(newest.branch), Role.TEXT)]
     return [first, second, _notes(detail)]
+
+
+def _context(detail: JobDetail, attempt: Attempt, progress: Progress | None) -> str | None:
+    """How full its conversation is: as it runs, by its newest progress; else as it was left."""
+    session = session_of(detail, attempt)
+    if progress is not None and progress.attempt == attempt.id and progress.context_tokens:
+        text = context_text(progress.context_tokens, progress.context_window)
+    else:
+        text = context_text(session.context_tokens, session.context_window) if session is not None else None
+    count = len(session.compactions) if session is not None else 0
+    return f"{text}, compacted {plural(count, 'time')}" if text and count else text
+
+
+def session_of(detail: JobDetail, attempt: Attempt) -> Session | None:
+    """The conversation that an attempt had."""
+    return next((one for one in detail.sessions if one.id == attempt.session), None)
 
 
 def _notes(detail: JobDetail) -> list[Part]:
@@ -51,11 +73,11 @@ def attempt_entries(detail: JobDetail, now: int) -> list[Entry]:
         return [Entry((("No attempt yet.", Role.MUTED),))]
     entries: list[Entry] = []
     for attempt in reversed(detail.attempts):
-        entries += [*_attempt(attempt, now), Entry((("", Role.TEXT),))]
+        entries += [*_attempt(attempt, now, session_of(detail, attempt)), Entry((("", Role.TEXT),))]
     return entries
 
 
-def _attempt(attempt: Attempt, now: int) -> list[Entry]:
+def _attempt(attempt: Attempt, now: int, session: Session | None) -> list[Entry]:
     mark = RUNNING if attempt.ended_at is None else DONE if attempt.succeeded else FAILED
     started = attempt.started_at or attempt.created_at
     spent = [u.cost_micros for u in attempt.usage if u.cost_micros is not None]
@@ -70,8 +92,11 @@ def _attempt(attempt: Attempt, now: int) -> list[Entry]:
         ("failure", attempt.failure and attempt.failure.replace("_", " ")),
         ("reason", attempt.reason),
         ("exit", None if attempt.exit_code is None else str(attempt.exit_code)),
-        ("session", attempt.session),
-        ("resumes", attempt.resumes),
+        ("session", session_text(attempt)),
+        ("context", context_text(session.context_tokens, session.context_window) if session else None),
+        ("compacted", compacted_text(session, attempt.id) if session else None),
+        ("handed on", attempt.handoff),
+        ("note", attempt.note),
         ("pid", None if attempt.pid is None or attempt.ended_at else str(attempt.pid)),
         ("workspace", attempt.workspace),
         ("branch", attempt.branch),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from console.client import EngineClient
 from console.transcript import Entry, entries
-from engine.agents.events import Context, LogLine, ToolCall
+from engine.agents.events import Compacted, Context, LogLine, Result, ToolCall
 from engine.errors import HeadwayError, NoEngineError, NotFoundError
 
 #: Seconds before a log that was cut off, or is not there yet, is asked for again.
@@ -32,6 +32,7 @@ class LogReader:
         self._take = take
         self._next: int | None = None
         self.context_tokens = 0
+        self.context_window = 0
         self.problem = ""
         """Why there is nothing to read at this moment."""
 
@@ -61,3 +62,7 @@ class LogReader:
         self._next = line.next
         if isinstance(line.event, Context | ToolCall) and line.event.context_tokens:
             self.context_tokens = line.event.context_tokens
+        if isinstance(line.event, Context | Result) and line.event.window:
+            self.context_window = line.event.window
+        if isinstance(line.event, Compacted) and line.event.after_tokens:
+            self.context_tokens = line.event.after_tokens

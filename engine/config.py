@@ -64,6 +64,19 @@ class ProviderSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """For how long it may send nothing."""
 
 
+class SessionSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """When a conversation has served long enough: instead of going on in it, a job begins a new one with a hand-off."""
+
+    max_age: str | int | None = None
+    """Since it was begun."""
+    max_turns: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
+    """Calls of the model."""
+    max_context: Annotated[float, Meta(gt=0, le=1)] | None = None
+    """How full the model's window may be, where the agent tells."""
+    handoff_tokens: Annotated[int, Meta(ge=0, le=100_000)] | None = None
+    """What a hand-off may take of the new session, about; 0 is none, and unset is 4,000."""
+
+
 class AgentSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One agent, as headway.yaml may change it. An unset field takes the adapter's own default."""
 
@@ -95,6 +108,8 @@ class AgentSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     max_tokens: Annotated[int, Meta(ge=1, le=10_000_000)] | None = None
     """The longest answer."""
     providers: dict[str, ProviderSettings] = field(default_factory=dict)
+    sessions: SessionSettings | None = None
+    """Its own word, where it differs from everybody's."""
 
 
 class AccountSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -179,6 +194,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     memory_reserve: str | int = "512M"
     """What has to stay free for the rest of the machine: with less, nothing new starts."""
     upkeep: Upkeep = field(default_factory=Upkeep)
+    sessions: SessionSettings = field(default_factory=SessionSettings)
     theme: str | None = None
     keys: dict[str, str] = field(default_factory=dict)
     """Console keys moved to others: action -> key."""
@@ -225,6 +241,8 @@ def _complaints(settings: Settings, agents: list[str]) -> Iterator[tuple[tuple[s
         for provider, asked in one.providers.items():
             yield from _key(("agents", name, "providers", provider, "key"), asked.key)
             yield from _units(("agents", name, "providers", provider), asked)
+        if one.sessions is not None:
+            yield from _units(("agents", name, "sessions"), one.sessions)
     if settings.default_agent not in agents:
         wrong = settings.default_agent
         yield ("default_agent",), f"there is no agent {wrong!r}; {nearest(wrong, agents)}"
@@ -244,6 +262,7 @@ def _complaints(settings: Settings, agents: list[str]) -> Iterator[tuple[tuple[s
     yield from _units((), settings)
     yield from _units(("retry_budget",), settings.retry_budget)
     yield from _units(("upkeep",), settings.upkeep)
+    yield from _units(("sessions",), settings.sessions)
 
 
 def _key(keys: tuple[str, ...], key: KeyReference | None) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -272,6 +291,7 @@ _SPANS = (
     "worktrees_for",
     "quarantine_for",
     "idle",
+    "max_age",
 )
 _SIZES = ("memory", "memory_reserve")
 

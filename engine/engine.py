@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import os
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -52,7 +53,8 @@ from engine.runner.launch import Launcher
 from engine.runner.run_dir import RunDir, run_dir
 from engine.runner.runner import Runner, Surroundings
 from engine.runner.workspace import Workspaces
-from engine.store import Store, actions, claims, submit, verbs
+from engine.sessions import Session
+from engine.store import Store, actions, claims, sessions, submit, verbs
 from engine.store.filter import Filter
 from engine.store.rows import JobRow
 from engine.submission import accepted
@@ -116,6 +118,9 @@ class Engine:
         """Carry out one of the operator's verbs. A dry run does the same, takes it back, and foresees what follows."""
         spec = await self._to_edit(order) if order.verb is Verb.EDIT else None
         request = orders.request(order, by, self.settings, self.agents.keys(), now_ms(), spec)
+        if order.fork:
+            forks = frozenset(name for name, agent in self.agents.items() if agent.forks)
+            request = dataclasses.replace(request, forks=forks)
         acted = await self.store.write(lambda tx: verbs.act(tx, request))
         if order.dry_run and not order.preview:
             return replace(acted.result, action=None)
@@ -227,7 +232,14 @@ class Engine:
             waiting=await self.foresight.waiting(row),
             after=after,
             before=before,
+            sessions=await self.sessions(job),
         )
+
+    async def sessions(self, job: int | None = None, limit: int = READ_LIMIT) -> list[Session]:
+        """The conversations of a job, oldest first; or, without one, those used last."""
+        if job is not None:
+            await self.row(job)
+        return await self.store.look(lambda tx: sessions.listed(tx, job, min(limit, READ_LIMIT)))
 
     async def explain(self, job: int) -> Explanation:
         return await self.foresight.explain(await self.row(job))
@@ -310,7 +322,7 @@ async def _working(home: Path, settings: Settings, store: Store, hub: Hub, subre
     follower = Follower()
     secrets = Secrets()
     secrets.learn_from(os.environ)
-    launcher = Launcher(settings, known, Workspaces(home), cgroups, secrets)
+    launcher = Launcher(settings, known, Workspaces(home), cgroups, secrets=secrets)
     rules = Rules(settings.max_attempts, Budget.of(settings))
     around = Surroundings(home, store, hub, follower, launcher, boot, settings.grace, rules, subreaper)
     hub.seq = await store.read.newest_seq()

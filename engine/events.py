@@ -54,6 +54,30 @@ class Launched(Body, frozen=True, tag="launched"):
     pid: int
     workspace: str
     session: str | None = None
+    resumes: str | None = None
+    """The session that it goes on in, or is a fork of."""
+    forked: bool = False
+    note: str | None = None
+    """What to know of that session."""
+
+
+class HandedOff(Body, frozen=True, tag="handed_off"):
+    """The attempt begins a new session, which is told what was done before it."""
+
+    why: str
+    was: str | None = None
+    """The session that it does not go on in."""
+    tokens: int = 0
+    """What the hand-off takes of the new session, as it was estimated."""
+
+
+class Compacted(Body, frozen=True, tag="compacted"):
+    """The agent shortened its own conversation."""
+
+    session: str
+    trigger: str
+    before_tokens: int | None = None
+    after_tokens: int | None = None
 
 
 class Adopted(Body, frozen=True, tag="adopted"):
@@ -99,6 +123,31 @@ class Stopping(Body, frozen=True, tag="stopping"):
     by: str
 
 
+class Parked(Body, frozen=True, tag="parked"):
+    """The attempt was ended so that the operator can work in its session. It uses up nothing."""
+
+    by: str
+    exit_code: int | None = None
+    usage: tuple[Usage, ...] = ()
+
+
+class Attached(Body, frozen=True, tag="attached"):
+    """The operator takes over the job's session: the job is held until he has left it."""
+
+    by: str
+    pid: int
+    hold: str
+    """What its hold says."""
+
+
+class Detached(Body, frozen=True, tag="detached"):
+    """The operator has left the session; the job is held as it was before, or because of how that ended."""
+
+    by: str
+    hold: str | None = None
+    reason: str | None = None
+
+
 class Cancelled(Body, frozen=True, tag="cancelled"):
     by: str
     exit_code: int | None = None
@@ -113,6 +162,7 @@ class Retried(Body, frozen=True, tag="retried"):
 
     by: str
     fresh: bool = False
+    fork: bool = False
 
 
 class Held(Body, frozen=True, tag="held"):
@@ -187,6 +237,7 @@ class Standing(Struct, frozen=True, omit_defaults=True):
     tries: int = 0
     waits: int = 0
     cause: int | None = None
+    fork: bool = False
 
 
 class Restored(Body, frozen=True, tag="restored"):
@@ -259,11 +310,16 @@ AnyBody = (
     | Unblocked
     | Claimed
     | Launched
+    | HandedOff
+    | Compacted
     | Adopted
     | Requeued
     | Succeeded
     | Failed
     | Stopping
+    | Parked
+    | Attached
+    | Detached
     | Cancelled
     | Retried
     | Held

@@ -18,7 +18,8 @@ from engine.dispatch.preview import Change, preview
 from engine.dispatch.world import World
 from engine.hub import Hub
 from engine.model import UNFINISHED, Cause, Estimate, Explanation, Failure, Preview, Reason, State, Verb
-from engine.store import Store, Transaction
+from engine.store import Store, Transaction, attachments, sessions
+from engine.store.claims import newest_launched
 from engine.store.lanes import Lane
 from engine.store.queue import History, Open, Queue, history, queue, running_in, waited_for
 from engine.store.rows import JobRow, read_job, read_spec
@@ -89,9 +90,14 @@ class Foresight:
         return found
 
     def _reasons(self, tx: Transaction, row: JobRow) -> tuple[list[Reason], World]:
+        attached = attachments.of(tx, row.id)
         world = self._dispatcher.world(tx)
         waits = waited_for(tx, row.id).get(row.id, Open()) if row.state is State.BLOCKED else Open()
-        return reasons(row, world, sorted(waits.all_of | waits.any_of)), world
+        found = reasons(row, world, sorted(waits.all_of | waits.any_of))
+        if attached is not None:
+            ends = f"it goes on once that has ended; `kill {attached.pid}` ends it from here"
+            found = [replace(one, ends=ends) if one.cause is Cause.HELD and one.jobs else one for one in found]
+        return found, world
 
     async def explain(self, row: JobRow) -> Explanation:
         """Why a job stands where it stands, when that ends, and what is to be expected."""
@@ -119,7 +125,7 @@ class Foresight:
         )
 
     def _notes(self, tx: Transaction, row: JobRow) -> list[str]:
-        notes = []
+        notes = _session_notes(tx, row)
         if row.ended_at is not None:
             ended = f"it has ended: {row.state}"
             notes.append(f"{ended}: {row.reason}" if row.reason else ended)
@@ -188,6 +194,26 @@ def _timed(reason: Reason, world: World, ends: Mapping[int, int], running: Mappi
         soonest = min((ends[job] for job in within if job in ends), default=None)
         return replace(reason, until=max(soonest, world.now) if soonest is not None else None)
     return reason
+
+
+def _session_notes(tx: Transaction, row: JobRow) -> list[str]:
+    """What is to be known of the conversation that its newest attempt had."""
+    tried = newest_launched(tx, row)
+    if tried is None:
+        return []
+    notes = []
+    if tried.handoff is not None:
+        notes.append(f"its attempt {tried.number} began a new session: {tried.handoff}")
+    if tried.note is not None:
+        notes.append(f"its attempt {tried.number} went on in its session: {tried.note}")
+    session = sessions.read(tx, tried.agent, tried.session) if tried.session is not None else None
+    if session is not None and session.share is not None:
+        held = f"{session.context_tokens or 0:,} of {session.context_window or 0:,} tokens"
+        notes.append(f"its session holds {held} ({session.share:.0%})")
+    if session is not None and session.compactions:
+        count = len(session.compactions)
+        notes.append(f"its session was compacted {'once' if count == 1 else f'{count} times'}")
+    return notes
 
 
 def _words(failure: Failure) -> str:

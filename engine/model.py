@@ -11,6 +11,8 @@ from typing import Annotated, NewType
 
 from msgspec import Meta, Struct, field
 
+from engine.sessions import Session
+
 JobId = NewType("JobId", int)
 AttemptId = NewType("AttemptId", int)
 
@@ -267,6 +269,12 @@ class Attempt(Struct, frozen=True, kw_only=True):
     """Lines of the agent's output that its adapter did not know; they are kept in the run's files."""
     memory_peak: int | None = None
     """The most that its processes held together, in bytes, as far as it was measured."""
+    forked: bool = False
+    """It works in a fork of the session that it resumes."""
+    handoff: str | None = None
+    """Why it began a new session with a hand-off; the hand-off itself is in its run directory."""
+    note: str | None = None
+    """What to know of the session that it went on in."""
     usage: list[Usage] = field(default_factory=list)
 
 
@@ -335,6 +343,8 @@ class JobDetail(Struct, frozen=True, kw_only=True):
     """The jobs that it comes after, and how each of them has ended; empty text where it has not."""
     before: list[int] = field(default_factory=list)
     """Jobs that come after it."""
+    sessions: list[Session] = field(default_factory=list)
+    """The conversations that were begun for it."""
 
 
 class Explanation(Struct, frozen=True, kw_only=True):
@@ -436,6 +446,8 @@ class Order(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True,
     """A dry run also says what would follow. To count what a verb would do, that is not needed."""
     fresh: bool = False
     """`retry`: begin a new conversation."""
+    fork: bool = False
+    """`retry`: go on in a copy of the conversation, which itself stays as it is."""
     priority: Annotated[int, Meta(ge=0, le=9)] | None = None
     until: str | int | None = None
     """`snooze`: a time or a delay, as `not_before` of a job; None for at once."""
@@ -601,4 +613,6 @@ class Progress(Struct, frozen=True, kw_only=True):
     context_tokens: int = 0
     output_tokens: int = 0
     tool_calls: int = 0
+    context_window: int = 0
+    """What the model's context holds, in tokens; 0 where that is not known."""
     at: int = 0

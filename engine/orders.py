@@ -31,6 +31,8 @@ def request(
         raise UsageError(f"{order.verb}: give job ids or a filter, not both")
     if scope and order.verb not in ON_SCOPES:
         raise UsageError(f"{order.verb} takes job ids or a filter; a scope is for hold, release and cap")
+    if order.fresh and order.fork:
+        raise UsageError("retry: a fork goes on from the session, and fresh does not: give one of them")
     if order.filter is not None and not order.filter.strip():
         raise UsageError("the filter is empty, and would match every job; say what you mean, such as state:failed")
     return Request(
@@ -40,6 +42,7 @@ def request(
         scope=scope,
         filter=filter_of(order.filter, settings, now) if order.filter is not None else None,
         fresh=order.fresh,
+        fork=order.fork,
         dry_run=order.dry_run,
         foresee=order.dry_run and order.preview,
         priority=order.priority,

@@ -25,6 +25,7 @@ TRANSITIONS: Mapping[tuple[State | None, type[log.Body]], State] = {
     (State.RUNNING, log.Failed): State.FAILED,
     (State.RUNNING, log.Cancelled): State.CANCELLED,
     (State.RUNNING, log.Requeued): State.READY,
+    (State.RUNNING, log.Parked): State.READY,
     (State.SUCCEEDED, log.Retried): State.READY,
     (State.FAILED, log.Retried): State.READY,
     (State.CANCELLED, log.Retried): State.READY,
@@ -33,6 +34,8 @@ TRANSITIONS: Mapping[tuple[State | None, type[log.Body]], State] = {
 #: Events that tell more of a job without moving it, and the states in which they may happen.
 REMARKS: Mapping[type[log.Body], frozenset[State]] = {
     log.Launched: frozenset({State.RUNNING}),
+    log.HandedOff: frozenset({State.RUNNING}),
+    log.Compacted: frozenset({State.RUNNING}),
     log.Adopted: frozenset({State.RUNNING}),
     log.Stopping: frozenset({State.RUNNING}),
     log.Prioritised: frozenset({State.BLOCKED, State.READY}),
@@ -43,6 +46,8 @@ REMARKS: Mapping[type[log.Body], frozenset[State]] = {
     log.Due: frozenset({State.READY, State.BLOCKED}),
     log.Held: frozenset({State.BLOCKED, State.READY, State.RUNNING, State.GATING}),
     log.Released: frozenset(State),
+    log.Attached: frozenset(State) - {State.GATING},
+    log.Detached: frozenset(State),
 }
 
 _WAITING = frozenset({State.BLOCKED, State.READY})

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 
 #: Rooms from the ground up. A module may import from its own floor and from those below.
 FLOORS: list[set[str]] = [
-    {"engine", "engine.clock", "engine.errors", "engine.model", "engine.documents", "engine.units"},
+    {"engine", "engine.clock", "engine.errors", "engine.model", "engine.sessions", "engine.documents", "engine.units"},
     {
         "engine.events",
         "engine.agents.events",
@@ -27,7 +27,7 @@ FLOORS: list[set[str]] = [
     {"engine.config", "engine.rehearsal"},
     {"engine.agents"},
     {"engine.store"},
-    {"engine.submission", "engine.dispatch", "engine.runner", "engine.upkeep"},
+    {"engine.submission", "engine.context", "engine.dispatch", "engine.runner", "engine.upkeep"},
     {"engine.foresight", "engine.orders", "engine.accounts", "engine.drift"},
     {"engine.engine"},
     {"engine.server"},
@@ -37,8 +37,8 @@ FLOORS: list[set[str]] = [
 
 #: What the console may know of the engine: the nouns, the words of its streams, and its client.
 CONSOLE_KNOWS = {
-    "engine", "engine.model", "engine.events", "engine.agents.events", "engine.errors", "engine.clock",
-    "engine.documents", "engine.home", "engine.server.client",
+    "engine", "engine.model", "engine.sessions", "engine.events", "engine.agents.events", "engine.errors",
+    "engine.clock", "engine.documents", "engine.home", "engine.server.client",
 }  # fmt: skip
 
 TOP_LEVEL = {

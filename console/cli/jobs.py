@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from engine.events import Event
     from engine.model import Attempt, Estimate, Job, JobDetail
     from engine.server.client import Client
+    from engine.sessions import Session
 
 _Job = Annotated[str, typer.Argument(metavar="JOB", help="A job id, such as 12 or J12.")]
 _Attempt = Annotated[
@@ -124,15 +125,17 @@ def _described(detail: JobDetail) -> list[str]:
         lines.append(f"            and {len(detail.after) - 10:,} more")
     if detail.before:
         lines.append(f"  before    {', '.join(f'J{other}' for other in detail.before[:10])}")
+    known = {one.id: one for one in detail.sessions}
     for attempt in detail.attempts:
-        lines += _attempt_lines(attempt)
+        lines += _attempt_lines(attempt, known.get(attempt.session or ""))
     lines += ["", "  prompt", *(f"    {clean_line(line)}" for line in detail.spec.prompt.splitlines())]
     return lines
 
 
-def _attempt_lines(attempt: Attempt) -> list[str]:
+def _attempt_lines(attempt: Attempt, session: Session | None) -> list[str]:
     from pathlib import Path
 
+    from console.conversation import compacted_text, context_text, session_text
     from console.format import age, clean_line, moment, money, number, plural
 
     took = age(attempt.ended_at - attempt.started_at) if attempt.ended_at and attempt.started_at else None
@@ -147,7 +150,11 @@ def _attempt_lines(attempt: Attempt) -> list[str]:
         "exit": None if attempt.exit_code is None else str(attempt.exit_code),
         "pid": str(attempt.pid) if attempt.pid and attempt.ended_at is None else None,
         "memory": f"{attempt.memory_peak / (1 << 20):.0f} MiB at most" if attempt.memory_peak else None,
-        "session": attempt.session and attempt.session + (" (resumed)" if attempt.resumes else ""),
+        "session": session_text(attempt),
+        "context": context_text(session.context_tokens, session.context_window) if session is not None else None,
+        "compacted": compacted_text(session, attempt.id) if session is not None else None,
+        "handed on": attempt.handoff and clean_line(attempt.handoff),
+        "note": attempt.note and clean_line(attempt.note),
         "workspace": workspace,
         "branch": None if gone else attempt.branch,
         "diff": attempt.diff and f"{plural(attempt.diff.files, 'file')} +{attempt.diff.added} −{attempt.diff.removed}",

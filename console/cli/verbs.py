@@ -85,6 +85,9 @@ def retry(
     context: typer.Context,
     jobs: JOBS = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin a new session instead of resuming the last.")] = False,
+    fork: Annotated[
+        bool, typer.Option("--fork", help="Go on in a copy of the last session, which stays as it is.")
+    ] = False,
     dry_run: DRY_RUN = False,
     json: JSON = False,
 ) -> None:
@@ -94,7 +97,7 @@ def retry(
     """
     from engine.model import Order, Verb
 
-    carry_out(context, Order(verb=Verb.RETRY, **about(jobs), fresh=fresh, dry_run=dry_run), json=json)
+    carry_out(context, Order(verb=Verb.RETRY, **about(jobs), fresh=fresh, fork=fork, dry_run=dry_run), json=json)
 
 
 def about(jobs: list[str] | None, *, everything: bool = False, scope: str | None = None) -> dict[str, Any]:

@@ -130,7 +130,9 @@ class JobScreen(Operating):
 
     def _draw_facts(self, now: int) -> None:
         if self.detail is not None:
-            for line, parts in zip(self._facts, head_lines(self.detail, now, ascii=self.desk.ascii), strict=True):
+            told = self.desk.progress.get(self.job)
+            heads = head_lines(self.detail, now, ascii=self.desk.ascii, progress=told)
+            for line, parts in zip(self._facts, heads, strict=True):
                 line.show(parts)
         self._draw_tabs()
 

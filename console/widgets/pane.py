@@ -87,8 +87,8 @@ class Pane(Tail):
         if job.model or job.agent:
             facts.append(clean_line(job.model or job.agent))
         facts.append(age(shown_age(job, now), 5) if self.live else mark.word)
-        if context := self._context_tokens():
-            facts.append(tokens(context))
+        if context := self._fullness():
+            facts.append(context)
         if quiet := self._quiet(now):
             facts.append(quiet)
         if not self.following and self.below:
@@ -100,11 +100,17 @@ class Pane(Tail):
         title = fit(clean_line(job.title), room) if room > 4 else ""
         return (*sign, name, (title, Role.OVER if over else Role.TEXT), tail)
 
-    def _context_tokens(self) -> int:
+    def _fullness(self) -> str:
+        """How much its conversation holds, and how full that makes it where the window is known."""
         job = self.job
         told = self.desk.progress.get(job.id) if job is not None else None
-        read = self._reader.context_tokens if self._reader else 0
-        return told.context_tokens if told is not None and told.context_tokens else read
+        held = self._reader.context_tokens if self._reader else 0
+        window = self._reader.context_window if self._reader else 0
+        if told is not None and told.context_tokens:
+            held, window = told.context_tokens, told.context_window or window
+        if not held:
+            return ""
+        return f"{tokens(held)} {held / window:.0%}" if window else tokens(held)
 
     def _quiet(self, now: int) -> str:
         silent = now - self._heard_at

@@ -31,6 +31,8 @@ class Assignment:
     """The session id that Headway chose for a new conversation (a UUID), where the agent lets us choose."""
     resumes: str | None = None
     """The session to go on with, instead of a new one."""
+    fork: bool = False
+    """Go on with a copy of it, under the name in `session`."""
     account: AccountSettings | None = None
     system: str | None = None
     """The job's system prompt."""
@@ -117,6 +119,11 @@ class Agent(ABC):
     chooses_session: bool = False
     """Headway picks the session id before the start."""
     resumable: bool = False
+    forks: bool = False
+    """It can go on with a copy of a session, which itself stays as it is."""
+    converses: bool = False
+    """It is told in words what to do, so that a new session can be told what was done before it. So is every
+    resumable one."""
     provider: bool = False
     """It talks to a provider, whose limits and outages all of its jobs share."""
     stall_seconds: float = 0
@@ -139,6 +146,17 @@ class Agent(ABC):
 
     def check(self, settings: AgentSettings) -> None:  # noqa: B027 - most agents take anything
         """Raise `UsageError` for settings that no attempt could be started with."""
+
+    def version_command(self, settings: AgentSettings) -> list[str] | None:
+        """What prints the agent's version, at no cost; None where nothing does."""
+        return None
+
+    def interactive(self, assignment: Assignment) -> Launch | None:
+        """The agent's own screen, at a terminal, in the session `assignment.resumes`; None where it has none.
+
+        Only `argv`, `env` and `files` count. Raises `UsageError` where the assignment cannot be put to it.
+        """
+        return None
 
     @abstractmethod
     def launch(self, assignment: Assignment) -> Launch:

@@ -38,6 +38,7 @@ class Claude(Agent):
     name = "claude"
     chooses_session = True
     resumable = True
+    forks = True
     provider = True
     stall_seconds = 900
     package = "@anthropic-ai/claude-code"
@@ -62,24 +63,45 @@ class Claude(Agent):
 
     def launch(self, assignment: Assignment) -> Launch:
         """The prompt goes to standard input: one argument may not pass 128 KiB, and `ps` shows arguments to all."""
-        settings = assignment.settings
-        command = list(settings.command or ["claude"])
-        _refuse(command, settings.args, settings.permission_mode)
-        argv = [*command, *settings.args, "-p", "--output-format", "stream-json", "--verbose"]
+        argv = [*_command(assignment.settings), "-p", "--output-format", "stream-json", "--verbose"]
         if assignment.resumes is not None:
             argv += ["--resume", _session(assignment.resumes)]
-        elif assignment.session is not None:
+        if assignment.fork:
+            argv.append("--fork-session")
+        if assignment.session is not None and (assignment.resumes is None or assignment.fork):
             argv += ["--session-id", _session(assignment.session)]
-        if assignment.model:
-            argv += ["--model", _word(assignment.model, "model")]
-        argv += ["--permission-mode", _word(settings.permission_mode or "acceptEdits", "permission_mode")]
-        if settings.allowed_tools:
-            argv += ["--allowedTools", *(_word(tool, "allowed_tools") for tool in settings.allowed_tools)]
+        argv += _options(assignment)
         prompt = assignment.prompt.encode(errors="replace")
         return Launch(argv=argv, env=ENVIRONMENT, files={"prompt": prompt}, stdin="prompt")
 
+    def version_command(self, settings: AgentSettings) -> list[str]:
+        return [*(settings.command or ["claude"]), "--version"]
+
+    def interactive(self, assignment: Assignment) -> Launch:
+        """Its own screen on the same session, with the same permissions as its attempts have."""
+        if assignment.resumes is None:
+            raise UsageError("claude: there is no session to go on with")
+        argv = [*_command(assignment.settings), "--resume", _session(assignment.resumes), *_options(assignment)]
+        return Launch(argv=argv, env={"DISABLE_AUTOUPDATER": "1"})
+
     def parser(self, *, model: str | None = None, resumed: bool = False) -> Parser:
         return ClaudeParser()
+
+
+def _command(settings: AgentSettings) -> list[str]:
+    command = list(settings.command or ["claude"])
+    _refuse(command, settings.args, settings.permission_mode)
+    return [*command, *settings.args]
+
+
+def _options(assignment: Assignment) -> list[str]:
+    """Model and permissions: not remembered with a session, so they are given each time."""
+    settings = assignment.settings
+    options = ["--model", _word(assignment.model, "model")] if assignment.model else []
+    options += ["--permission-mode", _word(settings.permission_mode or "acceptEdits", "permission_mode")]
+    if settings.allowed_tools:
+        options += ["--allowedTools", *(_word(tool, "allowed_tools") for tool in settings.allowed_tools)]
+    return options
 
 
 def _refuse(command: Sequence[str], args: Sequence[str], permission_mode: str | None) -> None:

@@ -175,6 +175,7 @@ class ModelUsage(Struct, rename="camel"):
     cache_read_input_tokens: Count | None = None
     cache_creation_input_tokens: Count | None = None
     cost_usd: Dollars | None = msgspec.field(default=None, name="costUSD")
+    context_window: Count | None = None
 
 
 class Denial(Struct):

@@ -77,6 +77,7 @@ class ClaudeParser(Parser):
         self._error: str | None = None
         self._said = ""
         self._message: str | None = None
+        self._model: str | None = None
         self._context = 0
         self._closed = False
         self._closed_until: int | None = None
@@ -152,6 +153,7 @@ class ClaudeParser(Parser):
             self._error = None
             if usage and (turn.message.id is None or turn.message.id != self._message):
                 self._message = turn.message.id
+                self._model = turn.message.model
                 self._context = usage.context
                 events.append(Context(usage.context, usage.output_tokens or 0))
         for block in parts:
@@ -237,7 +239,8 @@ class ClaudeParser(Parser):
                 return []
             self._results.add(result.uuid)
         self._result, self._done = result, True
-        return [Result(_succeeded(result), _words(result), self._account.result(result), _denied(result))]
+        usage = self._account.result(result)
+        return [Result(_succeeded(result), _words(result), usage, _denied(result), self._account.window(self._model))]
 
     def outcome(self, end: Exit, stderr_tail: str) -> Outcome:
         result = self._result if self._done else None

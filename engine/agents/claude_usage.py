@@ -44,6 +44,11 @@ class Account:
             self._spent[part.model] = part if before is None else _sum(before, part)
         return tuple(parts)
 
+    def window(self, model: str | None) -> int | None:
+        """What the context of a model holds, in tokens, as the last result told it."""
+        found = self._totals.get(model or "")
+        return found.context_window if found is not None else None
+
     def spent(self) -> tuple[Usage, ...]:
         """Everything so far. Calls that no result counted, as of a killed run, have tokens and no price."""
         total = dict(self._spent)

@@ -63,6 +63,8 @@ class Context(AgentEvent, frozen=True, tag="usage"):
 
     context_tokens: int
     output_tokens: int = 0
+    window: int | None = None
+    """What the model's context holds, in tokens, where the agent says so."""
 
 
 class Limit(AgentEvent, frozen=True, tag="limit"):
@@ -107,6 +109,8 @@ class Result(AgentEvent, frozen=True, tag="result"):
     usage: tuple[Usage, ...] = ()
     denied: tuple[str, ...] = ()
     """Tools whose use was refused, by name, once for each refusal."""
+    window: int | None = None
+    """What the context of the run's model holds, in tokens, where the agent says so."""
 
 
 class Output(AgentEvent, frozen=True, tag="output"):

@@ -16,14 +16,19 @@ from engine.agents.events import AnyAgentEvent
 from engine.agents.gemini_parser import GeminiParser
 from engine.agents.lines import decode
 from engine.agents.opencode_parser import OpencodeParser
+from engine.config import AgentSettings
 from engine.errors import UsageError
 from engine.rehearsal import agent as stand_in
-from engine.rehearsal import scenario
+from engine.rehearsal import scenario, screen
 from engine.rehearsal.scenario import Format
 
 DEFAULT = "fix-bug"
 #: The formats whose agents take a session id that was chosen for them; the others make their own.
 CHOOSING: tuple[Format, ...] = ("claude", "gemini")
+
+
+def _command(settings: AgentSettings) -> list[str]:
+    return list(settings.command or [sys.executable, "-I", "-S", str(Path(stand_in.__file__).resolve())])
 
 
 class Rehearsal(Agent):
@@ -36,6 +41,7 @@ class Rehearsal(Agent):
     name = "rehearsal"
     chooses_session = True
     resumable = True
+    forks = True
     provider = True
     stall_seconds = 900
     footprint = 30 << 20
@@ -43,13 +49,15 @@ class Rehearsal(Agent):
 
     def launch(self, assignment: Assignment) -> Launch:
         played = scenario.find(assignment.model or DEFAULT, assignment.workspace)
-        if assignment.resumes is not None:
+        if assignment.resumes is not None and assignment.fork and assignment.session is not None:
+            session = ["--resume", assignment.resumes, "--session-id", assignment.session]
+        elif assignment.resumes is not None:
             session = ["--resume", assignment.resumes]
         elif assignment.session is None:
             raise UsageError("a rehearsal needs a session id")
         else:
             session = ["--session-id", assignment.session] if played.format in CHOOSING else []
-        command = assignment.settings.command or [sys.executable, "-I", "-S", str(Path(stand_in.__file__).resolve())]
+        command = _command(assignment.settings)
         script = str(assignment.run_dir / "scenario.json")
         argv = [*command, *assignment.settings.args, played.format, "--scenario", script, *session]
         env = {}
@@ -67,6 +75,16 @@ class Rehearsal(Agent):
     def record(self, env: Mapping[str, str]) -> str | None:
         """Where it plays codex, it writes codex's record."""
         return Codex().record(env) if "CODEX_HOME" in env else None
+
+    def version_command(self, settings: AgentSettings) -> list[str]:
+        return [*_command(settings), "--version"]
+
+    def interactive(self, assignment: Assignment) -> Launch:
+        """A screen of a few words, which keeps to the session and runs commands in its directory."""
+        if assignment.resumes is None:
+            raise UsageError("rehearsal: there is no session to go on with")
+        program = str(Path(screen.__file__).resolve())
+        return Launch(argv=[sys.executable, "-I", "-S", program, "--resume", assignment.resumes])
 
     def parser(self, *, model: str | None = None, resumed: bool = False) -> Parser:
         format_, answers = scenario.told(model or DEFAULT)

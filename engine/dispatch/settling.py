@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -18,9 +18,10 @@ from engine.dispatch.budget import Budget
 from engine.dispatch.retry import Action, Case
 from engine.errors import RefusedError
 from engine.model import LIMITS, Breaker, DiffStat, Failure, JobSpec, Target
-from engine.store import dependencies, jobs
+from engine.store import attachments, dependencies, jobs
 from engine.store.jobs import Requeue, Settlement
 from engine.store.rows import JobRow, read_spec
+from engine.store.sessions import Heard
 from engine.store.writer import Transaction
 
 
@@ -39,7 +40,8 @@ class Ending:
     outcome: Outcome
     exit_code: int | None = None
     diff: DiffStat | None = None
-    agent_version: str | None = None
+    heard: Heard = field(default_factory=Heard)
+    """What it told of its session."""
     memory_peak: int | None = None
     began: bool = True
     """A process of it ran."""
@@ -76,14 +78,13 @@ class Settle:
         ended, held = [], []
         for one, (row, tried) in zip(operations, found, strict=True):
             ending, requeue, outcome = one.ending, None, one.ending.outcome
-            if not outcome.succeeded and row.stopping is None:
+            parked = not outcome.succeeded and attachments.holder(tx, row.id) is not None
+            if not outcome.succeeded and row.stopping is None and not parked:
                 requeue, outcome = _next(tx, row, tried.target, ending, one.rules)
-            settlement = Settlement(
-                outcome, ending.exit_code, ending.diff, ending.agent_version, requeue, ending.memory_peak
-            )
+            settlement = Settlement(outcome, ending.exit_code, ending.diff, ending.heard, requeue, ending.memory_peak)
             ended.append((row, tried, settlement))
             held.append(requeue is not None and requeue.hold)
-            if ending.provider and ending.began and row.stopping is None:
+            if ending.provider and ending.began and row.stopping is None and not parked:
                 _tell_breaker(tx, tried.target, outcome)
         settled = jobs.settle_all(tx, ended)
         settled = [

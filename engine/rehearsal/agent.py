@@ -22,6 +22,7 @@ USAGE = (
     b"usage: agent.py claude|codex|opencode|gemini --scenario FILE [--session-id UUID | --resume ID] "
     b"[--sessions DIR] [--model NAME]\n"
 )
+VERSION = "2.1.330"  #: the one whose format claude's stand-in speaks; its stream says the same
 
 
 def player(agent: str) -> type[Player] | None:
@@ -40,13 +41,16 @@ def player(agent: str) -> type[Player] | None:
 
 
 def main(words: list[str]) -> int:
+    if words == ["--version"]:
+        os.write(1, f"{VERSION} (rehearsal)\n".encode())
+        return 0
     from engine.rehearsal.players.files import read_file
     from engine.rehearsal.players.player import Run
     from engine.rehearsal.players.wire import loads
 
     plays = player(words[0]) if words else None
     given = dict(zip(words[1::2], words[2::2], strict=False))
-    session = given.get("--resume") or given.get("--session-id")
+    session = given.get("--session-id") or given.get("--resume")  # with both it is a fork, under the new name
     text = read_file(given.get("--scenario", ""))
     if plays is None or text is None or (session is None and words[0] == "claude"):
         os.write(2, USAGE)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -15,6 +14,7 @@ import msgspec
 from engine.agents.base import Agent, Assignment, Launch
 from engine.agents.registry import check_job
 from engine.config import AccountSettings, Settings
+from engine.context.conversation import HANDOFF, Conversation, Earlier, Talks
 from engine.errors import HeadwayError, RefusedError
 from engine.model import Workspace
 from engine.redact import Secrets
@@ -24,23 +24,11 @@ from engine.runner.credentials import Held
 from engine.runner.environment import environment
 from engine.runner.run_dir import Facts, RunDir
 from engine.runner.tree import Tree
+from engine.runner.version import Versions
 from engine.runner.workspace import Placed, Wanted, Workspaces
 from engine.store.claims import Claim
 
-RESUME_PROMPT = (
-    "You were working on this task and were interrupted: {reason}. Look at what is already done in the working "
-    "directory, then finish the task.\n\nThe task was:\n\n{prompt}"
-)
-AGAIN_PROMPT = (
-    "An earlier session worked on this task in this working directory, and you do not have its conversation. It ended "
-    "before the task was done: {reason}. Look at what is already done in the working directory, then finish the task."
-    "\n\nThe task is:\n\n{prompt}"
-)
-MOVED_PROMPT = (
-    "An earlier session worked on this task in another directory, {workspace}, and you do not have its conversation. "
-    "It ended before the task was done: {reason}. What it did may be missing here: look first, then finish the task."
-    "\n\nThe task is:\n\n{prompt}"
-)
+NOTHING = Earlier()  #: a job's first attempt has nothing before it
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +38,7 @@ class Prepared:
     agent: Agent
     placed: Placed
     launch: Launch
-    session: str | None
+    conversation: Conversation
     account: AccountSettings | None = None
     held: Held = field(default_factory=Held)
 
@@ -63,6 +51,7 @@ class Launcher:
     agents: Mapping[str, Agent]
     workspaces: Workspaces
     cgroups: Cgroups
+    versions: Versions = field(default_factory=Versions)
     secrets: Secrets = field(default_factory=Secrets)
     """What is given to attempts and must not be told."""
 
@@ -86,7 +75,7 @@ class Launcher:
             raise RefusedError(f"the account {name!r} is one of {account.agent} in headway.yaml, and not of {agent}")
         return account
 
-    async def prepare(self, claim: Claim, run: RunDir) -> Prepared:
+    async def prepare(self, claim: Claim, run: RunDir, earlier: Earlier = NOTHING) -> Prepared:
         """Make the workspace and the command line."""
         agent = self.agent(claim.attempt.agent)
         account = self._account(claim)
@@ -106,27 +95,31 @@ class Launcher:
         placed = await self.workspaces.prepare(wanted, run)
         if claim.anew and previous is not None:
             await self.workspaces.set_back(placed, previous.number, claim.attempt.marker)
-        resumes = _resumes(claim, placed)
-        session = resumes or (str(uuid.uuid4()) if agent.chooses_session else None)
-        assignment = Assignment(
-            prompt=_prompt(claim, agent, placed, resumes),
-            model=claim.attempt.model,
-            workspace=placed.directory,
-            run_dir=run.path,
-            settings=self.settings.agent(agent.name),
-            session=session,
-            resumes=resumes,
-            account=account,
-            system=claim.spec.system,
-            schema=claim.spec.schema,
-        )
+        talks = Talks(self.workspaces.home, self.settings, self.agents, self._version)
         try:
+            talk = await talks.of(claim, agent, placed, earlier)
+            assignment = Assignment(
+                prompt=talk.prompt,
+                model=claim.attempt.model,
+                workspace=placed.directory,
+                run_dir=run.path,
+                settings=self.settings.agent(agent.name),
+                session=talk.begun.session,
+                resumes=talk.begun.resumes,
+                fork=talk.begun.forked,
+                account=account,
+                system=claim.spec.system,
+                schema=claim.spec.schema,
+            )
             launch = agent.launch(assignment)
             held = await credentials.held(agent.name, launch, account, os.environ)
-            return Prepared(agent, placed, launch, session, account, held)
+            return Prepared(agent, placed, launch, talk, account, held)
         except HeadwayError:
             await self.workspaces.tidy(placed)
             raise
+
+    async def _version(self, agent: Agent) -> str | None:
+        return await self.versions.of(agent.version_command(self.settings.agent(agent.name)))
 
     def start(self, claim: Claim, run: RunDir, prepared: Prepared) -> Tree:
         """Note where it runs, and start it."""
@@ -141,6 +134,8 @@ class Launcher:
         self.secrets.learn(held.secrets)
         for name, content in prepared.launch.files.items():
             (run.path / name).write_bytes(content)
+        if prepared.conversation.handoff:
+            (run.path / HANDOFF).write_text(prepared.conversation.handoff, errors="replace")
         kept = agent.record(env)
         noted = facts(prepared)
         run.note(msgspec.structs.replace(noted, record=kept, recorded=record.size(kept, noted.session)))
@@ -171,14 +166,20 @@ def _spawn(run: RunDir, launch: Launch, env: Mapping[str, str], group: str, dire
 
 
 def facts(prepared: Prepared) -> Facts:
-    placed = prepared.placed
+    placed, talk = prepared.placed, prepared.conversation
     return Facts(
         workspace=str(placed.directory),
-        session=prepared.session,
+        session=talk.begun.session,
         branch=placed.branch,
         base=placed.base,
         repository=str(placed.repository) if placed.repository else None,
         root=str(placed.root) if placed.root else None,
+        resumes=talk.begun.resumes,
+        forked=talk.begun.forked,
+        retires=talk.begun.retires,
+        why=talk.begun.why,
+        note=talk.note,
+        tokens=talk.tokens,
     )
 
 
@@ -193,28 +194,3 @@ def placed_at(noted: Facts | None) -> Placed | None:
         branch=noted.branch,
         base=noted.base,
     )
-
-
-def _resumes(claim: Claim, placed: Placed) -> str | None:
-    """The session to go on with, which is only ever done in the directory in which it was.
-
-    Gemini finds it nowhere else, opencode hangs, and an agent that does find it believes in files that are not there.
-    """
-    previous = claim.previous
-    same = previous is not None and previous.workspace == str(placed.directory)
-    return claim.attempt.resumes if same else None
-
-
-def _prompt(claim: Claim, agent: Agent, placed: Placed, resumes: str | None) -> str:
-    """The job's own prompt; to an agent that converses, with what became of the attempt before where that matters."""
-    prompt, previous = claim.spec.prompt, claim.previous
-    if not agent.resumable:
-        return prompt
-    reason = (previous.reason if previous else None) or "the attempt ended early"
-    if resumes is not None:
-        return RESUME_PROMPT.format(reason=reason, prompt=prompt)
-    if previous is None or previous.succeeded or claim.anew:
-        return prompt
-    if previous.workspace != str(placed.directory):
-        return MOVED_PROMPT.format(workspace=previous.workspace, reason=reason, prompt=prompt)
-    return AGAIN_PROMPT.format(reason=reason, prompt=prompt)

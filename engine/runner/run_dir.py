@@ -39,6 +39,12 @@ class Facts(msgspec.Struct, frozen=True):
     """The agent's own record of its session, as `Agent.record` names it."""
     recorded: int = 0
     """So many bytes of it were there before the attempt began."""
+    resumes: str | None = None
+    forked: bool = False
+    retires: str | None = None
+    why: str = ""
+    note: str | None = None
+    tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

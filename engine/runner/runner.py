@@ -7,16 +7,19 @@ next engine adopts them.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from engine import events as log
 from engine.agents.base import Agent, Outcome
+from engine.context.conversation import Earlier
 from engine.dispatch.settling import Ending, Rules, Settle, settle
 from engine.errors import CredentialError, HeadwayError, RefusedError, StorageError
 from engine.hub import Hub
@@ -35,16 +38,17 @@ from engine.runner.run_dir import Claimed, Facts, RunDir, run_dir
 from engine.runner.tree import Tree
 from engine.runner.watch import Watch
 from engine.runner.workspace import Placed
-from engine.store import Store, Transaction, jobs
+from engine.store import Store, Transaction, attachments, jobs, sessions
 from engine.store.claims import Claim
 from engine.store.jobs import Launched
-from engine.store.rows import JobRow
+from engine.store.sessions import Begun, Heard
 from engine.store.writer import RollbackError
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+PAST_EVENTS = 10_000  #: of a job's log that a hand-off is made from
 #: What goes by: a full disk, no descriptors, no memory, no more processes.
 PASSING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM})
 STORAGE_RETRY_SECONDS = 5.0  #: between tries to write down what has happened already, while the disk is full
@@ -168,7 +172,7 @@ class Runner:
 
     def _own(self, claim: Claim, life: Callable[[Live], Awaitable[None]]) -> None:
         live = Live(claim, run_dir(self._around.home, claim.job.id, claim.attempt.number))
-        if claim.job.stopping is not None:
+        if claim.job.stopping is not None or claim.parking:
             live.stop_asked.set()
         self.live[claim.job.id] = live
         self.meter.expect(claim.attempt.id, claim.attempt.agent)
@@ -197,25 +201,36 @@ class Runner:
 
     async def _begin(self, live: Live) -> None:
         claim, launcher = live.claim, self._around.launcher
-        prepared = await launcher.prepare(claim, live.run)
+        prepared = await launcher.prepare(claim, live.run, await self._earlier(claim))
         if live.stop_asked.is_set():
             await self._tidy(live, prepared.placed)
             outcome = Outcome(succeeded=False, failure=Failure.CRASHED, reason="cancelled before it started")
             await self._settle(live, Ending(outcome, began=False))
             return
         whole = launcher.start(claim, live.run, prepared)
-        live.begun, live.session = True, prepared.session
+        live.begun, live.session = True, prepared.conversation.begun.session
         await self._note_launch(claim, whole.root.pid if whole.root else 0, facts(prepared))
         await self._watch(live, prepared.agent, whole, prepared.placed)
+
+    async def _earlier(self, claim: Claim) -> Earlier:
+        """What a new session is told of the earlier ones, where there were any."""
+        if claim.previous is None:
+            return Earlier()
+        read, job = self._around.store.read, claim.job.id
+        attempts = [one for one in await read.attempts(job) if one.id != claim.attempt.id]
+        return Earlier(attempts, await read.events(0, PAST_EVENTS, job))
 
     async def _watch(self, live: Live, agent: Agent, whole: Tree, placed: Placed) -> None:
         """Follow a running attempt to its end, clear up after it, and settle it."""
         around, claim = self._around, live.claim
-        resumed = claim.attempt.resumes is not None and live.session == claim.attempt.resumes
-        parser = agent.parser(model=claim.attempt.model, resumed=resumed)
-        paid_by = claim.attempt.target.paid_by  # whose limits it tells of
-        watch = Watch(claim.job.id, claim.attempt.id, paid_by, parser, around.hub, self._see_limit)
+        tried = claim.attempt
         noted = live.run.facts()
+        goes_on = noted.resumes if noted is not None else tried.resumes
+        parser = agent.parser(model=tried.model, resumed=goes_on is not None)
+        window = await around.store.look(lambda tx: sessions.window_of(tx, tried.agent, tried.model))
+        tell = partial(self._see_session, tried.id)
+        paid_by = tried.target.paid_by  # whose limits it tells of
+        watch = Watch(claim.job.id, tried.id, paid_by, parser, around.hub, self._see_limit, tell, window)
         record = Record(noted.record if noted else None, noted.recorded if noted else 0, watch.recorded)
 
         def sink(lines: list[bytes]) -> None:
@@ -243,7 +258,7 @@ class Runner:
         diff = await self._measure(live, placed)
         outcome = watch.judged(outcome, diff)
         ending = self._ending(live, agent, placed, outcome)
-        ending = replace(ending, exit_code=code, diff=diff, agent_version=watch.agent_version)
+        ending = replace(ending, exit_code=code, diff=diff, heard=watch.told)
         if diff is not None and diff.whole and diff.files == 0 and await self._ends(live, ending):
             await self._tidy(live, placed)
         await self._settle(live, ending)
@@ -287,14 +302,17 @@ class Runner:
         )
 
     async def _ends(self, live: Live, ending: Ending) -> bool:
-        """Whether the job ends with this attempt. Else it goes back into the queue, and finds its worktree again."""
-        if ending.outcome.succeeded or live.stop_asked.is_set():
-            return True
+        """Whether the job ends with this attempt. Else it goes back into the queue, and finds its worktree again.
 
-        def rehearse(tx: Transaction) -> JobRow:
-            raise RollbackError(settle(tx, live.claim.attempt.id, ending, self._around.rules))
+        So does the operator who asks for its session.
+        """
 
-        return (await self._persist(rehearse)).ended_at is not None
+        def rehearse(tx: Transaction) -> bool:
+            attached = attachments.holder(tx, live.claim.job.id) is not None
+            over = settle(tx, live.claim.attempt.id, ending, self._around.rules).ended_at is not None
+            raise RollbackError(over and not attached)
+
+        return await self._persist(rehearse)
 
     async def _measure(self, live: Live, placed: Placed) -> DiffStat | None:
         """The diff. That it cannot be taken is no verdict on the agent's work."""
@@ -355,7 +373,10 @@ class Runner:
         self._settled()
 
     async def _note_launch(self, claim: Claim, pid: int, noted: Facts) -> None:
-        launched = Launched(pid, noted.session, noted.workspace, noted.branch, noted.base)
+        begun = Begun(noted.session, noted.resumes, noted.forked, noted.retires, noted.why)
+        launched = Launched(
+            pid, noted.session, noted.workspace, noted.branch, noted.base, begun, noted.note, noted.tokens
+        )
         await self._persist(lambda tx: jobs.launched(tx, claim.attempt.id, launched))
 
     async def _note_adoption(self, claim: Claim, pid: int) -> None:
@@ -372,6 +393,13 @@ class Runner:
 
     def _see_limit(self, reading: log.LimitSeen) -> None:
         self._keep(self._group.create_task(self._persist(lambda tx: jobs.see_limit(tx, reading, "events"))))
+
+    def _see_session(self, attempt: int, what: Heard) -> None:
+        async def tell() -> None:
+            with contextlib.suppress(RefusedError):  # it has been settled meanwhile, with all that was heard
+                await self._persist(lambda tx: jobs.heard(tx, attempt, what))
+
+        self._keep(self._group.create_task(tell()))
 
     def _keep(self, task: asyncio.Task[object]) -> None:
         self._tasks.add(task)

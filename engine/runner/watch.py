@@ -13,6 +13,7 @@ from engine.agents.base import Outcome, Parser
 from engine.clock import now_ms
 from engine.hub import Hub
 from engine.model import DiffStat, Failure, Progress
+from engine.store.sessions import Heard
 
 REPORT_SECONDS = 0.25  #: progress of one attempt is told at most four times a second
 LINE_LENGTH = 200  #: characters of the line that shows what the agent does
@@ -29,7 +30,10 @@ class Watch:
         parser: Parser,
         hub: Hub,
         see_limit: Callable[[log.LimitSeen], None],
+        see_session: Callable[[Heard], None] = lambda heard: None,
+        window: int | None = None,
     ) -> None:
+        """`window`: what the model's context is known to hold, in tokens."""
         self.parser = parser
         self.heard = time.monotonic()
         """When the agent last said something, by the monotonic clock."""
@@ -41,6 +45,12 @@ class Watch:
         self._agent = agent
         self._hub = hub
         self._see_limit = see_limit
+        self._see_session = see_session
+        self._window = window or 0
+        self._told_window = 0
+        self._model: str | None = None
+        self._turns = 0
+        self._compactions: list[said.Compacted] = []
         self._line = ""
         self._context = self._output = self._calls = 0
         self._worked = False
@@ -57,8 +67,7 @@ class Watch:
     def sink(self, lines: list[bytes]) -> None:
         """Take whole lines of standard output."""
         events = [event for line in lines for event in self.parser.line(line)]
-        for event in events:
-            self._take(event)
+        self._take_all(events)
         if events and self._is_new():
             self.heard = time.monotonic()
         if self.parser.said_done:
@@ -69,34 +78,63 @@ class Watch:
 
     def recorded(self, lines: list[bytes]) -> None:
         """Take whole lines of the agent's own record of its session. They are no sign of life: it may be behind."""
-        for line in lines:
-            for event in self.parser.record(line):
-                self._take(event)
+        self._take_all([event for line in lines for event in self.parser.record(line)])
+
+    def _take_all(self, events: list[said.AnyAgentEvent]) -> None:
+        before = (self.session, len(self._compactions), self._told_window)
+        for event in events:
+            self._take(event)
+        if before != (self.session, len(self._compactions), self._told_window):
+            self._see_session(self.told)
 
     def _take(self, event: said.AnyAgentEvent) -> None:
         match event:
-            case said.Started(session=session, agent_version=version):
+            case said.Started(session=session, agent_version=version, model=model):
                 self.session = session or self.session
                 self.agent_version = version or self.agent_version
+                self._model = model or self._model
             case said.Text(text=text) | said.Output(text=text):
                 self._line = _one_line(text) or self._line
             case said.ToolCall(name=name, summary=summary, context_tokens=context):
                 self._line = f"{name} {_one_line(summary)}"
                 self._calls += 1
                 self._context = context or self._context
-            case said.Context(context_tokens=context, output_tokens=output):
+            case said.Context(context_tokens=context, output_tokens=output, window=window):
+                self._turns += 1
+                self._know_window(window)
                 self._context = context or self._context
                 self._output = max(self._output, output)
             case said.ToolResult(ok=True) | said.FileEdit():
                 self._worked = True
             case said.Retrying(error=error, attempt=attempt, delay_ms=delay):
                 self._line = f"{error}: try {attempt + 1} in {delay / 1000:.0f} s"
-            case said.Compacted():
+            case said.Compacted(after_tokens=after):
+                self._compactions.append(event)
+                self._context = after or self._context
                 self._line = "compacted its conversation"
+            case said.Result(window=window):
+                self._know_window(window)
             case said.Limit(window=window, status=status, used=used, resets_at=resets_at):
                 self._see_limit(log.LimitSeen(self._agent, window, status, used, resets_at))
             case _:
                 pass
+
+    def _know_window(self, tokens: int | None) -> None:
+        if tokens:
+            self._window = self._told_window = tokens
+
+    @property
+    def told(self) -> Heard:
+        """What the output has told of the agent's session so far."""
+        return Heard(
+            session=self.session,
+            version=self.agent_version,
+            model=self._model,
+            turns=self._turns,
+            context_tokens=self._context,
+            context_window=self._told_window,
+            compactions=tuple(self._compactions),
+        )
 
     def _report(self) -> None:
         """Tell the hub now, or once its pause is over."""
@@ -117,6 +155,7 @@ class Watch:
                 attempt=self._attempt,
                 line=self._line,
                 context_tokens=self._context,
+                context_window=self._window,
                 output_tokens=self._output,
                 tool_calls=self._calls,
                 at=now_ms(),

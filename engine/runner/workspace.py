@@ -77,7 +77,7 @@ class Workspaces:
     """Makes, measures and tidies the workspaces of one home."""
 
     def __init__(self, home: Path) -> None:
-        self._home = home
+        self.home = home
         # Git locks a repository for a moment at each change of its worktrees, and fails instead of waiting.
         self.locks: defaultdict[Path, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._measuring = asyncio.Semaphore(MEASURED_AT_ONCE)
@@ -88,7 +88,7 @@ class Workspaces:
         Raises `RefusedError` or `GitError` with what to do.
         """
         if wanted.project is None:
-            directory = self._home / "work" / str(wanted.job)
+            directory = self.home / "work" / str(wanted.job)
             if wanted.first and directory.is_dir() and any(directory.iterdir()):
                 _move_aside(directory)
             directory.mkdir(parents=True, exist_ok=True)
@@ -120,7 +120,7 @@ class Workspaces:
         name is not ours to go on from, unless an earlier attempt of this job worked there. The job's title may have
         been another one then.
         """
-        worktrees = self._home / "worktrees"
+        worktrees = self.home / "worktrees"
         if wanted.branch is not None and (root := worktrees / wanted.branch.removeprefix(_OURS)).parent == worktrees:
             if await _is_worktree(root, top):
                 return root, wanted.branch, True
@@ -176,7 +176,7 @@ class Workspaces:
         root, base, branch = placed.root, placed.base, placed.branch
         if placed.repository is None or root is None or base is None or branch is None:
             raise RefusedError(f"{placed.directory} is no worktree of the job's own, and is not set back")
-        if not root.is_relative_to(self._home / "worktrees"):
+        if not root.is_relative_to(self.home / "worktrees"):
             raise RefusedError(f"{root} is not a worktree of this home, and is not set back")
         async with self.locks[placed.repository], self._measuring:
             await set_back(root, branch, base, attempt, {MARKER: marker})

@@ -51,6 +51,7 @@ def make_app(engine: Engine) -> Starlette:
             Route("/v1/events", api.events),
             Route("/v1/limits", api.limits),
             Route("/v1/agents", api.agents),
+            Route("/v1/sessions", api.sessions),
             Route("/v1/shutdown", api.shutdown, methods=["POST"]),
         ],
         exception_handlers={HeadwayError: _refuse, 404: _unknown, 405: _unknown},
@@ -159,6 +160,11 @@ class _Api:
     async def agents(self, request: Request) -> Response:
         name, check = request.query_params.get("name"), request.query_params.get("check") == "1"
         return _json(await self._engine.agents_here(name, check=check))
+
+    async def sessions(self, request: Request) -> Response:
+        """Conversations: those of a job, or those used last."""
+        limit = min(_number(request, "limit", 50) or 50, LIST_LIMIT)
+        return _json(await self._engine.sessions(_number(request, "job", None), limit))
 
     async def shutdown(self, request: Request) -> Response:
         body = await _body(request, Shutdown)

@@ -40,6 +40,7 @@ from engine.model import (
     Wanted,
 )
 from engine.server.wire import Frames, Shutdown, UndoRequest, WireError, from_wire
+from engine.sessions import Session
 from engine.upkeep.wire import Prune, PruneResult
 
 T = TypeVar("T")
@@ -219,6 +220,11 @@ class Client:
 
     async def limits(self) -> list[LimitReading]:
         return await self._get("/v1/limits", list[LimitReading])
+
+    async def sessions(self, job: int | None = None, limit: int = 50) -> list[Session]:
+        """The conversations of a job, oldest first; or, without one, those used last."""
+        params = {"limit": limit} | ({} if job is None else {"job": job})
+        return await self._get("/v1/sessions", list[Session], params)
 
     async def prune(self, wanted: Prune) -> PruneResult:
         """Remove ended jobs. `more` in the answer says that the engine has not come to the end of it yet."""

@@ -10,7 +10,8 @@ import msgspec
 
 from engine import events as log
 from engine.model import Breaker, JobSpec
-from engine.store import lanes
+from engine.sessions import Session
+from engine.store import attachments, lanes, sessions
 from engine.store.fold import record_all
 from engine.store.insert import insert
 from engine.store.lanes import Lane
@@ -41,6 +42,13 @@ class Claim:
     """Its workspace is to be set back to what it began from."""
     fresh: bool = False
     """It begins a new conversation in a workspace in which an earlier attempt may have worked."""
+    session: Session | None = None
+    """The conversation that it is to go on in; with `fork`, in a fork of it."""
+    fork: bool = False
+    why: str = ""
+    """Why it is to begin a new one, where there is one that it could go on in."""
+    parking: bool = False
+    """The operator has asked for its session while it ran."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +78,9 @@ _RUNNING = (
     "JOIN lanes ON lanes.id = live.lane"
 )
 _PREVIOUS = f"{SELECT_ATTEMPT} WHERE job = ? AND workspace IS NOT NULL ORDER BY number DESC LIMIT 1"
-_IN_USE = (
-    "SELECT 1 FROM attempts INDEXED BY attempts_live WHERE ended_at IS NULL AND agent = ? AND ? IN (session, resumes)"
-)
-_GIVEN = ("id", "job", "number", "agent", "model", "account", "lane", "marker", "engine", "created_at", "resumes")
+_GIVEN = (
+    "id", "job", "number", "agent", "model", "account", "lane", "marker", "engine", "created_at", "resumes", "forked",
+)  # fmt: skip
 
 
 def heads(tx: Transaction) -> list[Head]:
@@ -120,9 +127,13 @@ def claim(tx: Transaction, chosen: Sequence[JobRow], resumable: Callable[[str], 
     numbers = _served_now(tx, chosen)
     first = tx.take("attempts", len(chosen))
     before = [newest_launched(tx, row) for row in chosen]
-    given = [
-        _given(tx, row, tried, attempt, numbers[lane_of(row)], resumable, engine)
+    going = [
+        _going(tx, row, tried, attempt, resumable)
         for attempt, (row, tried) in enumerate(zip(chosen, before, strict=True), first)
+    ]
+    given = [
+        _given(tx, row, one, attempt, numbers[lane_of(row)], engine)
+        for attempt, (row, one) in enumerate(zip(chosen, going, strict=True), first)
     ]
     insert(tx.connection, "attempts", _GIVEN, [[getattr(one, name) for name in _GIVEN] for one in given])
     after = record_all(
@@ -134,8 +145,8 @@ def claim(tx: Transaction, chosen: Sequence[JobRow], resumable: Callable[[str], 
     )
     specs = read_specs(tx.connection, chosen)
     return [
-        Claim(now, spec, one, tried, row.anew, row.fresh)
-        for now, spec, one, tried, row in zip(after, specs, given, before, chosen, strict=True)
+        Claim(now, spec, one, tried, row.anew, row.fresh, on.session, on.fork, on.why)
+        for now, spec, one, tried, row, on in zip(after, specs, given, before, chosen, going, strict=True)
     ]
 
 
@@ -148,21 +159,26 @@ def _served_now(tx: Transaction, chosen: Sequence[JobRow]) -> dict[Lane, int]:
     return numbers
 
 
-def _given(
-    tx: Transaction,
-    row: JobRow,
-    previous: AttemptRow | None,
-    attempt: int,
-    lane: int,
-    resumable: Callable[[str], bool],
-    engine: str,
-) -> AttemptRow:
+@dataclass(frozen=True, slots=True)
+class _Going:
+    """In which session a job goes on; else why it does not."""
+
+    session: Session | None
+    why: str
+    fork: bool = False
+
+
+def _going(
+    tx: Transaction, row: JobRow, previous: AttemptRow | None, attempt: int, resumable: Callable[[str], bool]
+) -> _Going:
+    session, why = _session_of(tx, row, previous, resumable)
+    if session is not None and not row.fork:
+        sessions.take(tx, session.agent, session.id, attempt)
+    return _Going(session, why, row.fork and session is not None)
+
+
+def _given(tx: Transaction, row: JobRow, going: _Going, attempt: int, lane: int, engine: str) -> AttemptRow:
     """The attempt that a job is given to."""
-    resumes = None
-    # A conversation is kept where its account keeps its files.
-    same = previous is not None and (previous.agent, previous.account) == (row.agent, row.account)
-    if previous and same and not row.fresh and resumable(row.agent) and not _in_use(tx, previous):
-        resumes = previous.session
     return AttemptRow(
         id=attempt,
         job=row.id,
@@ -174,16 +190,33 @@ def _given(
         marker=secrets.token_hex(16),
         engine=engine,
         created_at=tx.now,
-        resumes=resumes,
+        resumes=going.session.id if going.session is not None else None,
+        forked=going.fork,
     )
 
 
-def _in_use(tx: Transaction, previous: AttemptRow) -> bool:
-    """Whether an attempt that runs is in this session.
-
-    Two writers fork it: claude loses one branch, codex refuses the second, and opencode's two spin for ever.
-    """
-    return tx.connection.execute(_IN_USE, (previous.agent, previous.session)).fetchone() is not None
+def _session_of(
+    tx: Transaction, row: JobRow, previous: AttemptRow | None, resumable: Callable[[str], bool]
+) -> tuple[Session | None, str]:
+    """The conversation that a job goes on in; else why it begins a new one, where it has had one."""
+    if previous is None or previous.workspace is None:
+        return None, ""
+    if row.fresh:
+        after = f"the attempt before failed as {str(row.failure).replace('_', ' ')}" if row.failure else ""
+        return None, after or "a new session was asked for"
+    # A conversation is kept where its account keeps its files.
+    if (previous.agent, previous.account) != (row.agent, row.account):
+        return None, f"it ran on {previous.target} before"
+    if not resumable(row.agent):
+        return None, f"{row.agent} cannot go on in a session"
+    if previous.session is None:
+        return None, f"{row.agent} did not tell the name of its session"
+    if who := sessions.busy(tx, row.agent, previous.session):
+        return None, f"its session is taken: {who}"
+    found = sessions.read(tx, row.agent, previous.session)
+    if found is None:
+        return None, "nothing is known of its session any more"
+    return found, ""
 
 
 def newest_launched(tx: Transaction, row: JobRow) -> AttemptRow | None:
@@ -218,5 +251,6 @@ def live_attempts(tx: Transaction) -> list[Claim]:
     claims = []
     for tried in map(attempt_row, found):
         row = job_row(tx.connection.execute(f"{SELECT_JOB} WHERE id = ?", (tried.job,)).fetchone())
-        claims.append(Claim(row, read_spec(tx.connection, row), tried, None, row.anew, row.fresh))
+        parking = attachments.holder(tx, row.id) is not None
+        claims.append(Claim(row, read_spec(tx.connection, row), tried, None, row.anew, row.fresh, parking=parking))
     return claims

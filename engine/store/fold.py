@@ -62,7 +62,7 @@ def apply(row: JobRow | None, event: log.Event) -> JobRow:
                 tries=row.tries + 1,
             )
         case log.Launched():
-            return replace(row, fresh=False, anew=False)
+            return replace(row, fresh=False, anew=False, fork=False)
         case log.Requeued():
             return replace(
                 _paid(row, body.usage),
@@ -75,6 +75,15 @@ def apply(row: JobRow | None, event: log.Event) -> JobRow:
                 anew=row.anew or body.anew,
                 tries=row.tries if body.counted else max(0, row.tries - 1),
                 waits=0 if body.counted else row.waits + 1,
+            )
+        case log.Parked():
+            return replace(
+                _paid(row, body.usage),
+                state=state,
+                failure=None,
+                reason=f"parked: {body.by} works in its session",
+                stopping=None,
+                tries=max(0, row.tries - 1),
             )
         case log.Succeeded():
             return replace(_paid(row, body.usage), state=state, ended_at=event.at, reason=body.reason, stopping=None)
@@ -108,6 +117,7 @@ def apply(row: JobRow | None, event: log.Event) -> JobRow:
                 failure=None,
                 reason=None,
                 fresh=body.fresh,
+                fork=body.fork,
                 tries=0,
                 waits=0,
                 cause=None,
@@ -133,6 +143,8 @@ def apply(row: JobRow | None, event: log.Event) -> JobRow:
             return replace(row, held_by=body.by)
         case log.Released():
             return replace(row, held_by=None)
+        case log.Attached() | log.Detached():
+            return replace(row, held_by=body.hold)
         case log.Due():
             return replace(row, not_before=None)
         case _:

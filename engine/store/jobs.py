@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine import events as log
 from engine.agents.base import Outcome
 from engine.errors import NotFoundError, RefusedError
 from engine.model import DiffStat, Failure
-from engine.store import dependencies
+from engine.store import attachments, dependencies, sessions
 from engine.store.fold import record, record_all
 from engine.store.rows import SELECT_JOB, AttemptRow, JobRow, job_row, read_attempts, read_jobs
+from engine.store.sessions import Begun, Heard
 from engine.store.writer import Transaction
 
 
@@ -25,6 +26,12 @@ class Launched:
     workspace: str
     branch: str | None
     base: str | None
+    begun: Begun | None = None
+    """How it came to that session, where it did not simply begin it."""
+    note: str | None = None
+    """What to know of the session that it goes on in."""
+    tokens: int = 0
+    """Of the hand-off, where it begins a new session with one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +54,7 @@ class Settlement:
     outcome: Outcome
     exit_code: int | None
     diff: DiffStat | None = None
-    agent_version: str | None = None
+    heard: Heard = field(default_factory=Heard)
     requeue: Requeue | None = None
     memory_peak: int | None = None
 
@@ -55,14 +62,30 @@ class Settlement:
 def launched(tx: Transaction, attempt: int, facts: Launched) -> None:
     """The attempt's process runs. One that was to go on with a session and could not has begun another."""
     row, tried = fenced(tx, attempt)
+    begun = facts.begun or Begun(facts.session, tried.resumes if tried.resumes == facts.session else None)
+    handoff = begun.why or None
     tx.connection.execute(
-        "UPDATE attempts SET started_at = ?, pid = ?, session = ?, workspace = ?, branch = ?, base = ?, "
-        "resumes = CASE WHEN resumes = ? THEN resumes END WHERE id = ?",
-        (tx.now, facts.pid, facts.session, facts.workspace, facts.branch, facts.base, facts.session, attempt),
+        "UPDATE attempts SET started_at = ?, pid = ?, session = ?, resumes = ?, forked = ?, workspace = ?, branch = ?, "
+        "base = ?, handoff = ?, note = ? WHERE id = ?",
+        (tx.now, facts.pid, facts.session, begun.resumes, begun.forked, facts.workspace, facts.branch, facts.base,
+         handoff, facts.note, attempt),
+    )  # fmt: skip
+    sessions.begin(tx, tried, begun, facts.workspace)
+    row = record(
+        tx,
+        row,
+        log.Launched(facts.pid, facts.workspace, facts.session, begun.resumes, begun.forked, facts.note),
+        attempt,
     )
-    if facts.session:
-        keep_session(tx, tried.agent, facts.session, facts.workspace, None)
-    record(tx, row, log.Launched(pid=facts.pid, workspace=facts.workspace, session=facts.session), attempt)
+    if handoff is not None:
+        record(tx, row, log.HandedOff(handoff, begun.retires, facts.tokens), attempt)
+
+
+def heard(tx: Transaction, attempt: int, what: Heard) -> None:
+    """A running attempt has told something of its session. Raises `RefusedError` for one that has been settled."""
+    row, tried = fenced(tx, attempt)
+    for one in sessions.hear(tx, tried, what):
+        row = record(tx, row, one, attempt)
 
 
 def adopted(tx: Transaction, attempt: int, pid: int, engine: str) -> None:
@@ -85,27 +108,28 @@ def settle_all(tx: Transaction, ended: Sequence[tuple[JobRow, AttemptRow, Settle
     values: dict[tuple[str, ...], list[list[Any]]] = {}
     happened = []
     for row, tried, end in ended:
-        verdict = _verdict(row, end)
-        columns = _columns(row, end, tx.now, cancelled=isinstance(verdict, log.Cancelled))
+        heard = replace(end.heard, session=end.outcome.session or end.heard.session)
+        for one in sessions.end(tx, tried, heard):
+            row = record(tx, row, one, tried.id)
+        verdict = _verdict(row, end, attachments.holder(tx, row.id))
+        columns = _columns(row, end, verdict, tx.now)
         values.setdefault(tuple(columns), []).append([*columns.values(), tried.id])
         happened.append((row, verdict, tried.id))
         _keep_usage(tx, tried.id, end.outcome)
-        if end.outcome.session and tried.workspace:
-            keep_session(tx, tried.agent, end.outcome.session, tried.workspace, end.agent_version)
     for names, rows in values.items():
         tx.connection.executemany(f"UPDATE attempts SET {', '.join(f'{one} = ?' for one in names)} WHERE id = ?", rows)
     return record_all(tx, happened)
 
 
-def _columns(row: JobRow, end: Settlement, now: int, *, cancelled: bool) -> dict[str, Any]:
+def _columns(row: JobRow, end: Settlement, verdict: log.AnyBody, now: int) -> dict[str, Any]:
     """What the end of an attempt writes into its row; not what is empty there already."""
     outcome, diff = end.outcome, end.diff
     columns = {
         "ended_at": now,
         "exit_code": end.exit_code,
         "succeeded": outcome.succeeded,
-        "failure": None if cancelled else outcome.failure,
-        "reason": f"cancelled by {row.stopping}" if cancelled else outcome.reason,
+        "failure": None if isinstance(verdict, log.Cancelled | log.Parked) else outcome.failure,
+        "reason": _reason(row, verdict, outcome),
         "result": outcome.result,
         "session": outcome.session,
         "diff_files": diff.files if diff else None,
@@ -117,13 +141,22 @@ def _columns(row: JobRow, end: Settlement, now: int, *, cancelled: bool) -> dict
     return {name: value for name, value in columns.items() if value is not None}
 
 
-def _verdict(row: JobRow, end: Settlement) -> log.AnyBody:
+def _reason(row: JobRow, verdict: log.AnyBody, outcome: Outcome) -> str | None:
+    if isinstance(verdict, log.Cancelled):
+        return f"cancelled by {row.stopping}"
+    return f"parked for {verdict.by}" if isinstance(verdict, log.Parked) else outcome.reason
+
+
+def _verdict(row: JobRow, end: Settlement, attached: str | None) -> log.AnyBody:
+    """`attached`: who works in the job's session, or waits to."""
     outcome = end.outcome
     if outcome.succeeded:
         reason = "it finished before the cancel reached it" if row.stopping else outcome.reason
         return log.Succeeded(result=outcome.result, reason=reason, exit_code=end.exit_code, usage=outcome.usage)
     if row.stopping is not None:
         return log.Cancelled(by=row.stopping, exit_code=end.exit_code, usage=outcome.usage)
+    if attached is not None:
+        return log.Parked(by=attached, exit_code=end.exit_code, usage=outcome.usage)
     failure, reason = outcome.failure or Failure.UNKNOWN, outcome.reason or "no reason is known"
     if (back := end.requeue) is not None:
         return log.Requeued(
@@ -167,15 +200,6 @@ def _keep_usage(tx: Transaction, attempt: int, outcome: Outcome) -> None:
             (attempt, usage.model, tx.now, usage.input_tokens, usage.output_tokens, usage.cache_read_tokens,
              usage.cache_write_tokens, usage.cost_micros, usage.grade),
         )  # fmt: skip
-
-
-def keep_session(tx: Transaction, agent: str, session: str, workspace: str, version: str | None) -> None:
-    tx.connection.execute(
-        "INSERT INTO sessions (id, agent, workspace, agent_version, created_at, used_at) VALUES (?, ?, ?, ?, ?, ?) "
-        "ON CONFLICT (agent, id) DO UPDATE SET used_at = excluded.used_at, "
-        "agent_version = coalesce(excluded.agent_version, agent_version)",
-        (session, agent, workspace, version, tx.now, tx.now),
-    )
 
 
 def see_limit(tx: Transaction, reading: log.LimitSeen, source: str) -> None:

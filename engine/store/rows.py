@@ -58,6 +58,7 @@ class JobRow(Struct, frozen=True, kw_only=True, array_like=True):
     waits: int = 0
     cause: int | None = None
     anew: bool = False
+    fork: bool = False
 
     @property
     def target(self) -> Target:
@@ -253,6 +254,11 @@ class AttemptRow(Struct, frozen=True, kw_only=True, array_like=True):
     diff_removed: int | None = None
     unknown_lines: int = 0
     memory_peak: int | None = None
+    forked: bool = False
+    handoff: str | None = None
+    note: str | None = None
+    cpu_ms: int | None = None
+    processes_peak: int | None = None
 
     @property
     def target(self) -> Target:
@@ -286,6 +292,9 @@ class AttemptRow(Struct, frozen=True, kw_only=True, array_like=True):
             diff=stat,
             unknown_lines=self.unknown_lines,
             memory_peak=self.memory_peak,
+            forked=self.forked,
+            handoff=self.handoff,
+            note=self.note,
             usage=usage,
         )
 

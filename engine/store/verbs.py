@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from engine import events as log
 from engine.errors import NotFoundError, UsageError
 from engine.model import ALL, LIMITS, ActionResult, JobSpec, State, Target, Verb
-from engine.store import actions, dependencies
+from engine.store import actions, attachments, dependencies
 from engine.store.actions import Inverse
+from engine.store.claims import newest_launched
 from engine.store.filter import Filter
 from engine.store.fold import record
 from engine.store.places import Place, places
@@ -40,6 +41,9 @@ class Request:
     scope: str = ""
     filter: Filter | None = None
     fresh: bool = False
+    fork: bool = False
+    forks: frozenset[str] = frozenset()
+    """Agents that can go on in a copy of a session."""
     dry_run: bool = False
     foresee: bool = False
     """Say as well what each blocked job would wait for then."""
@@ -183,6 +187,8 @@ def _hold(tx: Transaction, row: JobRow, request: Request, tally: _Tally) -> None
 def _release(tx: Transaction, row: JobRow, request: Request, tally: _Tally) -> None:
     if row.held_by is None:
         tally.skip(row, "not held")
+    elif (attached := attachments.of(tx, row.id)) is not None:
+        tally.skip(row, f"{attached.by} works in its session (pid {attached.pid}): leave that first")
     else:
         _do(tx, row, tally, log.Released(by=request.by))
 
@@ -233,14 +239,29 @@ def _retry(tx: Transaction, row: JobRow, request: Request, tally: _Tally) -> Non
     if row.unique_key is not None and (other := holder_of(tx, row.unique_key)) is not None:
         tally.skip(row, f"J{other} has its key and is unfinished")
         return
+    if request.fork and (why := _no_fork(tx, now, request)):
+        tally.skip(row, why)
+        return
     # What failed before it is not asked about again: the operator wants it to run. What has not ended is waited for.
-    after = _do(tx, now, tally, log.Retried(by=request.by, fresh=request.fresh))
+    after = _do(tx, now, tally, log.Retried(by=request.by, fresh=request.fresh, fork=request.fork))
     if overruled := dependencies.overrule(tx, after):
         tally.overruled[row.id] = overruled
     if dependencies.waits(tx, after):
         tally.change(now, dependencies.wait_again(tx, after))
     for before in dependencies.reopen(tx, now):
         _followed(tx, before, tally, PUT_BACK)
+
+
+def _no_fork(tx: Transaction, row: JobRow, request: Request) -> str:
+    """Why a job cannot go on in a fork of its session; nothing where it can."""
+    if row.agent not in request.forks:
+        return f"{row.agent} cannot fork a session"
+    previous = newest_launched(tx, row)
+    if previous is None or previous.session is None:
+        return "it has no session yet"
+    if (previous.agent, previous.account) != (row.agent, row.account):
+        return f"its session is one of {previous.target.paid_by}"
+    return ""
 
 
 def _priority(tx: Transaction, row: JobRow, request: Request, tally: _Tally) -> None:

@@ -60,3 +60,8 @@ def remove(tx: Transaction, found: Leftovers) -> None:
         "DELETE FROM sessions WHERE agent = ? AND id = ? AND used_at < ?",
         [(*session, found.before) for session in found.sessions],
     )
+    run(
+        "DELETE FROM compactions WHERE agent = ?1 AND session = ?2 "
+        "AND NOT EXISTS (SELECT 1 FROM sessions WHERE agent = ?1 AND id = ?2)",
+        found.sessions,
+    )

@@ -27,7 +27,8 @@ Place = tuple[int, int]
 
 _ENDED = (
     "SELECT ended_at, id, state FROM jobs WHERE ended_at IS NOT NULL "
-    "AND ended_at >= ? AND ended_at < ? AND (ended_at, id) > (?, ?) ORDER BY ended_at, id LIMIT ?"
+    "AND ended_at >= ? AND ended_at < ? AND (ended_at, id) > (?, ?) AND id NOT IN (SELECT job FROM attachments) "
+    "ORDER BY ended_at, id LIMIT ?"
 )
 _THESE = "IN (SELECT value FROM json_each(?1))"
 _OPEN = "state IN ('blocked', 'ready', 'running', 'gating')"

@@ -134,7 +134,7 @@ def test_a_run_with_tools_becomes_events() -> None:
         cost_micros=26_700,
         grade=Grade.REPORTED,
     )
-    assert events[-1] == Result(True, "Done: wrote hello.txt.", (usage,), ())
+    assert events[-1] == Result(True, "Done: wrote hello.txt.", (usage,), (), window=1_000_000)
     assert outcome.usage == (usage,)
     assert outcome.result == "Done: wrote hello.txt."
     assert outcome.session == session

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,24 @@ def test_a_resume_passes_the_permissions_again() -> None:
         "claude", "--effort", "high", *START[1:], "--resume", SESSION, "--model", "opus",
         "--permission-mode", "plan", "--allowedTools", "Bash(git *)", "Edit",
     ]  # fmt: skip
+
+
+def test_a_fork_goes_on_from_one_session_under_the_name_of_another() -> None:
+    other = "00000000-2d66-458e-8daf-51ff9089bee7"
+    fork = replace(assignment(resumes=SESSION, session=other), fork=True)
+    assert list(Claude().launch(fork).argv) == [
+        *START, "--resume", SESSION, "--fork-session", "--session-id", other, "--permission-mode", "acceptEdits",
+    ]  # fmt: skip
+
+
+def test_its_own_screen_has_the_permissions_of_its_attempts_and_none_of_the_stream_options() -> None:
+    settings = AgentSettings(permission_mode="plan", allowed_tools=["Edit"], command=["nice", "claude"])
+    launch = Claude().interactive(assignment(resumes=SESSION, model="opus", settings=settings))
+    assert list(launch.argv) == [
+        "nice", "claude", "--resume", SESSION, "--model", "opus", "--permission-mode", "plan", "--allowedTools", "Edit",
+    ]  # fmt: skip
+    with pytest.raises(UsageError, match="no session to go on with"):
+        Claude().interactive(assignment())
 
 
 def test_another_command_may_stand_for_claude() -> None:

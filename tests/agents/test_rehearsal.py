@@ -71,6 +71,18 @@ def test_the_other_formats_remember_with_the_first_attempt_of_the_job(
     assert record == (f"{kept}/sessions/*/*/*/rollout-*-{{session}}.jsonl" if format_ == "codex" else None)
 
 
+def test_it_tells_the_version_that_its_stream_has(tmp_path: Path) -> None:
+    command = Rehearsal().version_command(AgentSettings())
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    script = msgspec.json.decode(Rehearsal().launch(assignment(tmp_path)).files["scenario.json"])
+    assert said.split()[0] == script["stream"]["init"]["claude_code_version"]
+
+
+def test_a_fork_has_both_names(tmp_path: Path) -> None:
+    fork = replace(assignment(tmp_path, "limit", session="new", resumes=SESSION), fork=True)
+    assert list(Rehearsal().launch(fork).argv[-4:]) == ["--resume", SESSION, "--session-id", "new"]
+
+
 def test_another_command_may_stand_for_it(tmp_path: Path) -> None:
     launch = Rehearsal().launch(assignment(tmp_path, settings=AgentSettings(command=["nice", "stand-in"], args=["-v"])))
     assert list(launch.argv[:4]) == ["nice", "stand-in", "-v", "claude"]

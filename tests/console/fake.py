@@ -32,9 +32,11 @@ from engine.model import (
     Undone,
     Verb,
 )
+from engine.sessions import Session
 
 NOW = 1_790_000_000_000  #: the moment at which every scripted scene takes place, milliseconds UTC
 MINUTE = 60_000
+
 
 _RANK = {State.RUNNING: 0, State.GATING: 0, State.READY: 1, State.BLOCKED: 2}
 
@@ -75,6 +77,7 @@ class FakeEngine:
         self.keys: dict[str, str] = {}
         self.diffs: dict[int, str] = {}
         self.waiting: dict[int, list[Reason]] = {}
+        self.sessions: dict[int, list[Session]] = {}
         self.orders: list[Order] = []
         self.prompts: dict[int, str] = {}
         self.acts: list[tuple[Verb, tuple[int, ...], bool]] = []
@@ -108,8 +111,9 @@ class FakeEngine:
         self._events.append(Event(seq=self.seq, at=NOW, body=body, job=job))
         self._send(self._events[-1])
 
-    def progress(self, job: int, line: str, context_tokens: int = 0) -> None:
-        self._send(Progress(job=job, attempt=1, line=line, context_tokens=context_tokens, at=NOW))
+    def progress(self, job: int, line: str, context_tokens: int = 0, context_window: int = 0) -> None:
+        told = {"context_tokens": context_tokens, "context_window": context_window}
+        self._send(Progress(job=job, attempt=1, line=line, at=NOW, **told))
 
     def _send(self, item: Event | Progress | None) -> None:
         for queue in self._followers:
@@ -195,7 +199,8 @@ class FakeEngine:
             for number in range(1, found.attempts + 1)
         ]  # fmt: skip
         spec = JobSpec(prompt=self.prompts.get(job, f"Do what job {job} says.\nThen stop."), agent=found.agent)
-        return JobDetail(job=found, spec=spec, attempts=attempts, waiting=self.waiting.get(job, []))
+        sessions = self.sessions.get(job, [])
+        return JobDetail(job=found, spec=spec, attempts=attempts, waiting=self.waiting.get(job, []), sessions=sessions)
 
     async def submit(self, specs: Sequence[JobSpec]) -> list[int]:
         raise UsageError("the console does not submit")

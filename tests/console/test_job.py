@@ -11,6 +11,7 @@ from console.screens.job import JobScreen
 from engine.agents import events as say
 from engine.events import Succeeded
 from engine.model import State
+from engine.sessions import Compaction, Session, SessionState
 from tests.console import scenes
 from tests.console.fake import NOW
 from tests.console.stage import Stage, console
@@ -37,6 +38,25 @@ async def test_a_job_follows_its_log_and_notices_its_end() -> None:
         stage.engine.emit(Succeeded(), 4833)
         stage.now += 1_000
         await stage.shows("✓ done")
+
+
+async def test_it_shows_how_full_the_conversation_is_and_how_often_it_was_compacted() -> None:
+    engine = scenes.busy()
+    shrunk = Compaction(at=NOW, attempt=1, trigger="auto", before_tokens=160_000, after_tokens=9_000)
+    engine.sessions[4833] = [
+        Session(
+            id="5d1c", agent="claude", workspace="/w", state=SessionState.ACTIVE, created_at=NOW, used_at=NOW,
+            context_tokens=50_000, context_window=200_000, compactions=[shrunk],
+        )
+    ]  # fmt: skip
+    async with console(engine, 140, 30) as stage:
+        await stage.press("enter")
+        await stage.shows("context 50k of 200k, 25%, compacted 1 time")
+        engine.progress(4833, "reading", context_tokens=80_000, context_window=200_000)
+        stage.now += 1_000
+        await stage.shows("context 80k of 200k, 40%")
+        await stage.press("t")
+        await stage.shows("compacted 1 time: 160k to 9.0k (auto)")
 
 
 async def test_tabs_go_round_and_have_keys_of_their_own() -> None:

@@ -168,3 +168,13 @@ async def test_the_newest_word_of_the_row_stands_in_the_ask_bar() -> None:
         stage.now += 1_000
         await stage.until(lambda: "pytest -q" in stage.ask)
         await stage.shows("52k")
+        stage.engine.progress(1, "pytest -q", context_tokens=60_000, context_window=200_000)
+        await stage.shows("60k 30%")
+
+
+async def test_a_pane_learns_the_window_from_the_output_where_no_progress_told_it() -> None:
+    async with console(running(1)) as stage:
+        await stage.engine.speak(1, say.Context(90_000, window=100_000))
+        await stage.shows("90k 90%")
+        await stage.engine.speak(1, say.Compacted(90_000, 9_000, "auto"))
+        await stage.shows("9.0k 9%")

@@ -15,6 +15,7 @@ from engine.model import DiffStat, Failure, Grade, State, Usage, Verb
 from engine.store import Transaction, claims, jobs, verbs
 from engine.store.claims import Claim
 from engine.store.jobs import Launched, Settlement
+from engine.store.sessions import Heard
 from engine.store.submit import Accepted
 from tests.store.samples import NOON, Bench, accepted, failure, first, success
 
@@ -180,7 +181,7 @@ async def test_success_is_written_to_the_job_and_to_the_attempt(bench: Bench) ->
         Outcome(succeeded=True, result="all done", usage=(priced(),), session="s-2", unknown_lines=4),
         0,
         DiffStat(files=1, added=2, removed=3),
-        "2.0",
+        Heard(version="2.0"),
     )
     row = await bench.settle(claim.attempt.id, end)
     assert (row.state, row.ended_at, row.cost_micros) == (State.SUCCEEDED, NOON + 2_000, 100)

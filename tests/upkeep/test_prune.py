@@ -16,7 +16,7 @@ from hypothesis import given, settings
 
 from engine import events as log
 from engine.model import Failure, Grade, JobSpec, State, Usage, Verb
-from engine.store import Store, actions, verbs
+from engine.store import Store, actions, attachments, verbs
 from engine.store.store import FILE
 from engine.store.submit import Accepted, Submission, admit
 from engine.store.writer import Transaction
@@ -308,11 +308,26 @@ async def test_what_the_gone_jobs_left_is_told(bench: Bench) -> None:
     assert gone.branch == f"headway/{job}-x"
 
 
+async def test_a_job_in_whose_session_the_operator_works_stays(bench: Bench) -> None:
+    job = await bench.ended(session="s-1", failure=Failure.CRASHED)
+    wanted = attachments.Attachment(job, "claude", None, "m", "operator", NOW, 1, 1, "boot")
+    await bench.store.write(lambda tx: attachments.begin(tx, wanted))
+    assert (await bench.prune()).gone == ()
+    await bench.store.write(lambda tx: attachments.end(tx, job, "m"))
+    assert [gone.job for gone in (await bench.prune()).gone] == [job]
+
+
 async def test_tokens_batches_and_sessions_go_once_nothing_refers_to_them(bench: Bench) -> None:
     await bench.ended(token="old", batch="old", session="s-old")
     kept = await bench.ended(token="kept", batch="kept", session="s-kept", days=40, failure=Failure.CRASHED)
     await bench.ended(token="young", batch="young", session="s-young", days=2)
     await bench.prune(states=frozenset({State.SUCCEEDED}))
+
+    def compact(tx: Transaction) -> None:
+        for name in ("s-old", "s-kept"):
+            tx.connection.execute("INSERT INTO compactions VALUES ('claude', ?, 1, 1, 0, 'auto', 9, 1)", (name,))
+
+    await bench.store.write(compact)
     with closing(sqlite3.connect(bench.home / FILE)) as connection:
         found = leftovers.find(connection, NOW - 30 * DAY)
     assert found.tokens == (("old",),)
@@ -322,6 +337,7 @@ async def test_tokens_batches_and_sessions_go_once_nothing_refers_to_them(bench:
     assert bench.ask("SELECT token FROM submissions ORDER BY token") == [("kept",), ("young",)]
     assert bench.ask("SELECT name FROM batches ORDER BY id") == [("kept",), ("young",)]
     assert bench.ask("SELECT id FROM sessions ORDER BY id") == [("s-kept",), ("s-young",)]
+    assert bench.ask("SELECT session FROM compactions") == [("s-kept",)]
     assert kept in bench.ids()
     with closing(sqlite3.connect(bench.home / FILE)) as connection:
         assert not leftovers.find(connection, NOW - 30 * DAY)

@@ -1,0 +1,59 @@
+"""`headway sessions`: the agents' conversations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from console.cli import context as ctx
+from console.cli.verbs import one_id
+
+if TYPE_CHECKING:
+    from engine.sessions import Session
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command()(sessions)
+
+
+def sessions(
+    context: typer.Context,
+    job: Annotated[str | None, typer.Argument(metavar="[JOB]", help="Only of this job.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1_000, help="At most so many.")] = 50,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """The agents' conversations, of a job or those used last: how full each is, and what became of it."""
+    from console.cli.output import note, print_json, print_table
+
+    number = None if job is None else one_id(job)
+    found = ctx.of(context).ask(lambda client: client.sessions(number, limit))
+    if json:
+        print_json([_with_share(one) for one in found])
+        return
+    if not found:
+        note("no sessions" if number is None else f"J{number} has had no session")
+        return
+    heads = ("JOB", "SESSION", "STATE", "TARGET", "TRIES", "TURNS", "CONTEXT", "COMPACTED", "USED", "WHY")
+    print_table(heads, [_cells(one) for one in found], stretch=9)
+
+
+def _with_share(one: Session) -> dict[str, object]:
+    import msgspec
+
+    return {**msgspec.to_builtins(one), "share": one.share}
+
+
+def _cells(one: Session) -> tuple[str, ...]:
+    from console.conversation import context_text
+    from console.format import age, clean_line
+    from engine.clock import now_ms
+    from engine.model import Target
+
+    why = one.why or (f"a fork of {one.parent}" if one.parent else "")
+    return (
+        f"J{one.job}" if one.job is not None else "-", clean_line(one.id), one.state,
+        clean_line(str(Target(one.agent, one.model, one.account))), str(one.attempts), str(one.turns),
+        context_text(one.context_tokens, one.context_window) or "-", str(len(one.compactions) or "-"),
+        age(now_ms() - one.used_at), clean_line(why),
+    )  # fmt: skip

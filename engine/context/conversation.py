@@ -1,0 +1,170 @@
+"""In which conversation an attempt works: the old one goes on, or a new one is handed its state."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from msgspec import structs
+
+from engine import events as log
+from engine.agents.base import Agent
+from engine.clock import now_ms
+from engine.config import Settings
+from engine.context.handoff import Story, handoff, tokens
+from engine.context.record import deeds_of, history
+from engine.context.resuming import Here, Policy, obstacle, remark, worn
+from engine.runner.workspace import Placed
+from engine.sessions import Session
+from engine.store.claims import Claim
+from engine.store.rows import AttemptRow
+from engine.store.sessions import Begun
+
+HANDOFF = "handoff.md"  #: the file of a run directory that holds what the new session was handed
+
+RESUME_PROMPT = (
+    "You were working on this task and were interrupted: {reason}. Look at what is already done in the working "
+    "directory, then finish the task.\n\nThe task was:\n\n{prompt}"
+)
+TAKEN_PROMPT = (
+    "The operator worked in this session with you, and has given the task back to you. Keep to what was agreed, look "
+    "at what is already done in the working directory, then finish the task.\n\nThe task was:\n\n{prompt}"
+)
+MOVED_PROMPT = (
+    "An earlier session worked on this task in another directory, {workspace}, and you do not have its conversation. "
+    "It ended before the task was done: {reason}. What it did may be missing here: look first, then finish the task."
+    "{handoff}\n\nThe task is:\n\n{prompt}"
+)
+AGAIN_PROMPT = (
+    "An earlier session worked on this task in this working directory, and you do not have its conversation. It ended "
+    "before the task was done: {reason}. Look at what is already done in the working directory, then finish the task."
+    "{handoff}\n\nThe task is:\n\n{prompt}"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What is known of a job's earlier attempts."""
+
+    attempts: Sequence[AttemptRow] = ()
+    events: Sequence[log.Event] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """What an attempt begins with."""
+
+    prompt: str
+    begun: Begun = field(default_factory=Begun)
+    note: str | None = None
+    handoff: str = ""
+
+    @property
+    def tokens(self) -> int:
+        """Of the hand-off."""
+        return tokens(self.handoff)
+
+
+@dataclass(frozen=True, slots=True)
+class Talks:
+    """Chooses conversations. `version` asks for what is installed of an agent."""
+
+    home: Path
+    settings: Settings
+    agents: Mapping[str, Agent]
+    version: Callable[[Agent], Awaitable[str | None]]
+
+    async def of(self, claim: Claim, agent: Agent, placed: Placed, earlier: Earlier) -> Conversation:
+        """The conversation of a claimed attempt, once its workspace is there."""
+        why, note = claim.why, None
+        if claim.session is not None:
+            why, note = await self._judge(claim, claim.session, agent, placed)
+        if claim.session is not None and not why:
+            return _going_on(claim, claim.session, note)
+        session = str(uuid.uuid4()) if agent.chooses_session else None
+        previous = claim.previous
+        retires = claim.session.id if claim.session is not None else _left(claim)
+        begun = Begun(session, retires=retires if why else None, why=why if previous is not None else "")
+        if previous is None or not _is_told(claim, agent):
+            # A command has no conversation; and where nothing of the old work is left, there is nothing to hand over.
+            return Conversation(claim.spec.prompt, Begun(session, retires=begun.retires, why=""))
+        text = await self._handoff(claim, agent, placed, earlier, begun.why)
+        told = f"\n\n{text}" if text else ""
+        form = AGAIN_PROMPT if previous.workspace == str(placed.directory) else MOVED_PROMPT
+        prompt = form.format(
+            workspace=previous.workspace, reason=_reason(claim), handoff=told, prompt=claim.spec.prompt
+        )
+        return Conversation(prompt, begun, handoff=text)
+
+    async def _judge(self, claim: Claim, session: Session, agent: Agent, placed: Placed) -> tuple[str, str | None]:
+        """Why a session does not go on, or what to know of it if it does."""
+        version = await self.version(agent) if session.agent_version else None
+        here = Here(str(placed.directory), claim.attempt.account, version, now_ms())
+        why = obstacle(session, here) or obstacle(_where_it_was(claim, session), here)
+        if not why and not claim.fork and not _given_back(claim, session):
+            why = worn(session, self._policy(agent), here.now)
+        return why, remark(session, here) or None
+
+    def _policy(self, agent: Agent) -> Policy:
+        return Policy.of(self.settings, self.settings.agent(agent.name))
+
+    async def _handoff(self, claim: Claim, agent: Agent, placed: Placed, earlier: Earlier, why: str) -> str:
+        budget = self._policy(agent).handoff_tokens
+        if not budget or not earlier.attempts:
+            return ""
+        last = next((one for one in reversed(earlier.attempts) if one.started_at is not None), None)
+        deeds = await asyncio.to_thread(deeds_of, self.home, earlier.attempts, self.agents)
+        story = Story(
+            task=claim.spec.prompt,
+            why=why,
+            place=f"{placed.directory}{f', branch {placed.branch}' if placed.branch else ''}",
+            ended=_reason(claim),
+            changed=_changed(last),
+            deeds=deeds,
+            history=history(earlier.events),
+        )
+        return handoff(story, budget)
+
+
+def _going_on(claim: Claim, session: Session, note: str | None) -> Conversation:
+    form = TAKEN_PROMPT if _given_back(claim, session) else RESUME_PROMPT
+    prompt = form.format(reason=_reason(claim), prompt=claim.spec.prompt)
+    name = str(uuid.uuid4()) if claim.fork else session.id
+    return Conversation(prompt, Begun(name, session.id, claim.fork), note)
+
+
+def _given_back(claim: Claim, session: Session) -> bool:
+    """The operator has worked in it since the last attempt."""
+    ended = claim.previous.ended_at if claim.previous is not None else None
+    return session.attached_at is not None and session.attached_at >= (ended or 0)
+
+
+def _where_it_was(claim: Claim, session: Session) -> Session:
+    """With the directory of its last attempt, which may have been another one than that it was begun in."""
+    last = claim.previous.workspace if claim.previous is not None else None
+    return structs.replace(session, workspace=last) if last is not None else session
+
+
+def _left(claim: Claim) -> str | None:
+    """The session that a job leaves for good, where the same agent had one."""
+    previous = claim.previous
+    return previous.session if previous is not None and previous.agent == claim.attempt.agent else None
+
+
+def _is_told(claim: Claim, agent: Agent) -> bool:
+    previous = claim.previous
+    converses = agent.resumable or agent.converses
+    return converses and previous is not None and not previous.succeeded and not claim.anew
+
+
+def _reason(claim: Claim) -> str:
+    return (claim.previous.reason if claim.previous is not None else None) or "the attempt ended early"
+
+
+def _changed(last: AttemptRow | None) -> str:
+    if last is None or last.diff_files is None:
+        return ""
+    return f"{last.diff_files} files +{last.diff_added or 0} -{last.diff_removed or 0}"
