@@ -61,6 +61,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("reroute", "run it on another target", Scope.JOBS, command="reroute", argument="TARGET"),
     Action("move", "move it in the queue", Scope.JOBS, command="move", argument="PLACE"),
     Action("explain", "why it stands where it stands", Scope.JOBS, ("w",), command="explain"),
+    Action("attach", "work in its session yourself", Scope.JOBS, ("a",), command="attach"),
     Action("copy", "copy the job's id", Scope.JOBS, ("y",), command="copy"),
     Action("edit", "open the workspace in $EDITOR", Scope.JOBS, ("o",), command="edit"),
     Action("show_log", "open at the log", Scope.JOBS, ("l",), command="log"),

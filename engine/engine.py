@@ -53,11 +53,12 @@ from engine.runner.launch import Launcher
 from engine.runner.run_dir import RunDir, run_dir
 from engine.runner.runner import Runner, Surroundings
 from engine.runner.workspace import Workspaces
-from engine.sessions import Session
+from engine.sessions import AttachRequest, Session, Takeover
 from engine.store import Store, actions, claims, sessions, submit, verbs
 from engine.store.filter import Filter
 from engine.store.rows import JobRow
 from engine.submission import accepted
+from engine.takeover import Takeovers
 from engine.units import milliseconds
 from engine.upkeep import service
 from engine.upkeep.round import keep_up
@@ -81,6 +82,7 @@ class Engine:
         agents: Mapping[str, Agent],
         workspaces: Workspaces,
         secrets: Secrets,
+        takeovers: Takeovers,
     ) -> None:
         self.home = home
         self.settings = settings
@@ -95,6 +97,7 @@ class Engine:
         self._runner = runner
         self._dispatcher = dispatcher
         self._workspaces = workspaces
+        self._takeovers = takeovers
         self._draining: asyncio.Task[None] | None = None
 
     # ---- the operator's verbs
@@ -150,6 +153,14 @@ class Engine:
                 self._end_drain()
             self._dispatcher.wake()
         return taken.undone
+
+    async def attach(self, job: int, request: AttachRequest, by: str) -> Takeover:
+        """Give a job's session to the operator at a terminal. What runs of the job is parked first."""
+        return await self._takeovers.begin(job, request, by)
+
+    async def detach(self, job: int, marker: str) -> Job:
+        """The operator has left the session: the job goes on in it."""
+        return await self._takeovers.end(job, marker, self.settings.grace)
 
     def _begin_drain(self) -> None:
         """Start nothing more, and stop once nothing runs."""
@@ -333,9 +344,13 @@ async def _working(home: Path, settings: Settings, store: Store, hub: Hub, subre
     async with asyncio.TaskGroup() as tasks:
         runner = Runner(around, tasks, lambda: dispatcher.wake())
         dispatcher = Dispatcher(store, settings, known, boot, runner.start, runner.meter.memory)
-        engine = Engine(home, settings, store, hub, follower, runner, dispatcher, known, launcher.workspaces, secrets)
+        takeovers = Takeovers(store, hub, runner, launcher, tasks, dispatcher.wake)
+        engine = Engine(
+            home, settings, store, hub, follower, runner, dispatcher, known, launcher.workspaces, secrets, takeovers
+        )
         following = tasks.create_task(follower.run(), name="follower")
         await runner.take_over(left)
+        await takeovers.watch_all()
         dispatching = tasks.create_task(dispatcher.run(), name="dispatcher")
         keeping = tasks.create_task(keep_up(home, settings.upkeep, launcher.workspaces.locks), name="upkeep")
         try:
@@ -345,6 +360,7 @@ async def _working(home: Path, settings: Settings, store: Store, hub: Hub, subre
         engine.let_go()
         dispatching.cancel()
         keeping.cancel()
+        takeovers.let_go()
         runner.let_go()
         following.cancel()
     cgroups.close()

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Annotated
 
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 
 from engine.errors import RefusedError
 
@@ -81,6 +82,38 @@ class Compaction(Struct, frozen=True, kw_only=True, omit_defaults=True):
     trigger: str
     before_tokens: int | None = None
     after_tokens: int | None = None
+
+
+class AttachRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """Body of `POST /v1/jobs/ID/attach`: the process that lends its terminal to the agent's own screen."""
+
+    pid: int
+    marker: Annotated[str, Meta(pattern="^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+    """The caller's own name for it, by which it is given back."""
+
+
+class DetachRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """Body of `POST /v1/jobs/ID/detach`."""
+
+    marker: str
+
+
+class Takeover(Struct, frozen=True, kw_only=True):
+    """A session that is the operator's, and how its agent's own screen is started on it.
+
+    The environment is not in here but for what the adapter sets: the command at the terminal builds it from the
+    settings, so that no key crosses the socket.
+    """
+
+    job: int
+    agent: str
+    account: str | None
+    session: str
+    directory: str
+    marker: str
+    """For the environment of the screen, by which all of its processes are found."""
+    argv: list[str]
+    env: dict[str, str] = field(default_factory=dict)
 
 
 class Session(Struct, frozen=True, kw_only=True, omit_defaults=True):

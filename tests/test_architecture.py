@@ -28,7 +28,7 @@ FLOORS: list[set[str]] = [
     {"engine.agents"},
     {"engine.store"},
     {"engine.submission", "engine.context", "engine.dispatch", "engine.runner", "engine.upkeep"},
-    {"engine.foresight", "engine.orders", "engine.accounts", "engine.drift"},
+    {"engine.foresight", "engine.orders", "engine.accounts", "engine.drift", "engine.takeover"},
     {"engine.engine"},
     {"engine.server"},
     {"engine.doctor"},

@@ -203,7 +203,7 @@ def logs(
     elif raw:
         ctx.of(context).ask(lambda client: _print_raw(client, number, attempt))
     else:
-        ctx.of(context).ask(lambda client: _print_log(client, number, attempt, tail, follow, json))
+        ctx.of(context).ask(lambda client: print_log(client, number, attempt, tail, follow, json))
 
 
 def _print_answer(data: bytes) -> None:
@@ -228,7 +228,7 @@ async def _print_raw(client: Client, job: int, attempt: int | None) -> None:
     sys.stdout.buffer.flush()
 
 
-async def _print_log(client: Client, job: int, attempt: int | None, tail: int | None, follow: bool, json: bool) -> None:
+async def print_log(client: Client, job: int, attempt: int | None, tail: int | None, follow: bool, json: bool) -> None:
     from console.cli.output import note, print_json_line
     from console.format import clean_line
     from console.transcript import entries

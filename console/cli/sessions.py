@@ -1,4 +1,4 @@
-"""`headway sessions`: the agents' conversations."""
+"""`headway sessions` and `headway attach`: the agents' conversations, and working in one."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 def add_to(app: typer.Typer) -> None:
     app.command()(sessions)
+    app.command()(attach)
 
 
 def sessions(
@@ -36,6 +37,35 @@ def sessions(
         return
     heads = ("JOB", "SESSION", "STATE", "TARGET", "TRIES", "TURNS", "CONTEXT", "COMPACTED", "USED", "WHY")
     print_table(heads, [_cells(one) for one in found], stretch=9)
+
+
+def attach(
+    context: typer.Context,
+    job: Annotated[str, typer.Argument(metavar="JOB", help="A job id, such as 12 or J12.")],
+    read_only: Annotated[bool, typer.Option("--read-only", help="Only look: follow what it says and does.")] = False,
+    pause: Annotated[bool, typer.Option("--pause", hidden=True)] = False,
+) -> None:
+    """Work in a job's session, in its agent's own screen; the job waits, and goes on in it when you leave.
+
+    What runs of it is parked first, which uses up none of its attempts.
+    """
+    from console.cli import takeover
+    from console.cli.jobs import print_log
+    from engine.errors import HeadwayError
+
+    number = one_id(job)
+    home = ctx.of(context).home
+    if read_only:
+        ctx.of(context).ask(lambda client: print_log(client, number, None, 200, True, False))
+        return
+    try:
+        code = takeover.at_terminal(home, number)
+    except HeadwayError as error:
+        if not pause:
+            raise
+        takeover.wait_for_reader(error.message)
+        raise typer.Exit(error.exit_code) from None
+    raise typer.Exit(code)
 
 
 def _with_share(one: Session) -> dict[str, object]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import subprocess
+import sys
 from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
@@ -141,6 +143,33 @@ class Operating(Frame):
 
     def action_edit(self) -> None:
         self.work(self._edit(self.targets()))
+
+    def action_attach(self) -> None:
+        job = self.open_target()
+        status = self.desk.status
+        if job is None or status is None:
+            self.say("no job here to attach to")
+        else:
+            self._lend_terminal(status.home, job)
+
+    def _lend_terminal(self, home: str, job: int) -> None:
+        """Lend the terminal to the agent's own screen. The command does all of it, as it does without a console."""
+        command = [sys.executable, "-m", "console.cli", "--home", home, "attach", "--pause", str(job)]
+        interrupt = signal.getsignal(signal.SIGINT)
+        try:
+            with self.app.suspend():
+                signal.signal(signal.SIGINT, lambda *_: None)  # it is meant for the screen
+                try:
+                    code = subprocess.run(command, check=False).returncode
+                finally:
+                    signal.signal(signal.SIGINT, interrupt)
+        except SuspendNotSupported:
+            self.say("this terminal cannot be lent to an agent")
+        except OSError as error:
+            self.say(f"attach: {error}", Role.FAILED)
+        else:
+            self.say(f"left the session of {job_name(job)}" if code == 0 else f"attach ended with {code}")
+        self.post_message(JobsChanged(frozenset([job]), True, 0))
 
     def action_show_log(self) -> None:
         self._open_at(Tab.LOG)

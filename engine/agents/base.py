@@ -154,7 +154,7 @@ class Agent(ABC):
     def interactive(self, assignment: Assignment) -> Launch | None:
         """The agent's own screen, at a terminal, in the session `assignment.resumes`; None where it has none.
 
-        Only `argv`, `env` and `files` count. Raises `UsageError` where the assignment cannot be put to it.
+        Only `argv` and `env` count. Raises `UsageError` where the assignment cannot be put to it.
         """
         return None
 

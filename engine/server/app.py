@@ -16,6 +16,7 @@ from engine.errors import HeadwayError, NotFoundError, UsageError
 from engine.model import ALL, Order, Verb, Wanted
 from engine.server import streams
 from engine.server.wire import Shutdown, UndoRequest, to_wire
+from engine.sessions import AttachRequest, DetachRequest
 from engine.upkeep.wire import Prune
 
 T = TypeVar("T")
@@ -40,6 +41,8 @@ def make_app(engine: Engine) -> Starlette:
             Route("/v1/jobs/{job}/output", api.output),
             Route("/v1/jobs/{job}/diff", api.diff),
             Route("/v1/jobs/{job}/answer", api.answer),
+            Route("/v1/jobs/{job}/attach", api.attach, methods=["POST"]),
+            Route("/v1/jobs/{job}/detach", api.detach, methods=["POST"]),
             Route("/v1/actions", api.actions),
             Route("/v1/actions", api.act, methods=["POST"]),
             Route("/v1/undo", api.undo, methods=["POST"]),
@@ -107,6 +110,14 @@ class _Api:
         found = await self._engine.store.read.attempts(job)
         said = next((one.result for one in found if one.id == attempt), None)
         return Response((said or "").encode(), media_type="text/plain; charset=utf-8")
+
+    async def attach(self, request: Request) -> Response:
+        """Answers once the session is the caller's: what runs in it is parked first."""
+        body = await _body(request, AttachRequest)
+        return _json(await self._engine.attach(_job(request), body, OPERATOR))
+
+    async def detach(self, request: Request) -> Response:
+        return _json(await self._engine.detach(_job(request), (await _body(request, DetachRequest)).marker))
 
     async def act(self, request: Request) -> Response:
         return _json(await self._engine.act(await _body(request, Order), OPERATOR))

@@ -40,7 +40,7 @@ from engine.model import (
     Wanted,
 )
 from engine.server.wire import Frames, Shutdown, UndoRequest, WireError, from_wire
-from engine.sessions import Session
+from engine.sessions import AttachRequest, DetachRequest, Session, Takeover
 from engine.upkeep.wire import Prune, PruneResult
 
 T = TypeVar("T")
@@ -136,6 +136,14 @@ class Client:
     async def actions(self, limit: int = 20) -> list[ActionLine]:
         """What the operator did, newest first."""
         return await self._get("/v1/actions", list[ActionLine], {"limit": limit})
+
+    async def attach(self, job: int, request: AttachRequest) -> Takeover:
+        """Take a job's session for the terminal of a process; what runs of the job is parked first."""
+        return await self._post(f"/v1/jobs/{job}/attach", request, Takeover)
+
+    async def detach(self, job: int, marker: str) -> Job:
+        """Give it back: the job goes on in it."""
+        return await self._post(f"/v1/jobs/{job}/detach", DetachRequest(marker), Job)
 
     async def explain(self, job: int) -> Explanation:
         """Why a job stands where it stands, and what is to be expected of it."""

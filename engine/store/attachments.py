@@ -16,6 +16,8 @@ from engine.store.fold import record
 from engine.store.rows import JobRow, read_job
 from engine.store.writer import Transaction
 
+LOST = "the terminal at its session ended without a word"
+
 _COLUMNS = "job, agent, session, marker, by, at, pid, started, boot, held_before"
 _SELECT = f"SELECT {_COLUMNS} FROM attachments"
 
@@ -67,7 +69,7 @@ def begin(tx: Transaction, wanted: Attachment) -> JobRow:
         raise RefusedError(f"J{row.id} is being cancelled")
     if row.state is State.GATING:
         raise RefusedError(f"J{row.id} is being judged; attach to it once that is over")
-    held = structs.replace(wanted, held_before=row.held_by)
+    held = structs.replace(wanted, held_before=None if _is_lost(row.held_by) else row.held_by)
     tx.connection.execute(
         f"INSERT INTO attachments ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         structs.astuple(held),
@@ -88,6 +90,18 @@ def enter(tx: Transaction, job: int, marker: str, agent: str, session: str) -> N
         raise RefusedError(f"the session of J{job} is taken: {who}")
     sessions.attach(tx, agent, session)
     tx.connection.execute("UPDATE attachments SET agent = ?, session = ? WHERE job = ?", (agent, session, job))
+
+
+def lose(tx: Transaction, job: int, marker: str) -> JobRow | None:
+    """The terminal has gone without a word: the job is held until the operator has looked."""
+    found = of(tx, job)
+    by = found.by if found is not None else ""
+    return end(tx, job, marker, hold=f"{by}: {LOST}", reason=LOST)
+
+
+def _is_lost(held_by: str | None) -> bool:
+    """A hold that only says that an earlier terminal was lost: a new takeover answers it."""
+    return held_by is not None and held_by.endswith(LOST)
 
 
 def end(tx: Transaction, job: int, marker: str, *, hold: str | None = None, reason: str | None = None) -> JobRow | None:
