@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from console.conversation import compacted_text, context_text, session_text
+from console.footprint import footprint_text
 from console.format import age, clean_line, clean_lines, job_name, moment, money, plural, tokens
 from console.roles import Part, Role
 from console.status import DONE, FAILED, RUNNING, mark_of, shown_age
@@ -92,6 +93,7 @@ def _attempt(attempt: Attempt, now: int, session: Session | None) -> list[Entry]
         ("failure", attempt.failure and attempt.failure.replace("_", " ")),
         ("reason", attempt.reason),
         ("exit", None if attempt.exit_code is None else str(attempt.exit_code)),
+        ("machine", footprint_text(attempt)),
         ("session", session_text(attempt)),
         ("context", context_text(session.context_tokens, session.context_window) if session else None),
         ("compacted", compacted_text(session, attempt.id) if session else None),

@@ -165,9 +165,9 @@ def number(count: int) -> str:
     return f"{count:,}"
 
 
-def plural(count: int, noun: str) -> str:
-    """`1 job`, `12 jobs`, `1,204 jobs`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+def plural(count: int, noun: str, more: str = "") -> str:
+    """`1 job`, `12 jobs`, `1,204 jobs`. `more` is the plural where that is not the noun with an s."""
+    return f"{count:,} {noun if count == 1 else more or noun + 's'}"
 
 
 def job_name(job: int) -> str:

@@ -33,6 +33,7 @@ from engine.model import (
     ActionResult,
     AgentStatus,
     Answer,
+    Attempt,
     Breaker,
     Cap,
     Explanation,
@@ -56,7 +57,7 @@ from engine.runner.workspace import Workspaces
 from engine.sessions import AttachRequest, Session, Takeover
 from engine.store import Store, actions, claims, sessions, submit, verbs
 from engine.store.filter import Filter
-from engine.store.rows import JobRow
+from engine.store.rows import AttemptRow, JobRow
 from engine.submission import accepted
 from engine.takeover import Takeovers
 from engine.units import milliseconds
@@ -231,10 +232,7 @@ class Engine:
 
     async def job(self, job: int) -> JobDetail:
         row = await self.row(job)
-        attempts = [
-            tried.as_attempt(await self.store.read.usage(tried.id), str(run_dir(self.home, job, tried.number).path))
-            for tried in await self.store.read.attempts(job)
-        ]
+        attempts = [await self._attempt(tried) for tried in await self.store.read.attempts(job)]
         after, before = await self.store.read.dependencies(job)
         return JobDetail(
             job=row.as_job(),
@@ -244,6 +242,21 @@ class Engine:
             after=after,
             before=before,
             sessions=await self.sessions(job),
+        )
+
+    async def _attempt(self, tried: AttemptRow) -> Attempt:
+        usage = await self.store.read.usage(tried.id)
+        told = tried.as_attempt(usage, str(run_dir(self.home, tried.job, tried.number).path))
+        if tried.ended_at is not None:
+            return told
+        meter = self._runner.meter
+        took = meter.took(tried.id)
+        return replace(
+            told,
+            now=meter.now(tried.id),
+            memory_peak=took.memory_peak,
+            cpu_ms=took.cpu_ms,
+            processes_peak=took.processes_peak,
         )
 
     async def sessions(self, job: int | None = None, limit: int = READ_LIMIT) -> list[Session]:

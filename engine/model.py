@@ -238,6 +238,16 @@ class DiffStat(Struct, frozen=True, kw_only=True):
     """Everything could be looked at; else there may be more than was counted."""
 
 
+class Footprint(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the processes of an attempt take of the machine, as it was last measured."""
+
+    memory: int | None = None
+    """Bytes that they hold together."""
+    cpu_ms: int | None = None
+    """Processor time that they have used since the start."""
+    processes: int | None = None
+
+
 class Attempt(Struct, frozen=True, kw_only=True):
     """One try at a job on one target. `id` is the fencing number: only the job's newest attempt may settle it."""
 
@@ -269,6 +279,12 @@ class Attempt(Struct, frozen=True, kw_only=True):
     """Lines of the agent's output that its adapter did not know; they are kept in the run's files."""
     memory_peak: int | None = None
     """The most that its processes held together, in bytes, as far as it was measured."""
+    cpu_ms: int | None = None
+    """Processor time that they used."""
+    processes_peak: int | None = None
+    """The most of them that were seen at once."""
+    now: Footprint | None = None
+    """What they take at this moment; None for one that has ended, or was not measured yet."""
     forked: bool = False
     """It works in a fork of the session that it resumes."""
     handoff: str | None = None

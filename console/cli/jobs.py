@@ -136,6 +136,7 @@ def _attempt_lines(attempt: Attempt, session: Session | None) -> list[str]:
     from pathlib import Path
 
     from console.conversation import compacted_text, context_text, session_text
+    from console.footprint import footprint_text
     from console.format import age, clean_line, moment, money, number, plural
 
     took = age(attempt.ended_at - attempt.started_at) if attempt.ended_at and attempt.started_at else None
@@ -149,7 +150,7 @@ def _attempt_lines(attempt: Attempt, session: Session | None) -> list[str]:
         "took": took,
         "exit": None if attempt.exit_code is None else str(attempt.exit_code),
         "pid": str(attempt.pid) if attempt.pid and attempt.ended_at is None else None,
-        "memory": f"{attempt.memory_peak / (1 << 20):.0f} MiB at most" if attempt.memory_peak else None,
+        "machine": footprint_text(attempt),
         "session": session_text(attempt),
         "context": context_text(session.context_tokens, session.context_window) if session is not None else None,
         "compacted": compacted_text(session, attempt.id) if session is not None else None,

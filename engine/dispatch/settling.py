@@ -43,6 +43,8 @@ class Ending:
     heard: Heard = field(default_factory=Heard)
     """What it told of its session."""
     memory_peak: int | None = None
+    cpu_ms: int | None = None
+    processes_peak: int | None = None
     began: bool = True
     """A process of it ran."""
     resumable: bool = False
@@ -81,7 +83,10 @@ class Settle:
             parked = not outcome.succeeded and attachments.holder(tx, row.id) is not None
             if not outcome.succeeded and row.stopping is None and not parked:
                 requeue, outcome = _next(tx, row, tried.target, ending, one.rules)
-            settlement = Settlement(outcome, ending.exit_code, ending.diff, ending.heard, requeue, ending.memory_peak)
+            settlement = Settlement(
+                outcome, ending.exit_code, ending.diff, ending.heard, requeue,
+                ending.memory_peak, ending.cpu_ms, ending.processes_peak,
+            )  # fmt: skip
             ended.append((row, tried, settlement))
             held.append(requeue is not None and requeue.hold)
             if ending.provider and ending.began and row.stopping is None and not parked:

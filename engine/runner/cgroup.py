@@ -96,6 +96,15 @@ def held(group: Path) -> int | None:
         return None
 
 
+def cpu_ms(group: Path) -> int | None:
+    """Processor time of all that ever ran in a group; None where the kernel does not count it."""
+    try:
+        first = (group / "cpu.stat").read_text().split("\n", 1)[0].split()
+    except OSError:
+        return None
+    return int(first[1]) // 1000 if len(first) == 2 and first[0] == "usage_usec" else None
+
+
 def room(groups: Iterable[Path]) -> int | None:
     """Bytes of memory that the tightest of these groups can still give; None where none has a limit."""
     left = []

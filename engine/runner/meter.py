@@ -1,4 +1,4 @@
-"""How much memory the running attempts hold, and how much there is for more. One task measures all of them."""
+"""What the running attempts take of the machine, and how much memory there is for more. One task measures all."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import psutil
 from engine.agents.base import Agent
 from engine.config import Settings
 from engine.dispatch.world import Memory
+from engine.model import Footprint
 from engine.runner import cgroup, procfs
 from engine.runner.census import Census
 from engine.runner.cut import Cut
@@ -36,9 +37,20 @@ _PEAKS = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One look at an attempt's processes."""
+
+    held: int
+    """Bytes of memory."""
+    cpu_ms: int = 0
+    """Of those that are there, and of what they have waited for."""
+    processes: int = 0
+
+
 @dataclass(slots=True)
 class Measured:
-    """What is known of one attempt, in bytes."""
+    """What is known of one attempt. Memory is in bytes."""
 
     agent: str
     tree: Tree | None = None
@@ -47,16 +59,32 @@ class Measured:
     """What it may hold; 0 is anything."""
     held: int | None = None
     peak: int | None = None
+    cpu_ms: int | None = None
+    processes: int | None = None
+    processes_peak: int | None = None
     samples: int = 0
     over: asyncio.Event = field(default_factory=asyncio.Event)
     """It was seen to hold more than it may."""
 
-    def see(self, held: int) -> None:
-        self.held = held
+    def see(self, sample: Sample) -> None:
+        held = self.held = sample.held
         self.peak = max(held, self.peak or 0)
+        # What nobody waited for is not seen any more once it has gone: the sum may fall, what was used does not.
+        self.cpu_ms = max(sample.cpu_ms, self.cpu_ms or 0)
+        self.processes = sample.processes
+        self.processes_peak = max(sample.processes, self.processes_peak or 0)
         self.samples += 1
         if 0 < self.cap < held:
             self.over.set()
+
+
+@dataclass(frozen=True, slots=True)
+class Took:
+    """What an attempt has taken, as far as it was measured."""
+
+    memory_peak: int | None = None
+    cpu_ms: int | None = None
+    processes_peak: int | None = None
 
 
 class Meter:
@@ -94,6 +122,24 @@ class Meter:
         """The most that it was seen to hold, in bytes."""
         one = self._running.get(attempt)
         return one.peak if one is not None else None
+
+    def used(self, attempt: int, cpu_ms: int | None) -> None:
+        """What its first process is known to have used, all of its children included, once that has ended."""
+        one = self._running.get(attempt)
+        if one is not None and cpu_ms is not None:
+            one.cpu_ms = max(cpu_ms, one.cpu_ms or 0)
+
+    def now(self, attempt: int) -> Footprint | None:
+        """What it takes at this moment; None before it was measured."""
+        one = self._running.get(attempt)
+        if one is None or one.held is None:
+            return None
+        return Footprint(memory=one.held, cpu_ms=one.cpu_ms, processes=one.processes)
+
+    def took(self, attempt: int) -> Took:
+        """What it has taken so far."""
+        one = self._running.get(attempt)
+        return Took(one.peak, one.cpu_ms, one.processes_peak) if one is not None else Took()
 
     def release(self, attempt: int) -> None:
         """It has ended."""
@@ -150,9 +196,9 @@ class Meter:
                 logger.exception("the memory of the attempts could not be measured")
                 continue
             with self._guard:
-                for attempt, held in found.items():
-                    if attempt in self._running and held:
-                        self._running[attempt].see(held)
+                for attempt, sample in found.items():
+                    if attempt in self._running and sample.held:
+                        self._running[attempt].see(sample)
 
 
 def recent_peaks(tx: Transaction) -> list[tuple[str, int]]:
@@ -161,13 +207,15 @@ def recent_peaks(tx: Transaction) -> list[tuple[str, int]]:
     return [(str(agent), int(peak)) for agent, peak in found]
 
 
-def _measure(census: Census, trees: Mapping[int, Tree], caps: Mapping[int, int]) -> dict[int, int]:
-    """Bytes that each attempt's processes hold. Blocks."""
+def _measure(census: Census, trees: Mapping[int, Tree], caps: Mapping[int, int]) -> dict[int, Sample]:
+    """What each attempt's processes take. Blocks."""
     found = {}
     for attempt, pids in census.take(trees).items():
         group = trees[attempt].group
         counted = cgroup.held(group) if group is not None else None
-        found[attempt] = counted if counted is not None else _held(pids, caps[attempt])
+        held = counted if counted is not None else _held(pids, caps[attempt])
+        used = cgroup.cpu_ms(group) if group is not None else None
+        found[attempt] = Sample(held, used if used is not None else sum(map(procfs.cpu_ms, pids)), len(pids))
     return found
 
 

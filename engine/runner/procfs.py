@@ -83,6 +83,16 @@ def age(who: Identity) -> float:
     return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - who.started / _TICKS)
 
 
+def cpu_ms(pid: int) -> int:
+    """Processor time of a process and of those children that it has waited for; 0 where it has gone."""
+    try:
+        stat = (_PROC / str(pid) / "stat").read_bytes()
+    except OSError:
+        return 0
+    ticks = stat[stat.rindex(b")") + 2 :].split()[11:15]  # utime, stime, cutime, cstime
+    return sum(map(int, ticks)) * 1000 // _TICKS
+
+
 def resident(pid: int) -> tuple[int, int]:
     """Bytes of memory that a process holds alone, and that it may share with others; nothing where it has gone."""
     try:

@@ -25,7 +25,7 @@ from engine.errors import CredentialError, HeadwayError, RefusedError, StorageEr
 from engine.hub import Hub
 from engine.model import DiffStat, Failure
 from engine.runner import cut as cuts
-from engine.runner import limits, procfs, tree
+from engine.runner import limits, procfs, spawn, tree
 from engine.runner.adopt import Finding, finding
 from engine.runner.cut import ASKED, Cut
 from engine.runner.ending import End, grace_of, outcome_of, runs, until_end
@@ -253,6 +253,8 @@ class Runner:
             watch.close()
         if await asyncio.to_thread(whole.strays, around.subreaper):
             await tree.stop(whole, around.grace)
+        if whole.root is not None:
+            self.meter.used(tried.id, spawn.cpu_ms(whole.root.pid))
         around.launcher.cgroups.remove(whole.group)
         outcome, code = outcome_of(live.run, watch, end)
         diff = await self._measure(live, placed)
@@ -292,9 +294,12 @@ class Runner:
     def _ending(self, live: Live, agent: Agent, placed: Placed, outcome: Outcome) -> Ending:
         """What the settlement has to know of an attempt that ran."""
         session = outcome.session or live.session
+        took = self.meter.took(live.claim.attempt.id)
         return Ending(
             outcome,
-            memory_peak=self.meter.peak(live.claim.attempt.id),
+            memory_peak=took.memory_peak,
+            cpu_ms=took.cpu_ms,
+            processes_peak=took.processes_peak,
             resumable=agent.resumable and session is not None and placed.directory.is_dir(),
             restorable=placed.repository is not None and placed.base is not None,
             harmless=not agent.effects,

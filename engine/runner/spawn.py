@@ -25,6 +25,7 @@ POLL_SECONDS = 0.05  #: between looks at a process that could not be given a des
 TOGETHER = 64  #: processes waited for at once: each takes a descriptor while it is
 
 _spawned: set[int] = set()
+_used: dict[int, int] = {}  #: milliseconds of processor time of children that were reaped, the newest of them
 
 
 def is_ours(pid: int) -> bool:
@@ -112,6 +113,11 @@ async def ended(pid: int) -> int | None:
     return _reap(pid)
 
 
+def cpu_ms(pid: int) -> int | None:
+    """Processor time of a child that has just been reaped, with all that it had waited for. Told once."""
+    return _used.pop(pid, None)
+
+
 async def all_ended(pids: Sequence[int], within: float) -> bool:
     """Wait until all of them have ended; False where some still run after that many seconds."""
     try:
@@ -129,13 +135,16 @@ def _reap(pid: int) -> int | None:
     if pid not in _spawned:
         return None
     try:
-        found, status = os.waitpid(pid, os.WNOHANG)
+        found, status, used = os.wait4(pid, os.WNOHANG)
     except ChildProcessError:
         _spawned.discard(pid)
         return None
     if found == 0:
         return None
     _spawned.discard(pid)
+    _used[pid] = round((used.ru_utime + used.ru_stime) * 1000)
+    if len(_used) > TOGETHER:
+        del _used[next(iter(_used))]
     code = os.waitstatus_to_exitcode(status)
     return 128 - code if code < 0 else code
 

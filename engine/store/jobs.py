@@ -57,6 +57,8 @@ class Settlement:
     heard: Heard = field(default_factory=Heard)
     requeue: Requeue | None = None
     memory_peak: int | None = None
+    cpu_ms: int | None = None
+    processes_peak: int | None = None
 
 
 def launched(tx: Transaction, attempt: int, facts: Launched) -> None:
@@ -137,6 +139,8 @@ def _columns(row: JobRow, end: Settlement, verdict: log.AnyBody, now: int) -> di
         "diff_removed": diff.removed if diff else None,
         "unknown_lines": outcome.unknown_lines or None,
         "memory_peak": end.memory_peak,
+        "cpu_ms": end.cpu_ms,
+        "processes_peak": end.processes_peak,
     }
     return {name: value for name, value in columns.items() if value is not None}
 

@@ -292,6 +292,8 @@ class AttemptRow(Struct, frozen=True, kw_only=True, array_like=True):
             diff=stat,
             unknown_lines=self.unknown_lines,
             memory_peak=self.memory_peak,
+            cpu_ms=self.cpu_ms,
+            processes_peak=self.processes_peak,
             forked=self.forked,
             handoff=self.handoff,
             note=self.note,

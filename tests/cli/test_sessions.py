@@ -31,6 +31,7 @@ async def test_sessions_are_listed_and_shown_with_what_they_hold(served: Served,
     shown = served.headway("show", "1").stdout
     assert f"session   {one['id']}" in shown
     assert "of 200k" in shown and "to 9.0k (auto)" in shown
+    assert "s of CPU" in shown
     assert "its session was compacted once" in served.headway("explain", "1").stdout
     assert served.headway("sessions", "7").returncode == 4
 

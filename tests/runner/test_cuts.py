@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import re
@@ -18,7 +19,7 @@ from engine.model import Failure, JobSpec, Order, State, Verb
 from engine.runner import meter, procfs
 from engine.runner.tree import MARKER
 from tests.runner.living import ended, launched, rehearsal, settled, submit, until
-from tests.runner.wood import Wood
+from tests.runner.wood import PATIENCE, Wood
 
 GONE = "while :; do sleep 60; done"  #: does not end by itself
 
@@ -196,6 +197,28 @@ async def test_the_most_that_an_attempt_held_is_kept_with_it(engine: Engine) -> 
     row, (tried,) = await ended(engine, job)
     assert row.state is State.SUCCEEDED
     assert 60 << 20 < (tried.memory_peak or 0) < 100 << 20
+
+
+async def test_the_time_that_an_attempt_used_is_kept_with_it_however_short_it_was(engine: Engine) -> None:
+    burn = f"{sys.executable} -I -S -c '[hash(n) for n in range(3_000_000)]'"
+    (job,) = await submit(engine, JobSpec(prompt=f"{burn}; {burn}; echo done", agent="shell"))
+    await settled(engine, job)
+    (attempt,) = (await engine.job(job)).attempts
+    assert (attempt.cpu_ms or 0) > 100, "of children that had ended before anybody looked, too"
+    assert attempt.now is None
+
+
+async def test_what_a_running_attempt_takes_is_told_as_it_runs(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(meter, "SAMPLE_SECONDS", 0.02)
+    (job,) = await submit(engine, JobSpec(prompt="sleep 600 & sleep 600", agent="shell"))
+    await launched(engine, job)
+    async with asyncio.timeout(PATIENCE):
+        while (now := (await engine.job(job)).attempts[0].now) is None or (now.processes or 0) < 3:
+            await asyncio.sleep(0.02)
+    assert (now.memory or 0) > 0
+    await engine.act(Order(verb=Verb.CANCEL, jobs=[job]), "tester")
+    _, tried = await settled(engine, job)
+    assert (tried.processes_peak or 0) >= 3
 
 
 async def test_what_earlier_engines_measured_is_known_to_the_next(home: Path, settings: Settings) -> None:

@@ -51,8 +51,8 @@ async def seen(scale: Meter, attempt: int, samples: int = 1) -> None:
     wanted, see = one.samples + samples, type(one).see
     done = asyncio.Event()
 
-    def noting(self: meter.Measured, held: int) -> None:
-        see(self, held)
+    def noting(self: meter.Measured, sample: meter.Sample) -> None:
+        see(self, sample)
         if one.samples >= wanted:
             done.set()
 
@@ -81,6 +81,26 @@ async def test_it_sees_what_a_tree_holds_and_remembers_the_most(wood: Wood, mark
     await seen(scale, 7, 2)
     assert 60 * MIB < (scale.peak(7) or 0) < 90 * MIB
     assert (scale._running[7].held or 0) < 20 * MIB
+
+
+async def test_it_counts_processes_and_the_time_that_they_used_also_of_those_that_are_gone(
+    wood: Wood, marker: str, scale: Meter
+) -> None:
+    script = f'{sys.executable} -I -S -c "$BURN"; ( {holding(10)} ) & {SLEEP.format(name="shim")}'
+    root = wood.start(script, marker=marker, env={"HOLD": HOLD, "BURN": "[hash(n) for n in range(3_000_000)]"})
+    await wood.hear("full")
+    scale.expect(7, "shell")
+    assert (scale.now(7), scale.took(7)) == (None, meter.Took())
+    scale.begin(7, Tree(root, marker, None), 0)
+    await seen(scale, 7)
+    now = scale.now(7)
+    assert now is not None
+    assert (now.cpu_ms or 0) > 50, "the child that has ended counts with the shell that waited for it"
+    assert (now.processes or 0) >= 2
+    assert scale.took(7).processes_peak == now.processes
+    scale.used(7, 10**6)
+    await seen(scale, 7)
+    assert scale.took(7).cpu_ms == 10**6, "what was used does not fall"
 
 
 async def test_what_forks_share_is_counted_once_against_the_cap(wood: Wood, marker: str, scale: Meter) -> None:
@@ -142,7 +162,7 @@ async def test_the_machine_is_not_asked_again_at_once(scale: Meter, monkeypatch:
 async def test_with_nothing_to_measure_it_sleeps(scale: Meter, monkeypatch: pytest.MonkeyPatch) -> None:
     looks: list[int] = []
 
-    def look(*given: object) -> dict[int, int]:
+    def look(*given: object) -> dict[int, meter.Sample]:
         looks.append(1)
         return {}
 
@@ -152,6 +172,12 @@ async def test_with_nothing_to_measure_it_sleeps(scale: Meter, monkeypatch: pyte
     for _ in range(50):
         await asyncio.sleep(0)
     assert looks == []
+
+
+def test_a_group_that_counts_time_is_believed(tmp_path: Path) -> None:
+    (tmp_path / "cpu.stat").write_text("usage_usec 7654321\nuser_usec 7000000\n")
+    assert cgroup.cpu_ms(tmp_path) == 7_654
+    assert cgroup.cpu_ms(tmp_path / "gone") is None
 
 
 def group(path: Path, **files: str) -> Path:
