@@ -311,7 +311,9 @@ class Engine:
         return any(one.id == attempt and one.ended_at is not None for one in found)
 
     async def idle(self) -> bool:
-        """Nothing runs and nothing would start by itself."""
+        """Nothing runs, nothing would start by itself, and nobody works in a session."""
+        if self._takeovers.open:
+            return False
         counts = await self.store.read.counts()
         return counts.running == 0 and (counts.ready == 0 or await self.store.read.held_all() is not None)
 

@@ -62,6 +62,11 @@ class Takeovers:
         for one in await self._store.look(attachments.all_of):
             self._begin_watch(one)
 
+    @property
+    def open(self) -> bool:
+        """The operator works in some session."""
+        return bool(self._watches)
+
     def let_go(self) -> None:
         for task in self._watches.values():
             task.cancel()

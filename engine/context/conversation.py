@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from msgspec import structs
@@ -83,14 +83,14 @@ class Talks:
         if claim.session is not None:
             why, note = await self._judge(claim, claim.session, agent, placed)
         if claim.session is not None and not why:
-            return _going_on(claim, claim.session, note)
+            return _going_on(claim, claim.session, agent, note)
         session = str(uuid.uuid4()) if agent.chooses_session else None
         previous = claim.previous
         retires = claim.session.id if claim.session is not None else _left(claim)
         begun = Begun(session, retires=retires if why else None, why=why if previous is not None else "")
         if previous is None or not _is_told(claim, agent):
             # A command has no conversation; and where nothing of the old work is left, there is nothing to hand over.
-            return Conversation(claim.spec.prompt, Begun(session, retires=begun.retires, why=""))
+            return Conversation(claim.spec.prompt, replace(begun, handed=False))
         text = await self._handoff(claim, agent, placed, earlier, begun.why)
         told = f"\n\n{text}" if text else ""
         form = AGAIN_PROMPT if previous.workspace == str(placed.directory) else MOVED_PROMPT
@@ -129,10 +129,11 @@ class Talks:
         return handoff(story, budget)
 
 
-def _going_on(claim: Claim, session: Session, note: str | None) -> Conversation:
+def _going_on(claim: Claim, session: Session, agent: Agent, note: str | None) -> Conversation:
     form = TAKEN_PROMPT if _given_back(claim, session) else RESUME_PROMPT
     prompt = form.format(reason=_reason(claim), prompt=claim.spec.prompt)
-    name = str(uuid.uuid4()) if claim.fork else session.id
+    forked = str(uuid.uuid4()) if agent.chooses_session else None
+    name = forked if claim.fork else session.id
     return Conversation(prompt, Begun(name, session.id, claim.fork), note)
 
 

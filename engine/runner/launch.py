@@ -178,6 +178,7 @@ def facts(prepared: Prepared) -> Facts:
         forked=talk.begun.forked,
         retires=talk.begun.retires,
         why=talk.begun.why,
+        handed=talk.begun.handed,
         note=talk.note,
         tokens=talk.tokens,
     )

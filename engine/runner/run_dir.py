@@ -43,6 +43,7 @@ class Facts(msgspec.Struct, frozen=True):
     forked: bool = False
     retires: str | None = None
     why: str = ""
+    handed: bool = True
     note: str | None = None
     tokens: int = 0
 

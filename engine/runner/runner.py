@@ -378,7 +378,7 @@ class Runner:
         self._settled()
 
     async def _note_launch(self, claim: Claim, pid: int, noted: Facts) -> None:
-        begun = Begun(noted.session, noted.resumes, noted.forked, noted.retires, noted.why)
+        begun = Begun(noted.session, noted.resumes, noted.forked, noted.retires, noted.why, noted.handed)
         launched = Launched(
             pid, noted.session, noted.workspace, noted.branch, noted.base, begun, noted.note, noted.tokens
         )

@@ -65,7 +65,7 @@ def launched(tx: Transaction, attempt: int, facts: Launched) -> None:
     """The attempt's process runs. One that was to go on with a session and could not has begun another."""
     row, tried = fenced(tx, attempt)
     begun = facts.begun or Begun(facts.session, tried.resumes if tried.resumes == facts.session else None)
-    handoff = begun.why or None
+    handoff = begun.why if begun.why and begun.handed else None
     tx.connection.execute(
         "UPDATE attempts SET started_at = ?, pid = ?, session = ?, resumes = ?, forked = ?, workspace = ?, branch = ?, "
         "base = ?, handoff = ?, note = ? WHERE id = ?",

@@ -58,6 +58,8 @@ class Begun:
     """The session that it could have gone on in, and did not."""
     why: str = ""
     """Why not."""
+    handed: bool = True
+    """The new one is told what was done in the old one."""
 
 
 def read(tx: Transaction, agent: str, name: str) -> Session | None:
@@ -142,7 +144,7 @@ def hear(tx: Transaction, tried: AttemptRow, heard: Heard) -> list[log.Compacted
         return []
     if name != tried.session and tried.workspace is not None:
         # The agent chose its name, or goes on under another one than it was asked to.
-        parent = tried.session if tried.resumes == tried.session else None
+        parent = tried.resumes if tried.forked or tried.resumes == tried.session else None
         _leave(tx, tried)
         _add(tx, tried, name, tried.workspace, parent)
         tx.connection.execute("UPDATE attempts SET session = ? WHERE id = ?", (name, tried.id))

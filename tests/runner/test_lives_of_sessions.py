@@ -214,6 +214,19 @@ async def test_a_fork_goes_on_in_a_copy_and_the_next_attempt_in_the_fork(engine:
     assert (parent.state, child.parent, child.attempts) == (SessionState.FORKED, parent.id, 2)
 
 
+async def test_a_new_session_that_was_asked_for_after_a_success_is_handed_nothing(
+    engine: Engine, tmp_path: Path
+) -> None:
+    await submit(engine, job(tmp_path, DONE, max_attempts=1))
+    await ended(engine, 1)
+    await engine.act(Order(verb=Verb.RETRY, jobs=[1], fresh=True), "tester")
+    _, second = await settled(engine, 1, 2)
+    old, _ = await engine.sessions(1)
+    assert (old.state, old.why) == (SessionState.RETIRED, "a new session was asked for")
+    assert (second.handoff, second.resumes, prompt(engine, 2)) == (None, None, "write it")
+    assert "handed_off" not in await kinds(engine)
+
+
 async def test_fresh_and_fork_together_are_refused(engine: Engine) -> None:
     from engine.errors import UsageError
 

@@ -63,6 +63,7 @@ async def test_an_unchanged_worktree_is_kept_for_the_session_that_is_in_it(
     await submit(engine, job(tmp_path, HANG, project=str(repository), max_attempts=1))
     await heard(engine)
     taken = await engine.attach(1, asking, "operator")
+    assert not await engine.idle(), "an engine that ends when idle does not leave the operator alone"
     assert Path(taken.directory).is_dir()
     (session,) = await engine.sessions(1)
     assert (session.state, session.attempt, session.id) == (SessionState.RESUMED, None, taken.session)
