@@ -73,6 +73,21 @@ class Codex(Agent):
         prompt = assignment.prompt.encode(errors="replace")
         return Launch(argv=[*argv, "-"], files={"prompt": prompt}, stdin="prompt")
 
+    def version_command(self, settings: AgentSettings) -> list[str]:
+        return [*(settings.command or ["codex"]), "--version"]
+
+    def interactive(self, assignment: Assignment) -> Launch:
+        """Its own screen on the thread, in the sandbox that its attempts have."""
+        settings = assignment.settings
+        self.check(settings)
+        if assignment.resumes is None:
+            raise UsageError("codex: there is no session to go on with")
+        argv = [*(settings.command or ["codex"]), *settings.args, "resume"]
+        argv += ["-s", one_of(self.name, settings.permission_mode, MODES)]
+        if assignment.model:
+            argv += ["-m", word(self.name, assignment.model, "model")]
+        return Launch(argv=[*argv, uuid(self.name, assignment.resumes)])
+
     def record(self, env: Mapping[str, str]) -> str | None:
         """The rollout: alone in it are the windows, the class of a failure and what each turn used."""
         home = env.get("CODEX_HOME") or (f"{env['HOME']}/.codex" if env.get("HOME") else None)

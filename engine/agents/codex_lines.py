@@ -80,6 +80,7 @@ class RateLimits(Struct):
 
 class TokenInfo(Struct):
     last_token_usage: Tokens | None = None
+    model_context_window: Count | None = None
 
 
 class TurnError(Struct):

@@ -168,7 +168,8 @@ class CodexParser(JsonLines):
         if last is None:
             return []
         self._context = last.input_tokens or last.total_tokens
-        return [Context(self._context, last.output_tokens)] if self._context else []
+        window = payload.info.model_context_window if payload.info else None
+        return [Context(self._context, last.output_tokens, window)] if self._context else []
 
     def _windows(self, limits: RateLimits | None) -> list[AnyAgentEvent]:
         """An answer without the headers has no windows: then the newest known ones stand."""

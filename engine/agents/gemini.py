@@ -6,6 +6,7 @@ from engine.agents.arguments import one_of, refuse, unsafe, uuid, word
 from engine.agents.base import Agent, Assignment, Launch, Parser
 from engine.agents.gemini_parser import GeminiParser
 from engine.config import AgentSettings
+from engine.errors import UsageError
 
 #: What Headway sets for gemini; `env` in the settings overrides it.
 ENVIRONMENT = {
@@ -74,13 +75,30 @@ class Gemini(Agent):
             argv += ["--resume", uuid(self.name, assignment.resumes)]
         elif assignment.session is not None:
             argv += ["--session-id", uuid(self.name, assignment.session)]
-        if assignment.model:
-            argv += ["-m", word(self.name, assignment.model, "model")]
-        argv += ["--approval-mode", one_of(self.name, settings.permission_mode, MODES)]
-        # One argument each: the option takes all words that follow it.
-        argv += [f"--allowed-tools={word(self.name, tool, 'allowed_tools')}" for tool in settings.allowed_tools]
+        argv += _options(assignment)
         prompt = assignment.prompt.encode(errors="replace")
         return Launch(argv=argv, env=ENVIRONMENT, files={"prompt": prompt}, stdin="prompt")
 
+    def version_command(self, settings: AgentSettings) -> list[str]:
+        return [*(settings.command or ["gemini"]), "--version"]
+
+    def interactive(self, assignment: Assignment) -> Launch:
+        """Its own screen on the session, with the mode and the tools that its attempts have."""
+        settings = assignment.settings
+        self.check(settings)
+        if assignment.resumes is None:
+            raise UsageError("gemini: there is no session to go on with")
+        argv = [*(settings.command or ["gemini"]), *settings.args, "--resume", uuid(self.name, assignment.resumes)]
+        return Launch(argv=[*argv, *_options(assignment)], env=ENVIRONMENT)
+
     def parser(self, *, model: str | None = None, resumed: bool = False) -> Parser:
         return GeminiParser(self.name, resumed=resumed)
+
+
+def _options(assignment: Assignment) -> list[str]:
+    settings = assignment.settings
+    options = ["-m", word("gemini", assignment.model, "model")] if assignment.model else []
+    options += ["--approval-mode", one_of("gemini", settings.permission_mode, MODES)]
+    # One argument each: the option takes all words that follow it.
+    options += [f"--allowed-tools={word('gemini', tool, 'allowed_tools')}" for tool in settings.allowed_tools]
+    return options

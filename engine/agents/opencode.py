@@ -76,11 +76,29 @@ class Opencode(Agent):
         if assignment.model:
             argv += ["--model", word(self.name, assignment.model, "model")]
         prompt = assignment.prompt.encode(errors="replace")
-        env = {"OPENCODE_PERMISSION": json.dumps(permission(settings)), "OPENCODE_DISABLE_AUTOUPDATE": "1"}
-        return Launch(argv=argv, env=env, files={"prompt": prompt}, stdin="prompt")
+        return Launch(argv=argv, env=_env(settings), files={"prompt": prompt}, stdin="prompt")
+
+    def version_command(self, settings: AgentSettings) -> list[str]:
+        return [*(settings.command or ["opencode"]), "--version"]
+
+    def interactive(self, assignment: Assignment) -> Launch:
+        """Its own screen on the session, with the permissions that its attempts have."""
+        settings = assignment.settings
+        self.check(settings)
+        if assignment.resumes is None:
+            raise UsageError("opencode: there is no session to go on with")
+        argv = [*(settings.command or ["opencode"]), *settings.args]
+        argv += ["--session", word(self.name, assignment.resumes, "session")]
+        if assignment.model:
+            argv += ["--model", word(self.name, assignment.model, "model")]
+        return Launch(argv=argv, env=_env(settings))
 
     def parser(self, *, model: str | None = None, resumed: bool = False) -> Parser:
         return OpencodeParser(self.name, model=model, resumed=resumed)
+
+
+def _env(settings: AgentSettings) -> dict[str, str]:
+    return {"OPENCODE_PERMISSION": json.dumps(permission(settings)), "OPENCODE_DISABLE_AUTOUPDATE": "1"}
 
 
 def permission(settings: AgentSettings) -> dict[str, str | dict[str, str]]:

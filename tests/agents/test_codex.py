@@ -145,7 +145,7 @@ def test_windows_and_context_are_in_the_rollout() -> None:
         Limit("five_hour", "allowed", 0.42, 1_795_342_082_000),
         Limit("seven_day", "allowed", 0.17, 1_795_733_082_000),
     ]
-    assert Context(10_500, 40) in record
+    assert Context(10_500, 40, 258_400) in record
     assert outcome.usage[0].model == "gpt-5.5"
 
 
