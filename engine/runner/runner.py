@@ -220,25 +220,30 @@ class Runner:
         attempts = [one for one in await read.attempts(job) if one.id != claim.attempt.id]
         return Earlier(attempts, await read.events(0, PAST_EVENTS, job))
 
+    async def _reader(self, live: Live, agent: Agent) -> tuple[Watch, Record]:
+        """What reads an attempt's output, and what reads the agent's own record beside it."""
+        around, tried, noted = self._around, live.claim.attempt, live.run.facts()
+        resumed = noted is not None and (noted.resumes is not None or noted.session == tried.resumes is not None)
+        parser = agent.parser(model=tried.model, resumed=resumed)
+        window = None
+        if agent.resumable:
+            window = await around.store.look(lambda tx: sessions.window_of(tx, tried.agent, tried.model))
+        tell = partial(self._see_session, tried.id)
+        paid_by = tried.target.paid_by  # whose limits it tells of
+        watch = Watch(tried.job, tried.id, paid_by, parser, around.hub, self._see_limit, tell, window)
+        return watch, Record(noted.record if noted else None, noted.recorded if noted else 0, watch.recorded)
+
     async def _watch(self, live: Live, agent: Agent, whole: Tree, placed: Placed) -> None:
         """Follow a running attempt to its end, clear up after it, and settle it."""
         around, claim = self._around, live.claim
-        tried = claim.attempt
-        noted = live.run.facts()
-        goes_on = noted.resumes if noted is not None else tried.resumes
-        parser = agent.parser(model=tried.model, resumed=goes_on is not None)
-        window = await around.store.look(lambda tx: sessions.window_of(tx, tried.agent, tried.model))
-        tell = partial(self._see_session, tried.id)
-        paid_by = tried.target.paid_by  # whose limits it tells of
-        watch = Watch(claim.job.id, tried.id, paid_by, parser, around.hub, self._see_limit, tell, window)
-        record = Record(noted.record if noted else None, noted.recorded if noted else 0, watch.recorded)
+        watch, record = await self._reader(live, agent)
 
         def sink(lines: list[bytes]) -> None:
             watch.sink(lines)
             record.read(watch.session)
 
         began = self._since(live, whole, watch)
-        around.follower.add(claim.attempt.id, live.run.stdout, sink, newest_only=parser.newest_only)
+        around.follower.add(claim.attempt.id, live.run.stdout, sink, newest_only=watch.parser.newest_only)
         # What an engine before this one had begun to end is not given more time.
         cut = cuts.noted(live.run) if whole.adopted else None
         end = End(stopped=cut is not None, cut=cut)
@@ -254,7 +259,7 @@ class Runner:
         if await asyncio.to_thread(whole.strays, around.subreaper):
             await tree.stop(whole, around.grace)
         if whole.root is not None:
-            self.meter.used(tried.id, spawn.cpu_ms(whole.root.pid))
+            self.meter.used(claim.attempt.id, spawn.cpu_ms(whole.root.pid))
         around.launcher.cgroups.remove(whole.group)
         outcome, code = outcome_of(live.run, watch, end)
         diff = await self._measure(live, placed)
@@ -378,7 +383,9 @@ class Runner:
         self._settled()
 
     async def _note_launch(self, claim: Claim, pid: int, noted: Facts) -> None:
-        begun = Begun(noted.session, noted.resumes, noted.forked, noted.retires, noted.why, noted.handed)
+        begun = None
+        if noted.resumes is not None or noted.why:  # else the attempt's row and the session's name say it
+            begun = Begun(noted.session, noted.resumes, noted.forked, noted.retires, noted.why, noted.handed)
         launched = Launched(
             pid, noted.session, noted.workspace, noted.branch, noted.base, begun, noted.note, noted.tokens
         )
