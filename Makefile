@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: run test test-agents lint crash bench picture clean
+.PHONY: run test test-agents lint crash soak bench picture clean
 
 run: $(VENV)/installed
 	@$(BIN)/headway demo
@@ -24,6 +24,11 @@ lint: $(VENV)/installed-dev
 # The engine is killed 200 times at random moments under load; the suite does it a few times each time it runs.
 crash: $(VENV)/installed-dev
 	@HEADWAY_CRASH_KILLS=200 $(BIN)/python -m pytest tests/crash/test_random_kills.py
+
+# A hundred rehearsals of every format while the engine is killed a dozen times: the ledger has to agree with what the
+# stand-ins told. Some minutes: a few of them wait for a limit to end.
+soak: $(VENV)/installed-dev
+	@HEADWAY_SOAK_JOBS=100 HEADWAY_SOAK_KILLS=12 $(BIN)/python -m pytest tests/crash/test_rehearsals.py
 
 # Ratios against what the machine and other queues can do, measured in one run of some minutes; tables on standard
 # output, and as markdown with a picture in build/bench. As root it installs PostgreSQL from Debian where it is missing.
