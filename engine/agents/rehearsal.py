@@ -50,6 +50,8 @@ class Rehearsal(Agent):
     def launch(self, assignment: Assignment) -> Launch:
         played = scenario.find(assignment.model or DEFAULT, assignment.workspace)
         if assignment.resumes is not None and assignment.fork and assignment.session is not None:
+            if played.format != "claude":
+                raise UsageError(f"{played.format} is not asked for a copy of a session: only claude is")
             session = ["--resume", assignment.resumes, "--session-id", assignment.session]
         elif assignment.resumes is not None:
             session = ["--resume", assignment.resumes]

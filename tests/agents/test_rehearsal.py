@@ -111,3 +111,12 @@ def test_it_plays_at_the_speed_that_is_passed_on(tmp_path: Path) -> None:
     outcome = parser.outcome(Exit(ended.returncode), "")
     assert (outcome.succeeded, outcome.result, outcome.session) == (True, "Here.", SESSION)
     assert parser.said_done
+
+
+@pytest.mark.parametrize("format_", ["codex", "opencode", "gemini"])
+def test_only_claude_goes_on_with_a_copy_of_a_session(format_: str, tmp_path: Path) -> None:
+    """As the adapters of the real agents do; the stand-in of another would look for a session that never was."""
+    forked = replace(assignment(tmp_path, f"{format_}/limit", resumes=SESSION), fork=True)
+    with pytest.raises(UsageError, match=f"{format_} is not asked for a copy"):
+        Rehearsal().launch(forked)
+    assert Rehearsal().launch(replace(forked, model="limit")).argv[-4] == "--resume"
