@@ -68,8 +68,11 @@ def preview(queue: Queue, world: World, history: History, change: Change) -> Pre
 
 def changed(queue: Queue, world: World, change: Change) -> tuple[Queue, World]:
     """The queue and the world as they would be."""
+    # The change was thought out a moment before the queue was read: what has begun to run meanwhile runs.
+    running = {one.job.id for one in queue.running}
+    waits = {State.READY, State.BLOCKED}
     waiting = {job: row for job, row in queue.waiting.items() if job not in change.rows}
-    waiting |= {job: row for job, row in change.rows.items() if row.state in (State.READY, State.BLOCKED)}
+    waiting |= {job: row for job, row in change.rows.items() if row.state in waits and job not in running}
     then = replace(
         queue,
         waiting=dict(sorted(waiting.items(), key=lambda item: (item[1].priority, item[1].rank))),

@@ -170,3 +170,11 @@ def test_a_preview_of_a_stop_frees_the_slot() -> None:
     assert stopped.stops
     assert (freed.job, freed.now) == (2, True)
     assert there.total == 1, "the world itself is as it was"
+
+
+def test_a_job_that_began_to_run_while_a_change_was_thought_out_runs() -> None:
+    began, waits = job(1), job(2)
+    there = queue(waits, running=(runs(job(1, state=State.RUNNING), NOW),))
+    found = preview(there, busy(began), KNOWN, Change({1: began}))
+    assert {shift.job: (shift.now, shift.stops) for shift in found.shifts} == {1: (False, False)}
+    assert found.finish_after == found.finish_before == NOW + 20 * MINUTE
