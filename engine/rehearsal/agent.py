@@ -22,7 +22,6 @@ USAGE = (
     b"usage: agent.py claude|codex|opencode|gemini --scenario FILE [--session-id UUID | --resume ID] "
     b"[--sessions DIR] [--model NAME]\n"
 )
-VERSION = "2.1.330"  #: the one whose format claude's stand-in speaks; its stream says the same
 
 
 def player(agent: str) -> type[Player] | None:
@@ -41,6 +40,8 @@ def player(agent: str) -> type[Player] | None:
 
 
 def main(words: list[str]) -> int:
+    from engine.rehearsal.players import VERSION
+
     if words == ["--version"]:
         os.write(1, f"{VERSION} (rehearsal)\n".encode())
         return 0

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.events import Event
-from engine.model import Job, JobSpec, Workspace
+from engine.model import Job, JobSpec, State, Workspace
 from engine.rehearsal.fleet import is_as_rehearsed, make_project
 from engine.rehearsal.scenario import FORMATS, split
 from engine.server.client import Client
@@ -68,6 +68,7 @@ async def test_every_format_survives_kills_of_the_engine_and_its_money_adds_up(s
         found = await client.rows(ids)
     wrong = [f"{job.title}: {job.state} {job.failure} {job.reason}" for job in found if not is_as_rehearsed(job)]
     assert not wrong, "\n".join(wrong)
+    assert {job.state for job in found if (job.model or "").endswith("/crash")} == {State.SUCCEEDED}, "by a resume"
     told = {(job.id, number): sums for job in found for number, sums in said(served.home, job).items() if sums}
     kept = counted(served.home)
     off = [

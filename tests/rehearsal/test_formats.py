@@ -16,8 +16,9 @@ import msgspec
 import pytest
 
 from engine.agents.base import Exit
-from engine.agents.events import Compacted, FileEdit, Limit, Retrying, Text
+from engine.agents.events import Compacted, FileEdit, Limit, Retrying, Started, Text
 from engine.agents.rehearsal import Rehearsal
+from engine.config import AgentSettings
 from engine.errors import UsageError
 from engine.model import Failure
 from engine.rehearsal.scenario import (
@@ -524,3 +525,12 @@ def test_a_file_s_output_is_read_by_the_parser_of_its_format(format_: Format, pe
     outcome = parser.outcome(Exit(0), "")
     assert outcome == played.outcome
     assert parser.said_done
+
+
+@pytest.mark.parametrize("format_", ["claude", *OTHERS])
+def test_it_has_one_version_whatever_it_plays(format_: Format, perform: Play) -> None:
+    """A session of another version is given up."""
+    played = perform(steps(Say(text="ok"), format_=format_))
+    version = subprocess.run(Rehearsal().version_command(AgentSettings()), capture_output=True, text=True).stdout
+    told = {event.agent_version for event in played.events if isinstance(event, Started)} - {None}
+    assert told == ({version.split()[0]} if format_ in ("claude", "codex") else set())

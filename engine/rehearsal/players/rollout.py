@@ -11,6 +11,7 @@ import fcntl
 import os
 import time
 
+from engine.rehearsal.players import VERSION
 from engine.rehearsal.players.wire import dumps, loads, timestamp, uuid7, write
 
 TYPE_CHECKING = False
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from engine.rehearsal.players.bill import Call
     from engine.rehearsal.players.wire import Json
 
-VERSION = "0.169.0"
 WINDOW = 258_400  #: tokens of the model's context
 TOKENS = ("input_tokens", "cached_input_tokens", "cache_write_input_tokens", "output_tokens", "reasoning_output_tokens")
 
