@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -52,23 +53,27 @@ def test_the_usage_line_marks_what_may_be_left_out_once(home: Path, command: str
 
 
 async def test_a_cancel_waits_and_says_what_became_of_it(served: Served, tmp_path: Path) -> None:
-    """One that has ended by itself in the meantime was not cancelled."""
+    """One that has come to its end by itself in the meantime was not cancelled; an exit code alone is no such end."""
     settings_file(served.home, "grace: 60\n")
     served.start()
-    gates = [tmp_path / "one", tmp_path / "two"]
-    for gate, code in zip(gates, (3, 0), strict=True):
-        os.mkfifo(gate)
-        submit(served, f"trap 'read line <{gate}; exit {code}' TERM; : >{gate}.up; while :; do sleep 1; done")
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    submit(served, f"trap 'read line <{gate}; exit 0' TERM; : >{gate}.up; while :; do sleep 1; done")
+    working = tmp_path / "working"
+    played = tmp_path / "deaf.yaml"
+    steps = [{"do": "run", "command": f": >{working}; sleep 600"}, {"do": "say", "text": "done"}]
+    played.write_text(json.dumps({"about": "test", "deaf": True, "steps": steps}))
+    done = served.headway("submit", "--scratch", "--agent", "rehearsal", "--model", str(played), "go on")
+    assert done.returncode == 0, done.stderr
     submit(served, "true")
     await served.until(lambda event: event.job == 3 and isinstance(event.body, log.Succeeded))
-    for gate in gates:
-        await there(Path(f"{gate}.up"))
+    await there(Path(f"{gate}.up"))
+    await there(working)
     waiting = start([sys.executable, "-m", "console.cli", "--home", str(served.home), "cancel", "1-3"])
     assert waiting.stderr is not None
     asked = waiting.stderr.readline()
     assert asked == "stopping 2 jobs: asked to end, and killed after the grace; ^C does not wait for it\n"
-    for gate in gates:
-        gate.write_text("go\n")
+    gate.write_text("go\n")
     out, _ = waiting.communicate(timeout=PATIENCE)
     said = "cancelled J1; left J3: already succeeded; left J2: succeeded before it could be stopped\n"
     assert (waiting.returncode, out) == (0, said)

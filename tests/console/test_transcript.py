@@ -128,7 +128,7 @@ def test_a_huge_diff_says_what_it_leaves_out() -> None:
             ActionResult(verb=Verb.RETRY, done=[1], skipped={"not ended yet": [4, 5], "no such job": [6]}),
             "put back J1; left 2 jobs: not ended yet; left J6: no such job",
         ),
-        (ActionResult(verb=Verb.RELEASE, done=[]), "released 0 jobs"),
+        (ActionResult(verb=Verb.RELEASE, done=[]), "there is no such job"),
     ],
 )
 def test_what_was_done_is_said_in_one_line(result: ActionResult, line: str) -> None:

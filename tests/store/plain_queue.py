@@ -62,6 +62,7 @@ class PlainJob:
     held_by: str | None = None
     stopping: bool = False
     key: str | None = None
+    batch: int | None = None
     on_failure: OnFailure = OnFailure.SKIP
     max_attempts: int = 3
     repeatable: bool = False
@@ -123,6 +124,8 @@ class PlainQueue:
     """How the jobs had ended that are not there any more."""
     needs: dict[int, dict[int, bool]] = field(default_factory=dict)
     """Job -> what it comes after -> whether that is one of several."""
+    follows: dict[int, int] = field(default_factory=dict)
+    """Job -> the batch whose end it waits for."""
     overruled: set[tuple[int, int]] = field(default_factory=set)
     holds: dict[str, object] = field(default_factory=dict)
     caps: dict[str, object] = field(default_factory=dict)
@@ -372,8 +375,13 @@ class PlainQueue:
         return state is job.state or (job.state in NOT_WELL and state in WAITING)
 
     def prune(self, before: int, limit: int) -> list[int]:
-        """Remove ended jobs, the oldest first, but none that an unfinished one comes after."""
+        """Remove ended jobs, the oldest first, but none that an unfinished one comes after, or of an open batch."""
         needed = {other for job, others in self.needs.items() if not self.jobs[job].is_over for other in others}
+        unfinished = [job for job in self.jobs.values() if not job.is_over]
+        opened = {job.batch for job in unfinished} | {
+            self.follows[job.id] for job in unfinished if job.id in self.follows
+        }
+        needed |= {job.id for job in self.jobs.values() if job.batch is not None and job.batch in opened}
         ended = [job for job in self.jobs.values() if job.is_over and (job.ended or 0) < before]
         ids = [job.id for job in sorted(ended, key=lambda job: (job.ended, job.id)) if job.id not in needed][:limit]
         for number in ids:

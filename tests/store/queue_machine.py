@@ -145,8 +145,10 @@ class TwoQueues(RuleBasedStateMachine):
         if token is not None:
             self.sent.append((asked, admitted))
         for place, (one, accept) in enumerate(zip(wanted, accepted, strict=True)):
-            self._admit(admitted.ids[place], one, accept, admitted.ids)
+            self._admit(admitted.ids[place], one, accept, admitted.ids, batch=admitted.batch)
         if admitted.follow_up is not None:
+            assert admitted.batch is not None
+            self.plain.follows[admitted.follow_up] = admitted.batch
             self._admit(admitted.follow_up, dict(wanted[0], key=None), then, [], follows=admitted.ids)
         self.comes_true()
 
@@ -165,7 +167,13 @@ class TwoQueues(RuleBasedStateMachine):
         )  # fmt: skip
 
     def _admit(
-        self, number: int, one: dict[str, Any], accept: Accepted, ids: Sequence[int], follows: Sequence[int] = ()
+        self,
+        number: int,
+        one: dict[str, Any],
+        accept: Accepted,
+        ids: Sequence[int],
+        follows: Sequence[int] = (),
+        batch: int | None = None,
     ) -> None:
         """The same in plain Python: a key that is taken gives the job that has it."""
         queue = self.plain
@@ -180,7 +188,7 @@ class TwoQueues(RuleBasedStateMachine):
             number, agent=accept.agent, account=accept.account, project=accept.project, tags=one["tags"],
             priority=accept.spec.priority, rank=rank, created=queue.now, not_before=accept.not_before,
             deadline=accept.deadline, key=accept.spec.key, on_failure=accept.spec.on_failure or OnFailure.SKIP,
-            repeatable=one["repeatable"],
+            repeatable=one["repeatable"], batch=batch,
         )  # fmt: skip
         queue.add(job, [*accept.all_of.ids, *(ids[entry] for entry in accept.all_of.entries), *follows],
                   accept.any_of.ids)  # fmt: skip
