@@ -12,11 +12,11 @@ from engine.model import JobSpec
 from engine.server.client import Client
 from tests.cli.test_attach import Terminal
 from tests.conftest import Served, settings_file
-from tests.e2e.conftest import CLAUDE_VERSION
 from tests.e2e.model_server import ModelServer, Step, model_server
+from tests.e2e.real_agents import PACKAGES, installed
 
 
-def _settings(served: Served, claude: Path, server: ModelServer, config: Path) -> None:
+def _settings(served: Served, server: ModelServer, config: Path) -> None:
     """A home whose claude talks to the model server; its first-run questions are answered beforehand."""
     served.env["ANTHROPIC_API_KEY"] = "sk-made-up"
     settings_file(
@@ -25,7 +25,7 @@ def _settings(served: Served, claude: Path, server: ModelServer, config: Path) -
 grace: 5
 agents:
   claude:
-    command: [{claude}]
+    command: [{installed("claude")}]
     env:
       ANTHROPIC_BASE_URL: {server.url}
       CLAUDE_CONFIG_DIR: {config}
@@ -47,11 +47,11 @@ agents:
 
 
 async def test_the_operator_goes_on_in_the_jobs_conversation_and_a_fork_carries_it_all_on(
-    served: Served, claude: Path, tmp_path: Path
+    served: Served, tmp_path: Path
 ) -> None:
     steps = [Step("The answer of the job is forty-two."), Step("Twice that is known."), Step("Both are known.")]
     async with model_server(steps) as server:
-        _settings(served, claude, server, tmp_path / "config")
+        _settings(served, server, tmp_path / "config")
         served.start()
         async with Client(served.home) as client:
             (job,) = await client.submit([JobSpec(prompt="what is the answer?", agent="claude")])
@@ -94,4 +94,8 @@ async def test_the_operator_goes_on_in_the_jobs_conversation_and_a_fork_carries_
     )
     assert [words for words in kept if words not in told] == []
     parent, child = sorted(detail.sessions, key=lambda one: one.id == fork.session)
-    assert (parent.state, child.parent, child.agent_version) == ("forked", session, CLAUDE_VERSION)
+    assert (parent.state, child.parent, child.agent_version) == (
+        "forked",
+        session,
+        PACKAGES["claude"].rpartition("@")[2],
+    )

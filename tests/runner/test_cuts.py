@@ -100,7 +100,7 @@ async def test_what_ends_well_because_its_time_was_over_was_stopped_all_the_same
     engine: Engine, repeatable: bool
 ) -> None:
     script = f"trap 'echo saved; exit 0' TERM; {GONE}"
-    (job,) = await submit(engine, shell(script, timeout="500ms", repeatable=repeatable, max_attempts=2))
+    (job,) = await submit(engine, shell(script, timeout="1500ms", repeatable=repeatable, max_attempts=2))
     row, attempts = await ended(engine, job)
     assert (row.state, row.failure) == (State.FAILED, Failure.TIMEOUT)
     assert [one.failure for one in attempts] == [Failure.TIMEOUT] * (2 if repeatable else 1)

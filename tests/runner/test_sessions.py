@@ -129,7 +129,7 @@ async def test_one_that_was_silent_because_its_provider_did_not_serve_has_not_st
     own = AgentSettings(command=[str(program)], env={"CODEX_HOME": str(tmp_path)}, stall="1s")
     async with serving(tmp_path / "other", replace(engine.settings, agents={"codex": own})) as other:
         (job,) = await submit(other, JobSpec(prompt="x", agent="codex"))
+        await other.act(Order(verb=Verb.HOLD, jobs=[job]), "tester")  # so that it does not begin again at once
         row, first = await settled(other, job)
-        await other.act(Order(verb=Verb.CANCEL, jobs=[job]), "tester")
     assert (first.failure, row.state, row.tries) == (Failure.OVERLOADED, State.READY, 0), first.reason
     assert "still waiting for its provider: Reconnecting" in (first.reason or "")
