@@ -23,6 +23,7 @@ class Mark:
 FAILED = Mark("✗", "x", "failed", Role.FAILED, 1)
 LOST = Mark("?", "?", "lost", Role.LOST, 2)
 RUNNING = Mark("▸", ">", "running", Role.RUN, 3)
+ASKING = Mark("!", "!", "asks you", Role.YOU, 0)
 STOPPING = Mark("▸", ">", "stopping", Role.WAIT, 3)
 GATING = Mark("▹", "g", "gating", Role.RUN, 3)
 RETRYING = Mark("↻", "r", "retrying", Role.RUN, 3)
@@ -35,7 +36,8 @@ DONE = Mark("✓", "+", "done", Role.DONE, 10)
 CANCELLED = Mark("⊘", "-", "cancelled", Role.OVER, 11)
 
 MARKS = (
-    FAILED, LOST, RUNNING, STOPPING, GATING, RETRYING, LIMITED, BLOCKED, HELD, READY, SCHEDULED, DONE, CANCELLED,
+    ASKING, FAILED, LOST, RUNNING, STOPPING, GATING, RETRYING, LIMITED, BLOCKED, HELD, READY, SCHEDULED, DONE,
+    CANCELLED,
 )  # fmt: skip
 
 _LIMITS = frozenset({Failure.RATE_LIMITED, Failure.OVERLOADED})
@@ -46,7 +48,9 @@ def mark_of(job: Job, now: int) -> Mark:
     """How a job looks at a moment (milliseconds UTC)."""
     match job.state:
         case State.RUNNING:
-            return STOPPING if job.stopping else RUNNING
+            if job.stopping:
+                return STOPPING
+            return ASKING if job.waiting_on is not None else RUNNING
         case State.GATING:
             return GATING
         case State.FAILED:

@@ -11,9 +11,10 @@ from typing import Annotated
 
 from msgspec import Meta, Struct, field
 
+from engine.decision import Effect
 from engine.documents import line_of, nearest, parse
 from engine.errors import UsageError
-from engine.model import ALL, SCOPES, TAG, Workspace
+from engine.model import ALL, SCOPES, TAG, Permission, Workspace
 from engine.units import milliseconds, size
 
 _Slots = Annotated[int, Meta(ge=0, le=10_000)]
@@ -90,6 +91,8 @@ class AgentSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """Set for the agent. Keep keys out of here: name them in `pass_env` instead."""
     pass_env: list[str] = field(default_factory=list)
     """Names passed on from the engine's environment."""
+    permission: Permission | None = None
+    """Who decides whether it may use a tool, where neither job nor project says so."""
     permission_mode: str | None = None
     allowed_tools: list[str] = field(default_factory=list)
     linger: Annotated[float, Meta(ge=0, le=86_400)] = 30.0
@@ -152,6 +155,25 @@ class Upkeep(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What was moved there is removed so long after."""
 
 
+class RuleSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A standing answer to requests for a tool. `engine.permission` says what it matches."""
+
+    tool: Annotated[str, Meta(min_length=1)]
+    pattern: Annotated[str, Meta(min_length=1)] = "*"
+    effect: Effect = Effect.ALLOW
+    project: str | None = None
+    """A project's name in the settings, or a directory; unset is every one."""
+
+
+class Permissions(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What becomes of an agent's requests for permission."""
+
+    timeout: str | int = "30m"
+    """Unanswered so long, the default is taken; 0 is never."""
+    default: Effect = Effect.DENY
+    rules: list[RuleSettings] = field(default_factory=list)
+
+
 class ProjectSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A named directory."""
 
@@ -160,6 +182,10 @@ class ProjectSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     share: Annotated[float, Meta(gt=0, le=1_000)] = 1.0
     """Its weight where several projects want the same slots."""
     max_running: _Slots | None = None
+    permission: Permission | None = None
+    """Who decides whether agents that can ask may use a tool."""
+    allow_bypass: bool = False
+    """Jobs of this project may run with `permission: bypass`: their agents can do anything on this machine."""
 
     @property
     def directory(self) -> str:
@@ -195,6 +221,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What has to stay free for the rest of the machine: with less, nothing new starts."""
     upkeep: Upkeep = field(default_factory=Upkeep)
     sessions: SessionSettings = field(default_factory=SessionSettings)
+    permissions: Permissions = field(default_factory=Permissions)
     theme: str | None = None
     keys: dict[str, str] = field(default_factory=dict)
     """Console keys moved to others: action -> key."""
@@ -259,10 +286,26 @@ def _complaints(settings: Settings, agents: list[str]) -> Iterator[tuple[tuple[s
         kind, _, rest = scope.partition(":")
         if scope != ALL and (kind not in SCOPES or not rest):
             yield ("caps", scope), f"a scope is {ALL} or one of {', '.join(f'{one}:NAME' for one in SCOPES)}"
+    for rule in settings.permissions.rules:
+        if rule.project is not None and rule.project not in settings.projects and not rule.project.startswith("/"):
+            hint = nearest(rule.project, settings.projects) if settings.projects else "give its directory"
+            yield ("permissions", "rules"), f"there is no project {rule.project!r}; {hint}"
+    yield from _bypasses(settings)
+    yield from _units(("permissions",), settings.permissions)
     yield from _units((), settings)
     yield from _units(("retry_budget",), settings.retry_budget)
     yield from _units(("upkeep",), settings.upkeep)
     yield from _units(("sessions",), settings.sessions)
+
+
+def _bypasses(settings: Settings) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Who may do anything has to be named where it is said for which project."""
+    for name, project in settings.projects.items():
+        if project.permission is Permission.BYPASS and not project.allow_bypass:
+            yield ("projects", name, "permission"), "bypass lets agents do anything; it also needs allow_bypass: true"
+    for name, agent in settings.agents.items():
+        if agent.permission is Permission.BYPASS:
+            yield ("agents", name, "permission"), "bypass is said for a project, with allow_bypass: true, or for a job"
 
 
 def _key(keys: tuple[str, ...], key: KeyReference | None) -> Iterator[tuple[tuple[str, ...], str]]:

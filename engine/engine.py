@@ -28,6 +28,7 @@ from engine.errors import NotFoundError, NotStartedError, RefusedError, StorageE
 from engine.foresight import Foresight
 from engine.home import Holder, Lock, make_home
 from engine.hub import Hub
+from engine.inbox import Inbox
 from engine.model import (
     ALL,
     ActionResult,
@@ -94,6 +95,7 @@ class Engine:
         self.secrets = secrets
         self.started_at = now_ms()
         self.asked_to_stop = asyncio.Event()
+        self.inbox = Inbox(store, settings, runner.answered)
         self.foresight = Foresight(store, hub, dispatcher, settings.max_attempts, agents)
         self._runner = runner
         self._dispatcher = dispatcher
@@ -207,6 +209,7 @@ class Engine:
             now=now,
             seq=self.hub.seq,
             counts=await read.counts(),
+            cards=await read.open_cards(),
             slots=(await read.caps()).get(ALL, self.settings.max_running),
             held_all=await read.held_all(),
             draining=self._dispatcher.draining,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from engine.decision import CardKind, Choice, Rule
 from engine.model import Failure, Grade, JobSpec, State, Usage
 
 
@@ -285,6 +286,39 @@ class Due(Body, frozen=True, tag="due"):
     """The time in `not_before` has come."""
 
 
+class Asked(Body, frozen=True, tag="asked"):
+    """The agent waits for the operator."""
+
+    card: int
+    what: CardKind
+    tool: str
+    summary: str
+    due: int | None = None
+
+
+class Answered(Body, frozen=True, tag="answered"):
+    """A card came to its end: by the operator, by a rule, by its time, or because nobody asks any more."""
+
+    card: int
+    choice: Choice
+    by: str
+    reason: str | None = None
+    rule: int | None = None
+    left: int | None = None
+    """The oldest card of the job that is still open."""
+
+
+class RuleKept(Body, frozen=True, tag="rule_kept"):
+    """A standing answer, from now on."""
+
+    rule: Rule
+
+
+class RuleDropped(Body, frozen=True, tag="rule_dropped"):
+    by: str
+    rule: Rule
+
+
 class LimitSeen(Body, frozen=True, tag="limit_seen"):
     """A rate-limit window changed."""
 
@@ -335,6 +369,10 @@ AnyBody = (
     | BreakerMoved
     | Pruned
     | Due
+    | Asked
+    | Answered
+    | RuleKept
+    | RuleDropped
     | LimitSeen
     | EngineStarted
     | EngineStopped

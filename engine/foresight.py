@@ -12,13 +12,13 @@ from msgspec.structs import replace
 
 from engine.agents.base import Agent
 from engine.dispatch.dispatcher import Dispatcher
-from engine.dispatch.eligibility import reasons
+from engine.dispatch.eligibility import asks, reasons
 from engine.dispatch.forecast import REACH, forecast
 from engine.dispatch.preview import Change, preview
 from engine.dispatch.world import World
 from engine.hub import Hub
 from engine.model import UNFINISHED, Cause, Estimate, Explanation, Failure, Preview, Reason, State, Verb
-from engine.store import Store, Transaction, attachments, sessions
+from engine.store import Store, Transaction, attachments, cards, sessions
 from engine.store.claims import newest_launched
 from engine.store.lanes import Lane
 from engine.store.queue import History, Open, Queue, history, queue, running_in, waited_for
@@ -84,7 +84,7 @@ class Foresight:
 
     async def waiting(self, row: JobRow) -> list[Reason]:
         """Why a job does not run."""
-        if row.state not in (State.READY, State.BLOCKED):
+        if row.state not in (State.READY, State.BLOCKED) and row.waiting_on is None:
             return []
         found, _ = await self._store.look(lambda tx: self._reasons(tx, row))
         return found
@@ -97,7 +97,8 @@ class Foresight:
         if attached is not None:
             ends = f"it goes on once that has ended; `kill {attached.pid}` ends it from here"
             found = [replace(one, ends=ends) if one.cause is Cause.HELD and one.jobs else one for one in found]
-        return found, world
+        card = cards.one(tx, row.waiting_on) if row.waiting_on is not None else None
+        return [*found, *([asks(card)] if card is not None else [])], world
 
     async def explain(self, row: JobRow) -> Explanation:
         """Why a job stands where it stands, when that ends, and what is to be expected."""

@@ -78,6 +78,17 @@ class Workspace(StrEnum):
     PROJECT = "project"
 
 
+class Permission(StrEnum):
+    """Who decides whether an agent may use a tool."""
+
+    PRESET = "preset"
+    """The agent's `permission_mode` and `allowed_tools`; all else is refused, and nobody is asked."""
+    ASK = "ask"
+    """The operator, while the agent waits; rules before that."""
+    BYPASS = "bypass"
+    """Nobody: it may do anything. Only in a project that says `allow_bypass`."""
+
+
 class OnFailure(StrEnum):
     """What becomes of a job when one that it comes after does not succeed."""
 
@@ -173,6 +184,8 @@ class JobSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     """A system prompt, for an agent that takes one: `llm`."""
     schema: dict[str, object] | None = None
     """A JSON Schema that the answer has to be valid against, likewise."""
+    permission: Permission | None = None
+    """Who decides whether its agent may use a tool. Unset: what the project says, else the agent's settings."""
 
 
 class Job(Struct, frozen=True, kw_only=True):
@@ -199,6 +212,8 @@ class Job(Struct, frozen=True, kw_only=True):
     batch: int | None = None
     deadline: int | None = None
     attempts: int = 0
+    waiting_on: int | None = None
+    """The card that its agent waits for: the oldest open one."""
     stopping: bool = False
     """The operator asked for the running attempt to be stopped, and its processes are not gone yet."""
     failure: Failure | None = None
@@ -306,6 +321,8 @@ class Cause(StrEnum):
     CAP = "cap"
     BREAKER = "breaker"
     MEMORY = "memory"
+    DECISION = "decision"
+    """It runs, and its agent waits for the operator."""
     TURN = "turn"
     """Nothing: it may start, and others go first."""
 
@@ -438,6 +455,8 @@ class Status(Struct, frozen=True, kw_only=True):
     seq: int
     """The newest event; a subscriber starts after it."""
     counts: Counts
+    cards: int = 0
+    """Decisions that wait for the operator."""
     slots: int
     held_all: str | None
     """Who holds everything, if anyone does."""

@@ -19,8 +19,9 @@ from msgspec.structs import replace
 from engine.agents.registry import check_job
 from engine.config import Settings
 from engine.documents import Place, nearest, parse_list
-from engine.errors import EntryError, UsageError
+from engine.errors import EntryError, RefusedError, UsageError
 from engine.model import JobSpec, OnFailure, Wanted, Workspace
+from engine.permission import chosen
 from engine.store.submit import Accepted, Needs, Submission
 from engine.units import milliseconds, size
 
@@ -126,6 +127,7 @@ def _accept_one(
         _check_measures(spec)
         model = spec.model or settings.agent(agent).model
         _check_job(spec, agent, model, settings)
+        _check_permission(spec, agent, project, settings)
         deadline = _time("deadline", spec.deadline, now)
         if spec.deadline is not None and deadline is None:
             raise _WrongError("deadline", f"{spec.deadline!r} is over already")
@@ -162,6 +164,13 @@ def _check_job(spec: JobSpec, agent: str, model: str | None, settings: Settings)
         check_job(spec, agent, model, settings)
     except UsageError as error:
         raise _WrongError("agent", error.message) from None
+
+
+def _check_permission(spec: JobSpec, agent: str, project: str | None, settings: Settings) -> None:
+    try:
+        chosen(spec.permission, agent, project, settings)
+    except RefusedError as error:
+        raise _WrongError("permission", error.message.removeprefix("permission: ")) from None
 
 
 def _check_measures(spec: JobSpec) -> None:

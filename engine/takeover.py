@@ -17,7 +17,7 @@ from engine.agents.base import Agent, Assignment, Launch
 from engine.clock import now_ms
 from engine.errors import HeadwayError, NotFoundError, RefusedError, UsageError
 from engine.hub import Hub
-from engine.model import Job, State
+from engine.model import Job, Permission, State
 from engine.runner import procfs, spawn, tree
 from engine.runner.launch import Launcher
 from engine.runner.procfs import Identity
@@ -28,7 +28,7 @@ from engine.sessions import AttachRequest, Takeover
 from engine.store import Store, attachments
 from engine.store.attachments import Attachment
 from engine.store.claims import newest_launched
-from engine.store.rows import AttemptRow, read_job
+from engine.store.rows import AttemptRow, read_job, read_spec
 from engine.store.writer import Transaction
 
 logger = logging.getLogger(__name__)
@@ -79,8 +79,8 @@ class Takeovers:
         who = procfs.identity(request.pid)
         if who is None:
             raise UsageError(f"there is no process {request.pid} on this machine")
-        tried = await self._newest(job)
-        self._screen(tried)
+        tried, permission = await self._newest(job)
+        self._screen(tried, permission)
         wanted = Attachment(job, tried.agent, None, request.marker, by, now_ms(), who.pid, who.started, who.boot)
         row = await self._store.write(lambda tx: attachments.begin(tx, wanted))
         self._begin_watch(wanted)
@@ -104,12 +104,18 @@ class Takeovers:
             raise NotFoundError(f"there is no job {job}")
         return row.as_job()
 
-    async def _newest(self, job: int) -> AttemptRow:
-        def look(tx: Transaction) -> AttemptRow | None:
+    async def _newest(self, job: int) -> tuple[AttemptRow, Permission]:
+        """The attempt whose session a terminal would get, and who decides on its tools."""
+
+        def look(tx: Transaction) -> tuple[AttemptRow, Permission] | None:
             row = read_job(tx.connection, job)
             if row is None:
                 raise NotFoundError(f"there is no job {job}; `headway jobs` lists them")
-            return newest_launched(tx, row)
+            tried = newest_launched(tx, row)
+            if tried is None:
+                return None
+            agent, spec = self._launcher.agent(tried.agent), read_spec(tx.connection, row)
+            return tried, self._launcher.permission(spec, row.project, agent)
 
         found = await self._store.look(look)
         if found is None:
@@ -128,8 +134,8 @@ class Takeovers:
 
     async def _enter(self, wanted: Attachment) -> Takeover:
         """Hand the session out, as it is now: the attempt may have told another name meanwhile."""
-        tried = await self._newest(wanted.job)
-        launch = self._screen(tried)
+        tried, permission = await self._newest(wanted.job)
+        launch = self._screen(tried, permission)
         session = tried.session or ""
         await self._store.write(lambda tx: attachments.enter(tx, wanted.job, wanted.marker, tried.agent, session))
         return Takeover(
@@ -143,7 +149,7 @@ class Takeovers:
             env=dict(launch.env),
         )
 
-    def _screen(self, tried: AttemptRow) -> Launch:
+    def _screen(self, tried: AttemptRow, permission: Permission) -> Launch:
         """The agent's own screen on a session. Raises `RefusedError` where it has none."""
         agent: Agent = self._launcher.agent(tried.agent)
         read_only = f"`headway attach --read-only {tried.job}` follows it"
@@ -162,6 +168,7 @@ class Takeovers:
             settings=self._launcher.settings.agent(agent.name),
             session=tried.session,
             resumes=tried.session,
+            permission=permission,
         )
         launch = agent.interactive(assignment)
         if launch is None:

@@ -38,6 +38,8 @@ REMARKS: Mapping[type[log.Body], frozenset[State]] = {
     log.Compacted: frozenset({State.RUNNING}),
     log.Adopted: frozenset({State.RUNNING}),
     log.Stopping: frozenset({State.RUNNING}),
+    log.Asked: frozenset({State.RUNNING}),
+    log.Answered: frozenset({State.RUNNING}),
     log.Prioritised: frozenset({State.BLOCKED, State.READY}),
     log.Moved: frozenset({State.BLOCKED, State.READY}),
     log.Snoozed: frozenset({State.BLOCKED, State.READY}),

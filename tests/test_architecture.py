@@ -14,7 +14,16 @@ ROOT = Path(__file__).parents[1]
 
 #: Rooms from the ground up. A module may import from its own floor and from those below.
 FLOORS: list[set[str]] = [
-    {"engine", "engine.clock", "engine.errors", "engine.model", "engine.sessions", "engine.documents", "engine.units"},
+    {
+        "engine",
+        "engine.clock",
+        "engine.errors",
+        "engine.model",
+        "engine.decision",
+        "engine.sessions",
+        "engine.documents",
+        "engine.units",
+    },
     {
         "engine.events",
         "engine.agents.events",
@@ -24,11 +33,11 @@ FLOORS: list[set[str]] = [
         "engine.skills",
         "engine.redact",
     },
-    {"engine.config", "engine.rehearsal"},
+    {"engine.config", "engine.rehearsal", "engine.permission"},
     {"engine.agents"},
     {"engine.store"},
     {"engine.submission", "engine.context", "engine.dispatch", "engine.runner", "engine.upkeep"},
-    {"engine.foresight", "engine.orders", "engine.accounts", "engine.drift", "engine.takeover"},
+    {"engine.foresight", "engine.orders", "engine.accounts", "engine.drift", "engine.takeover", "engine.inbox"},
     {"engine.engine"},
     {"engine.server"},
     {"engine.doctor"},
@@ -37,7 +46,8 @@ FLOORS: list[set[str]] = [
 
 #: What the console may know of the engine: the nouns, the words of its streams, and its client.
 CONSOLE_KNOWS = {
-    "engine", "engine.model", "engine.sessions", "engine.events", "engine.agents.events", "engine.errors",
+    "engine", "engine.model", "engine.decision", "engine.sessions", "engine.events", "engine.agents.events",
+    "engine.errors",
     "engine.clock", "engine.documents", "engine.home", "engine.server.client",
 }  # fmt: skip
 

@@ -12,7 +12,7 @@ import typer
 from console.cli import context as ctx
 
 if TYPE_CHECKING:
-    from engine.model import Answer, JobSpec, OnFailure
+    from engine.model import Answer, JobSpec, OnFailure, Permission
     from engine.submission import JobFile
 
 
@@ -72,6 +72,9 @@ def submit(
     repeatable: Annotated[
         bool, typer.Option("--repeatable", help="Running it again from the start does no harm: failures are retried.")
     ] = False,
+    permission: Annotated[
+        str | None, typer.Option(metavar="WHO", help="Who decides on its agent's tools: preset, ask (you), bypass.")
+    ] = None,
     account: Annotated[str | None, typer.Option(help="An account of the agent, from headway.yaml.")] = None,
     kind: Annotated[str | None, typer.Option(help="What sort of work it is; forecasts learn by it.")] = None,
     tag: Annotated[
@@ -127,6 +130,7 @@ def submit(
         "memory": memory,
         "max_attempts": max_attempts,
         "repeatable": repeatable or None,
+        "permission": _permission(permission),
         "account": account,
         "kind": kind,
         "tags": tag,
@@ -173,6 +177,16 @@ def _schema(file: Path | None) -> dict[str, object] | None:
         said = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise UsageError(f"--schema {file} cannot be read: {said}") from None
     return parse(text, str(file), dict[str, object])
+
+
+def _permission(word: str | None) -> Permission | None:
+    from engine.documents import nearest
+    from engine.errors import UsageError
+    from engine.model import Permission
+
+    if word is not None and word not in tuple(Permission):
+        raise UsageError(f"--permission: there is no {word!r}; {nearest(word, Permission)}")
+    return None if word is None else Permission(word)
 
 
 def _on_failure(word: str | None) -> OnFailure | None:

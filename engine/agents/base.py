@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from engine.agents.asking import Request, Told
 from engine.agents.events import AnyAgentEvent
 from engine.config import AccountSettings, AgentSettings, KeyReference
-from engine.model import Failure, Usage
+from engine.model import Failure, Permission, Usage
 
 RESULT_LIMIT = 4_000  #: characters of an agent's last word that are kept in the database
 
@@ -38,6 +39,8 @@ class Assignment:
     """The job's system prompt."""
     schema: Mapping[str, object] | None = None
     """The JSON Schema that the job's answer has to be valid against."""
+    permission: Permission = Permission.PRESET
+    """Who decides whether it may use a tool. `ASK` only for an agent that can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,8 @@ class Launch:
     """Files to write into the run directory before the start, by name."""
     stdin: str | None = None
     """The file of the run directory to give as standard input; /dev/null otherwise."""
+    talks: bool = False
+    """Standard input stays open after that file, so that the agent can be answered."""
     stderr: str = "stderr"
     """The file of the run directory for standard error; `stdout` lets both stand in the order they were written."""
     pass_env: Sequence[str] = ()
@@ -107,6 +112,11 @@ class Parser(ABC):
     """Its verdict needs the last lines alone, so that a flood of output may be jumped over."""
 
     @property
+    def asking(self) -> Mapping[str, Request]:
+        """What the agent waits for now, by the request's name."""
+        return {}
+
+    @property
     def said_done(self) -> bool:
         """The agent has printed its last event: a process that lives on after it is only lingering."""
         return False
@@ -157,6 +167,13 @@ class Agent(ABC):
         Only `argv` and `env` count. Raises `UsageError` where the assignment cannot be put to it.
         """
         return None
+
+    asks: bool = False
+    """It can wait for the operator's answer: `Permission.ASK`."""
+
+    def answer(self, request: Request, told: Told) -> bytes:
+        """What to write to its standard input. Only for an agent that asks."""
+        raise NotImplementedError
 
     @abstractmethod
     def launch(self, assignment: Assignment) -> Launch:

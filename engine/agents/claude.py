@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
+from engine.agents import claude_asking
+from engine.agents.asking import Request, Told
 from engine.agents.base import Agent, Assignment, Launch, Parser
 from engine.agents.claude_parser import ClaudeParser
 from engine.config import AgentSettings
 from engine.errors import UsageError
+from engine.model import Permission
 
 #: What Headway sets for claude; `env` in the settings overrides it.
 ENVIRONMENT = {
@@ -25,7 +28,8 @@ RESERVED = {
     **dict.fromkeys(
         ("--permission-mode", "--allowedTools", "--allowed-tools", "--model"), "it has a setting of its own"
     ),
-    **dict.fromkeys(("--output-format", "--input-format"), "Headway reads stream-json"),
+    **dict.fromkeys(("--output-format", "--input-format"), "Headway speaks stream-json"),
+    "--permission-prompt-tool": "`permission: ask` brings its questions before you",
     **dict.fromkeys(
         ("--session-id", "--resume", "-r", "--continue", "-c", "--fork-session", "--no-session-persistence"),
         "Headway keeps the sessions",
@@ -40,6 +44,7 @@ class Claude(Agent):
     resumable = True
     forks = True
     provider = True
+    asks = True
     stall_seconds = 900
     package = "@anthropic-ai/claude-code"
     footprint = 300 << 20  # the whole tree of 2.1 was seen at 210 to 292 MB
@@ -70,15 +75,23 @@ class Claude(Agent):
             argv.append("--fork-session")
         if assignment.session is not None and (assignment.resumes is None or assignment.fork):
             argv += ["--session-id", _session(assignment.session)]
+        if assignment.permission is Permission.ASK:
+            argv += ["--input-format", "stream-json", "--permission-prompt-tool", "stdio"]
         argv += _options(assignment)
+        if assignment.permission is Permission.ASK:
+            first = claude_asking.first(assignment.prompt)
+            return Launch(argv=argv, env=ENVIRONMENT, files={"prompt": first}, stdin="prompt", talks=True)
         prompt = assignment.prompt.encode(errors="replace")
         return Launch(argv=argv, env=ENVIRONMENT, files={"prompt": prompt}, stdin="prompt")
+
+    def answer(self, request: Request, told: Told) -> bytes:
+        return claude_asking.answer(request, told)
 
     def version_command(self, settings: AgentSettings) -> list[str]:
         return [*(settings.command or ["claude"]), "--version"]
 
     def interactive(self, assignment: Assignment) -> Launch:
-        """Its own screen on the same session, with the same permissions as its attempts have."""
+        """Its own screen on the same session, with the same permissions as its attempts have; it asks there."""
         if assignment.resumes is None:
             raise UsageError("claude: there is no session to go on with")
         argv = [*_command(assignment.settings), "--resume", _session(assignment.resumes), *_options(assignment)]
@@ -98,18 +111,30 @@ def _options(assignment: Assignment) -> list[str]:
     """Model and permissions: not remembered with a session, so they are given each time."""
     settings = assignment.settings
     options = ["--model", _word(assignment.model, "model")] if assignment.model else []
-    options += ["--permission-mode", _word(settings.permission_mode or "acceptEdits", "permission_mode")]
+    options += _permissions(assignment)
     if settings.allowed_tools:
         options += ["--allowedTools", *(_word(tool, "allowed_tools") for tool in settings.allowed_tools)]
     return options
+
+
+def _permissions(assignment: Assignment) -> list[str]:
+    """What it may do unasked. An agent that asks is asked for edits too, unless its mode says otherwise."""
+    mode = assignment.settings.permission_mode
+    match assignment.permission:
+        case Permission.BYPASS:
+            return ["--dangerously-skip-permissions"]
+        case Permission.ASK:
+            return ["--permission-mode", _word(mode or "default", "permission_mode")]
+        case Permission.PRESET:
+            return ["--permission-mode", _word(mode or "acceptEdits", "permission_mode")]
 
 
 def _refuse(command: Sequence[str], args: Sequence[str], permission_mode: str | None) -> None:
     for word in (*command, *args, permission_mode or ""):
         if "dangerously-skip-permissions" in word or "bypassPermissions" in word:
             raise UsageError(
-                f"agents.claude: {word!r} lets the agent do anything on this machine; "
-                "that needs a sandbox around it first: remove it"
+                f"agents.claude: {word!r} lets the agent do anything on this machine: remove it. "
+                "Where that is meant, say so for the project: allow_bypass: true and permission: bypass"
             )
     for arg in args:
         if why := RESERVED.get(arg.partition("=")[0]):

@@ -17,7 +17,7 @@ SYNTHETIC = "<synthetic>"  #: the model's name in messages that claude wrote its
 
 #: `type` of lines that say nothing about the state of a run.
 QUIET_TYPES = frozenset({
-    "auth_status", "control_cancel_request", "control_request", "control_response", "keep_alive",
+    "auth_status", "control_response", "keep_alive",
     "prompt_suggestion", "stream_event", "streamlined_text", "tool_progress", "tool_use_summary",
     "transcript_mirror",
 })  # fmt: skip

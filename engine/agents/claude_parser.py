@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from engine.agents import claude_asking
+from engine.agents.asking import Request
 from engine.agents.base import RESULT_LIMIT, Exit, Outcome, Parser
 from engine.agents.claude_failures import class_of
 from engine.agents.claude_lines import (
@@ -28,6 +32,7 @@ from engine.agents.claude_lines import (
 from engine.agents.claude_usage import Account
 from engine.agents.events import (
     AnyAgentEvent,
+    Ask,
     Compacted,
     Context,
     FileEdit,
@@ -46,6 +51,7 @@ from engine.agents.events import (
 from engine.agents.failures import WORDS
 from engine.agents.lines import (
     OUTPUT_LIMIT,
+    REASON_LIMIT,
     SUMMARY_LIMIT,
     decode,
     millis,
@@ -81,6 +87,11 @@ class ClaudeParser(Parser):
         self._context = 0
         self._closed = False
         self._closed_until: int | None = None
+        self._asking: dict[str, Request] = {}
+
+    @property
+    def asking(self) -> Mapping[str, Request]:
+        return self._asking
 
     @property
     def said_done(self) -> bool:
@@ -110,8 +121,27 @@ class ClaudeParser(Parser):
                 return self._limits(limits.rate_limit_info if limits else None)
             case "system":
                 return self._system(line, head.subtype if head else None)
+            case "control_request":
+                return self._ask(line)
+            case "control_cancel_request":
+                cancelled = decode(line, claude_asking.ControlLine)
+                self._asking.pop((cancelled.request_id if cancelled else None) or "", None)
+                return []
             case kind:
                 return [] if kind in QUIET_TYPES else None
+
+    def _ask(self, line: bytes) -> list[AnyAgentEvent]:
+        why = one_line(self._said, REASON_LIMIT)
+        request = claude_asking.read(line, summary(claude_asking.given(line), self._cwd), why)
+        if request is None:
+            return []
+        self._asking[request.id] = request
+        return [Ask(request.id, request.tool, one_line(request.summary, SUMMARY_LIMIT))]
+
+    def _answered(self, call: str | None) -> None:
+        """A tool's result tells that the agent has its answer."""
+        for name in [name for name, request in self._asking.items() if request.call and request.call == call]:
+            del self._asking[name]
 
     def _system(self, line: bytes, subtype: str | None) -> list[AnyAgentEvent] | None:
         if subtype == "init":
@@ -192,6 +222,7 @@ class ClaudeParser(Parser):
         for block in parts:
             if block.type == "tool_result":
                 ok = not block.is_error
+                self._answered(block.tool_use_id)
                 events.append(ToolResult(block.tool_use_id or "", ok, _output(block)[:OUTPUT_LIMIT]))
                 if ok and (edit := self._edit(turn)):
                     events.append(edit)
@@ -239,6 +270,7 @@ class ClaudeParser(Parser):
                 return []
             self._results.add(result.uuid)
         self._result, self._done = result, True
+        self._asking.clear()
         usage = self._account.result(result)
         return [Result(_succeeded(result), _words(result), usage, _denied(result), self._account.window(self._model))]
 

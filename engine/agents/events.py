@@ -101,6 +101,14 @@ class Permission(AgentEvent, frozen=True, tag="permission"):
     message: str
 
 
+class Ask(AgentEvent, frozen=True, tag="ask"):
+    """The agent waits for an answer before it goes on."""
+
+    id: str
+    tool: str
+    summary: str
+
+
 class Result(AgentEvent, frozen=True, tag="result"):
     """The end of a run, by the agent's own word. An agent may print several; the last one counts."""
 
@@ -143,6 +151,7 @@ AnyAgentEvent = (
     | Retrying
     | Compacted
     | Permission
+    | Ask
     | Result
     | Output
     | Notice

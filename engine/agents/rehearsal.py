@@ -8,6 +8,8 @@ from pathlib import Path
 
 from msgspec import Struct, field
 
+from engine.agents import claude_asking
+from engine.agents.asking import Request, Told
 from engine.agents.base import Agent, Assignment, Exit, Launch, Outcome, Parser
 from engine.agents.claude_parser import ClaudeParser
 from engine.agents.codex import Codex
@@ -18,6 +20,7 @@ from engine.agents.lines import decode
 from engine.agents.opencode_parser import OpencodeParser
 from engine.config import AgentSettings
 from engine.errors import UsageError
+from engine.model import Permission
 from engine.rehearsal import agent as stand_in
 from engine.rehearsal import scenario, screen
 from engine.rehearsal.scenario import Format
@@ -43,6 +46,7 @@ class Rehearsal(Agent):
     resumable = True
     forks = True
     provider = True
+    asks = True
     stall_seconds = 900
     footprint = 30 << 20
     pass_env = ("HEADWAY_REHEARSAL_SPEED",)
@@ -59,9 +63,12 @@ class Rehearsal(Agent):
             raise UsageError("a rehearsal needs a session id")
         else:
             session = ["--session-id", assignment.session] if played.format in CHOOSING else []
+        asks = assignment.permission is Permission.ASK and played.format in scenario.ASKING
+        talk = ["--permission-prompt-tool", "stdio"] if asks else []
+        prompt = claude_asking.first(assignment.prompt) if asks else assignment.prompt.encode(errors="replace")
         command = _command(assignment.settings)
         script = str(assignment.run_dir / "scenario.json")
-        argv = [*command, *assignment.settings.args, played.format, "--scenario", script, *session]
+        argv = [*command, *assignment.settings.args, played.format, "--scenario", script, *session, *talk]
         env = {}
         if played.format != "claude":
             sessions = str(_sessions(assignment.run_dir))
@@ -70,9 +77,13 @@ class Rehearsal(Agent):
         return Launch(
             argv=argv,
             env=env,
-            files={"scenario.json": scenario.script(played), "prompt": assignment.prompt.encode(errors="replace")},
+            files={"scenario.json": scenario.script(played), "prompt": prompt},
             stdin="prompt",
+            talks=asks,
         )
+
+    def answer(self, request: Request, told: Told) -> bytes:
+        return claude_asking.answer(request, told)
 
     def record(self, env: Mapping[str, str]) -> str | None:
         """Where it plays codex, it writes codex's record."""
@@ -127,6 +138,10 @@ class _ByFirstLine(Parser):
     @property
     def _parser(self) -> Parser:
         return self._chosen or ClaudeParser(self._name)
+
+    @property
+    def asking(self) -> Mapping[str, Request]:
+        return self._parser.asking
 
     @property
     def said_done(self) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from engine.decision import Card
 from engine.dispatch import breaker
 from engine.dispatch.world import World
 from engine.model import ALL, LIMITS, Cause, Reason, State
@@ -40,6 +41,16 @@ def of_job(job: JobRow, world: World, needs: Sequence[int] = ()) -> list[Reason]
             what = f"after {str(job.failure).replace('_', ' ')} it is tried again, not before"
         found.append(Reason(cause, f"{what} {_utc(job.not_before)}", until=job.not_before))
     return found
+
+
+def asks(card: Card) -> Reason:
+    """Why a job that runs does not get on: its agent waits for the operator."""
+    how = card.choices[0]
+    ends = f"`headway answer {card.id} {how}` or `deny` ends it"
+    if card.due is not None:
+        ends += f"; by itself it ends with {card.default}"
+    text = f"its agent waits for card {card.id}: {card.tool} {card.summary}"
+    return Reason(Cause.DECISION, text, ends, card.due, jobs=[card.job])
 
 
 def _dependency(needs: Sequence[int]) -> Reason:

@@ -1,7 +1,8 @@
 """A stand-in for a coding agent: plays a scenario and prints what the real one would print.
 
 Standard library only, run as `python -I -S agent.py FORMAT --scenario FILE [--session-id UUID | --resume ID]`, with
-`--sessions DIR` for the formats that keep a record of their conversations. It edits files and runs commands in its
+`--sessions DIR` for the formats that keep a record of their conversations and `--permission-prompt-tool stdio` where
+standard input answers what claude asks. It edits files and runs commands in its
 working directory for real; only the model is made up. The streams are those of claude 2.1.330, codex 0.169.0,
 opencode 1.18.33 and gemini 0.61.0, held against recordings by a test. HEADWAY_REHEARSAL_SPEED 2 plays at twice the
 speed, 0 without pauses.
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 USAGE = (
     b"usage: agent.py claude|codex|opencode|gemini --scenario FILE [--session-id UUID | --resume ID] "
-    b"[--sessions DIR] [--model NAME]\n"
+    b"[--sessions DIR] [--model NAME] [--permission-prompt-tool stdio]\n"
 )
 
 
@@ -67,6 +68,7 @@ def main(words: list[str]) -> int:
         pace=1 / max(speed, 0.001) if speed > 0 else 0,
         sessions=given.get("--sessions"),
         model=given.get("--model"),
+        asks=given.get("--permission-prompt-tool") == "stdio",
     )
     try:
         return plays(loads(text), run).play()

@@ -23,6 +23,8 @@ MODEL = "rehearsal-1"
 Window = Literal["five_hour", "seven_day"]
 Format = Literal["claude", "codex", "opencode", "gemini"]
 FORMATS: tuple[Format, ...] = get_args(Format)
+#: Those whose agents can be answered while they work.
+ASKING: tuple[Format, ...] = ("claude",)
 
 
 class Step(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="do"):
@@ -52,11 +54,14 @@ class Edit(Step, frozen=True, tag="edit"):
     path: Words
     find: Words
     replace: str
+    ask: bool = False
+    """Wants a permission first. Where nobody can be asked, it is refused."""
 
 
 class Write(Step, frozen=True, tag="write"):
     path: Words
     text: str
+    ask: bool = False
 
 
 class Run(Step, frozen=True, tag="run"):
@@ -65,6 +70,14 @@ class Run(Step, frozen=True, tag="run"):
     command: Words
     about: str = ""
     timeout: Milliseconds = 120_000
+    ask: bool = False
+
+
+class Ask(Step, frozen=True, tag="ask"):
+    """Asks the operator a question. Where nobody can be asked, the agent goes on without an answer."""
+
+    text: Words
+    options: list[Words] = field(default_factory=list)
 
 
 class Deny(Step, frozen=True, tag="deny"):
@@ -117,7 +130,7 @@ class Fail(Step, frozen=True, tag="fail"):
     """The signal of a `crash`."""
 
 
-AnyStep = Say | Think | Read | Edit | Write | Run | Deny | Retry | Limit | Compact | Fail
+AnyStep = Say | Think | Read | Edit | Write | Run | Ask | Deny | Retry | Limit | Compact | Fail
 
 
 class Price(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -178,6 +191,7 @@ def find(name: str, base: Path) -> Scenario:
     if format_ is not None:
         found = msgspec.structs.replace(found, format=format_)
     _check_ends(found)
+    _check_asks(found)
     return found
 
 
@@ -252,6 +266,13 @@ def _check_ends(scenario: Scenario) -> None:
             raise UsageError(
                 f"{scenario.format} never fails with {step.kind!r}; it does with {', '.join(sorted(own | _ANYBODYS))}"
             )
+
+
+def _check_asks(scenario: Scenario) -> None:
+    for step in (*scenario.steps, *scenario.resumed):
+        asks = isinstance(step, Ask) or (isinstance(step, Edit | Write | Run) and step.ask)
+        if asks and scenario.format not in ASKING:
+            raise UsageError(f"{scenario.format} asks nothing while it works: only {', '.join(ASKING)} does")
 
 
 def _load(path: Path) -> object:

@@ -16,9 +16,10 @@ from engine.agents.registry import check_job
 from engine.config import AccountSettings, Settings
 from engine.context.conversation import HANDOFF, Conversation, Earlier, Talks
 from engine.errors import HeadwayError, RefusedError
-from engine.model import Workspace
+from engine.model import JobSpec, Permission, Workspace
+from engine.permission import chosen
 from engine.redact import Secrets
-from engine.runner import credentials, procfs, record, spawn
+from engine.runner import credentials, procfs, record, spawn, voice
 from engine.runner.cgroup import Cgroups
 from engine.runner.credentials import Held
 from engine.runner.environment import environment
@@ -75,11 +76,24 @@ class Launcher:
             raise RefusedError(f"the account {name!r} is one of {account.agent} in headway.yaml, and not of {agent}")
         return account
 
+    def permission(self, spec: JobSpec, project: str | None, agent: Agent) -> Permission:
+        """Who decides on its tools. What a project says of all its jobs is about agents that can ask."""
+        found = chosen(spec.permission, agent.name, project, self.settings)
+        if found is not Permission.ASK or agent.asks:
+            return found
+        own = spec.permission is Permission.ASK or self.settings.agent(agent.name).permission is Permission.ASK
+        if own and agent.provider:
+            raise RefusedError(
+                f"{agent.name} cannot ask while it works: leave permission: ask out, or use an agent that can"
+            )
+        return Permission.PRESET
+
     async def prepare(self, claim: Claim, run: RunDir, earlier: Earlier = NOTHING) -> Prepared:
         """Make the workspace and the command line."""
         agent = self.agent(claim.attempt.agent)
         account = self._account(claim)
         check_job(claim.spec, agent.name, claim.attempt.model, self.settings)
+        permission = self.permission(claim.spec, claim.job.project, agent)
         previous = claim.previous
         run.make()
         wanted = Wanted(
@@ -110,6 +124,7 @@ class Launcher:
                 account=account,
                 system=claim.spec.system,
                 schema=claim.spec.schema,
+                permission=permission,
             )
             launch = agent.launch(assignment)
             held = await credentials.held(agent.name, launch, account, os.environ)
@@ -136,6 +151,8 @@ class Launcher:
             (run.path / name).write_bytes(content)
         if prepared.conversation.handoff:
             (run.path / HANDOFF).write_text(prepared.conversation.handoff, errors="replace")
+        if prepared.launch.talks:
+            voice.open_for(run)
         kept = agent.record(env)
         noted = facts(prepared)
         run.note(msgspec.structs.replace(noted, record=kept, recorded=record.size(kept, noted.session)))
@@ -146,13 +163,14 @@ class Launcher:
 
 def _spawn(run: RunDir, launch: Launch, env: Mapping[str, str], group: str, directory: str) -> int:
     shim = str(files("engine.runner") / "shim.sh")
-    stdin = str(run.path / launch.stdin) if launch.stdin else os.devnull
+    given = str(run.path / launch.stdin) if launch.stdin else os.devnull
+    stdin, first = (str(run.pipe), given) if launch.talks else (given, "")
     limit = str(spawn.open_files_limit())
     nothing = os.open(os.devnull, os.O_RDWR)
     errors = os.open(run.stderr, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         return spawn.spawn(
-            ["/bin/sh", shim, str(run.path), directory, stdin, launch.stderr, limit, group, *launch.argv],
+            ["/bin/sh", shim, str(run.path), directory, stdin, launch.stderr, limit, group, first, *launch.argv],
             env,
             spawn.Streams(nothing, nothing, errors),
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from engine.agents.base import Agent
@@ -55,6 +55,43 @@ def _first(*said: str | float | None) -> str | float:
     return next((one for one in said if one is not None), 0)
 
 
+class Halt:
+    """The times in which an attempt waits for the operator: its own clocks stand still meanwhile.
+
+    All in seconds, by the monotonic clock. `before` is what an earlier engine saw of it.
+    """
+
+    def __init__(self, before: float = 0.0) -> None:
+        self._over = before
+        self._since: float | None = None
+
+    def begin(self, now: float) -> None:
+        self._since = now if self._since is None else self._since
+
+    def end(self, now: float) -> bool:
+        """True where it did wait."""
+        if self._since is None:
+            return False
+        self._over += now - self._since
+        self._since = None
+        return True
+
+    def moment(self, began: float, heard: float, now: float) -> tuple[float, float]:
+        """How long the attempt has run, and been silent, without the waits."""
+        at = now if self._since is None else self._since
+        return at - began - self._over, at - heard
+
+
+def waited(spans: Sequence[tuple[int, int | None]], now: int) -> float:
+    """Seconds that spans of time cover together, each from and to in milliseconds UTC. Those without an end go on."""
+    total, reached = 0, 0
+    for begin, end in sorted(spans, key=lambda span: span[0]):
+        until = now if end is None else end
+        total += max(0, until - max(begin, reached))
+        reached = max(reached, until)
+    return total / 1000
+
+
 @dataclass(frozen=True, slots=True)
 class Moment:
     """How an attempt stands: how long it has run and been silent, in milliseconds; `now` is milliseconds UTC."""
@@ -87,11 +124,12 @@ def until_next(limits: Limits, at: Moment) -> float | None:
     return max(0.0, min(left)) if left else None
 
 
-async def overrun(limits: Limits, began: float, heard: Callable[[], float]) -> Cut:
+async def overrun(limits: Limits, began: float, heard: Callable[[], float], halt: Halt | None = None) -> Cut:
     """Return once a limit of time is reached. `began` and `heard()` are times of the monotonic clock."""
+    halt = halt or Halt()
     while True:
-        now = time.monotonic()
-        at = Moment(now_ms(), (now - began) * 1000, (now - heard()) * 1000)
+        ran, quiet = halt.moment(began, heard(), time.monotonic())
+        at = Moment(now_ms(), ran * 1000, quiet * 1000)
         if (cut := judge(limits, at)) is not None:
             return cut
         wait = until_next(limits, at)

@@ -69,6 +69,16 @@ class RunDir:
         """The file that holds the whole answer of a model call; None for any other attempt."""
         return next((self.path / name for name in ANSWERS if (self.path / name).is_file()), None)
 
+    @property
+    def pipe(self) -> Path:
+        """Standard input of an attempt that can be answered."""
+        return self.path / "input"
+
+    def holder(self) -> int | None:
+        """The process that keeps the pipe open, as the shim wrote it."""
+        text = (read_regular(self.path / "holder", 32) or b"").strip()
+        return int(text) if text.isdigit() else None
+
     def make(self) -> None:
         """An empty directory. What stands there already is another database's run of that number: it is moved aside."""
         number = 1

@@ -19,26 +19,29 @@ from typing import TypeVar
 
 from engine import events as log
 from engine.agents.base import Agent, Outcome
+from engine.clock import now_ms
 from engine.context.conversation import Earlier
 from engine.dispatch.settling import Ending, Rules, Settle, settle
 from engine.errors import CredentialError, HeadwayError, RefusedError, StorageError
 from engine.hub import Hub
 from engine.model import DiffStat, Failure
+from engine.permission import Policy, configured
 from engine.runner import cut as cuts
-from engine.runner import limits, procfs, spawn, tree
+from engine.runner import limits, procfs, spawn, tree, voice
 from engine.runner.adopt import Finding, finding
+from engine.runner.attending import Attendant, Rulebook
 from engine.runner.cut import ASKED, Cut
 from engine.runner.ending import End, grace_of, outcome_of, runs, until_end
 from engine.runner.follow import Follower
 from engine.runner.launch import Launcher, facts, placed_at
-from engine.runner.limits import Limits, Past
+from engine.runner.limits import Halt, Limits, Past
 from engine.runner.meter import Meter, recent_peaks
 from engine.runner.record import Record
 from engine.runner.run_dir import Claimed, Facts, RunDir, run_dir
 from engine.runner.tree import Tree
 from engine.runner.watch import Watch
 from engine.runner.workspace import Placed
-from engine.store import Store, Transaction, attachments, jobs, sessions
+from engine.store import Store, Transaction, attachments, cards, jobs, sessions
 from engine.store.claims import Claim
 from engine.store.jobs import Launched
 from engine.store.sessions import Begun, Heard
@@ -65,6 +68,8 @@ class Live:
     """A process of it was started."""
     session: str | None = None
     """The conversation that it was started with."""
+    attendant: Attendant | None = None
+    """Of an attempt that can be answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +100,8 @@ class Runner:
         self.live: dict[int, Live] = {}
         """By job."""
         self.meter = Meter(around.launcher.settings, around.launcher.agents)
+        settings = around.launcher.settings
+        self._book = Rulebook(Policy.of(settings), configured(settings))
         self._keep(group.create_task(self.meter.run(), name="meter"))
 
     def start(self, claim: Claim) -> None:
@@ -105,6 +112,12 @@ class Runner:
         """Ask for a job's running attempt to be ended. Its settlement tells when nothing of it is left."""
         if (live := self.live.get(job)) is not None:
             live.stop_asked.set()
+
+    def answered(self) -> None:
+        """The operator has answered something."""
+        for live in self.live.values():
+            if live.attendant is not None:
+                live.attendant.poke()
 
     def let_go(self) -> None:
         """Look after nothing any more. The agents run on, for the next engine to adopt."""
@@ -242,17 +255,20 @@ class Runner:
             watch.sink(lines)
             record.read(watch.session)
 
-        began = self._since(live, whole, watch)
+        began, printed = await self._since(live, whole, watch)
         around.follower.add(claim.attempt.id, live.run.stdout, sink, newest_only=watch.parser.newest_only)
         # What an engine before this one had begun to end is not given more time.
         cut = cuts.noted(live.run) if whole.adopted else None
         end = End(stopped=cut is not None, cut=cut)
+        attending = self._attend(live, agent, watch, placed, printed) if runs(whole) and cut is None else None
         try:
             if runs(whole) and cut is not None:
                 await tree.stop(whole, grace_of(cut, around.grace))
             elif runs(whole):
                 end = await self._until_end(live, agent, whole, watch, began)
         finally:
+            if attending is not None:
+                attending.cancel()
             await around.follower.finish(claim.attempt.id)
             await record.finish(watch.session)
             watch.close()
@@ -261,6 +277,7 @@ class Runner:
         if whole.root is not None:
             self.meter.used(claim.attempt.id, spawn.cpu_ms(whole.root.pid))
         around.launcher.cgroups.remove(whole.group)
+        voice.close(live.run)
         outcome, code = outcome_of(live.run, watch, end)
         diff = await self._measure(live, placed)
         outcome = watch.judged(outcome, diff)
@@ -270,14 +287,43 @@ class Runner:
             await self._tidy(live, placed)
         await self._settle(live, ending)
 
-    def _since(self, live: Live, whole: Tree, watch: Watch) -> float:
-        """When the attempt began, by the monotonic clock. An adopted one did before this engine looked."""
+    async def _since(self, live: Live, whole: Tree, watch: Watch) -> tuple[float, int]:
+        """When the attempt began, by the monotonic clock, and how much it has printed by now.
+
+        An adopted one did before this engine looked; what it waited for the operator meanwhile does not count.
+        """
         past = Past()
         if whole.adopted and whole.root is not None:
             attempt = live.claim.attempt
             past = limits.past(whole.root, attempt.started_at, live.run)
-            watch.adopt(past.quiet, lambda: self._around.follower.position(attempt.id) > past.printed)
-        return time.monotonic() - past.ran
+            spans = await self._around.store.look(lambda tx: cards.waits(tx, attempt.id))
+            waits = any(end is None for _, end in spans)
+            watch.halt = Halt(limits.waited(spans, now_ms()))
+            quiet = 0.0 if waits else past.quiet
+            watch.adopt(quiet, lambda: self._around.follower.position(attempt.id) > past.printed)
+            watch.wait(open=waits)
+        return time.monotonic() - past.ran, past.printed
+
+    def _attend(
+        self, live: Live, agent: Agent, watch: Watch, placed: Placed, printed: int
+    ) -> asyncio.Task[None] | None:
+        """Bring what the agent asks before the operator, where it was started so that it can be answered."""
+        if not agent.asks or not live.run.pipe.is_fifo():
+            return None
+        attempt, position = live.claim.attempt.id, self._around.follower.position
+        live.attendant = Attendant(live.claim, live.run, agent, watch, str(placed.directory), self._book, self._persist)
+        task = self._group.create_task(
+            self._guarded(live.attendant.run(lambda: position(attempt) >= printed)), name=f"attend-{attempt}"
+        )
+        self._keep(task)
+        return task
+
+    async def _guarded(self, attending: Awaitable[None]) -> None:
+        """The edge of an attendant's task: an attempt whose questions cannot be brought up ends by its own limits."""
+        try:
+            await attending
+        except Exception:
+            logger.exception("what an agent asks could not be brought before the operator")
 
     async def _until_end(self, live: Live, agent: Agent, whole: Tree, watch: Watch, began: float) -> End:
         """Until the process has ended, by itself, because it was asked to, or because a limit is reached."""
@@ -293,7 +339,12 @@ class Runner:
             await watch.overdue(settings.agent(agent.name).linger)
             return None
 
-        calls = (asked(), lingers(), limits.overrun(allowed, began, lambda: watch.heard), self.meter.over(attempt))
+        calls = (
+            asked(),
+            lingers(),
+            limits.overrun(allowed, began, lambda: watch.heard, watch.halt),
+            self.meter.over(attempt),
+        )
         return await until_end(whole, live.run, calls, self._around.grace)
 
     def _ending(self, live: Live, agent: Agent, placed: Placed, outcome: Outcome) -> Ending:

@@ -1,9 +1,9 @@
 #!/bin/sh
 # Runs one attempt and outlives the engine: claims it, waits for it, writes how it ended.
 # Arguments: run directory, workspace, standard input, file for standard error, soft limit of open files, cgroup or '',
-# then the command.
-run=$1 workspace=$2 input=$3 errors=$4 files=$5 cgroup=$6
-shift 6
+# what a pipe as standard input begins with or '', then the command.
+run=$1 workspace=$2 input=$3 errors=$4 files=$5 cgroup=$6 first=$7
+shift 7
 
 # The claim is made with O_EXCL. Whoever makes it first decides: a shim that finds one must not start anything,
 # for an engine that found none has voided the attempt and may have given its job to another.
@@ -22,6 +22,16 @@ ulimit -Sn "$files"
 # When memory runs out, the kernel is to choose an agent and not the engine, which has lowered its own score.
 { read -r score </proc/self/oom_score_adj && [ "$score" -lt 500 ] && echo 500 >/proc/self/oom_score_adj; } 2>/dev/null
 
+# A pipe as standard input is kept open by a process of the attempt's own: an engine that dies ends no conversation.
+# The engine ends that process, and with it the conversation, once nothing more is to be said.
+if [ -n "$first" ]; then
+    exec 9<>"$input"
+    { cat "$first" && exec sleep 2147483647; } >&9 2>/dev/null &
+    holder=$!
+    exec 9>&-
+    echo "$holder" >"$run/holder"
+fi
+
 # A stop goes to the whole group. The shim only waits on: it still has to write the end.
 trap : TERM INT HUP QUIT
 if cd "$workspace"; then
@@ -30,5 +40,6 @@ if cd "$workspace"; then
 else
     code=126
 fi
+[ -n "$holder" ] && kill "$holder" 2>/dev/null
 printf '%s\n' "$code" >"$run/exit"
 exit "$code"

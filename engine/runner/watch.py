@@ -13,6 +13,7 @@ from engine.agents.base import Outcome, Parser
 from engine.clock import now_ms
 from engine.hub import Hub
 from engine.model import DiffStat, Failure, Progress
+from engine.runner.limits import Halt
 from engine.store.sessions import Heard
 
 REPORT_SECONDS = 0.25  #: progress of one attempt is told at most four times a second
@@ -58,11 +59,21 @@ class Watch:
         self._late: asyncio.TimerHandle | None = None
         self._said_done = asyncio.Event()
         self._is_new: Callable[[], bool] = lambda: True
+        self.halt = Halt()
+        self.news = asyncio.Event()
+        """Something was read that may change what the agent asks."""
 
     def adopt(self, quiet: float, is_new: Callable[[], bool]) -> None:
         """The agent had been silent for so many seconds; what is read tells nothing of that before `is_new`."""
         self.heard = time.monotonic() - quiet
         self._is_new = is_new
+
+    def wait(self, *, open: bool) -> None:
+        """The agent waits for the operator, or does not any more."""
+        if open:
+            self.halt.begin(time.monotonic())
+        elif self.halt.end(time.monotonic()):
+            self.heard = time.monotonic()
 
     def sink(self, lines: list[bytes]) -> None:
         """Take whole lines of standard output."""
@@ -74,6 +85,7 @@ class Watch:
             self._said_done.set()
         else:
             self._said_done.clear()
+        self.news.set()
         self._report()
 
     def recorded(self, lines: list[bytes]) -> None:
@@ -99,6 +111,8 @@ class Watch:
                 self._line = f"{name} {_one_line(summary)}"
                 self._calls += 1
                 self._context = context or self._context
+            case said.Ask(tool=tool, summary=summary):
+                self._line = f"asks: {tool} {_one_line(summary)}"
             case said.Context(context_tokens=context, output_tokens=output, window=window):
                 self._turns += 1
                 self._know_window(window)

@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from engine.decision import Reply
 from engine.engine import Engine
 from engine.errors import HeadwayError, NotFoundError, UsageError
 from engine.model import ALL, Order, Verb, Wanted
@@ -46,6 +47,11 @@ def make_app(engine: Engine) -> Starlette:
             Route("/v1/actions", api.actions),
             Route("/v1/actions", api.act, methods=["POST"]),
             Route("/v1/undo", api.undo, methods=["POST"]),
+            Route("/v1/decisions", api.decisions),
+            Route("/v1/decisions/{card}", api.decision),
+            Route("/v1/decisions/{card}", api.reply, methods=["POST"]),
+            Route("/v1/rules", api.rules),
+            Route("/v1/rules/{rule}", api.drop_rule, methods=["DELETE"]),
             Route("/v1/estimates", api.estimates),
             Route("/v1/batches", api.batches),
             Route("/v1/caps", api.caps),
@@ -134,6 +140,24 @@ class _Api:
     async def explain(self, request: Request) -> Response:
         return _json(await self._engine.explain(_job(request)))
 
+    async def decisions(self, request: Request) -> Response:
+        """What waits for the operator; with `limit`, the newest cards, answered ones too."""
+        limit = _number(request, "limit", None)
+        return _json(await self._engine.inbox.cards(None if limit is None else min(limit, LIST_LIMIT)))
+
+    async def decision(self, request: Request) -> Response:
+        return _json(await self._engine.inbox.card(_named(request, "card")))
+
+    async def reply(self, request: Request) -> Response:
+        chosen = await _body(request, Reply)
+        return _json(await self._engine.inbox.answer(_named(request, "card"), chosen, OPERATOR))
+
+    async def rules(self, request: Request) -> Response:
+        return _json(await self._engine.inbox.rules())
+
+    async def drop_rule(self, request: Request) -> Response:
+        return _json(await self._engine.inbox.drop_rule(_named(request, "rule"), OPERATOR))
+
     async def estimates(self, request: Request) -> Response:
         """When jobs are expected to start and finish."""
         return _json(await self._engine.foresight.of(_ids(request.query_params.get("ids", ""))))
@@ -212,9 +236,13 @@ async def _body(request: Request, kind: type[T]) -> T:
 
 
 def _job(request: Request) -> int:
-    text = request.path_params["job"]
+    return _named(request, "job")
+
+
+def _named(request: Request, what: str) -> int:
+    text = request.path_params[what]
     if not _is_number(text):
-        raise NotFoundError(f"there is no job {text[:40]}")
+        raise NotFoundError(f"there is no {what} {text[:40]}")
     return int(text)
 
 

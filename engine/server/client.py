@@ -14,6 +14,7 @@ import httpx
 import msgspec
 
 from engine.agents.events import LogLine
+from engine.decision import Answered, Card, Reply, Rule
 from engine.errors import HeadwayError, NoEngineError
 from engine.events import Event
 from engine.home import SOCKET
@@ -144,6 +145,25 @@ class Client:
     async def detach(self, job: int, marker: str) -> Job:
         """Give it back: the job goes on in it."""
         return await self._post(f"/v1/jobs/{job}/detach", DetachRequest(marker), Job)
+
+    async def inbox(self, limit: int | None = None) -> list[Card]:
+        """What waits for the operator, the oldest first; with a limit the newest cards, answered ones too."""
+        return await self._get("/v1/decisions", list[Card], {} if limit is None else {"limit": limit})
+
+    async def card(self, number: int) -> Card:
+        return await self._get(f"/v1/decisions/{number}", Card)
+
+    async def reply(self, card: int, reply: Reply) -> Answered:
+        """Answer a card. Refused where somebody, or its time, was quicker."""
+        return await self._post(f"/v1/decisions/{card}", reply, Answered)
+
+    async def rules(self) -> list[Rule]:
+        """The standing answers: those that were made of answers, then those of headway.yaml."""
+        return await self._get("/v1/rules", list[Rule])
+
+    async def drop_rule(self, number: int) -> Rule:
+        """Take a standing answer back."""
+        return msgspec.json.decode(await self._bytes("DELETE", f"/v1/rules/{number}"), type=Rule)
 
     async def explain(self, job: int) -> Explanation:
         """Why a job stands where it stands, and what is to be expected of it."""

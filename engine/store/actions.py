@@ -14,9 +14,10 @@ import msgspec
 from msgspec import Struct, field, structs
 
 from engine import events as log
+from engine.decision import Rule
 from engine.errors import NotFoundError, RefusedError
-from engine.model import Undone, Verb
-from engine.store import dependencies
+from engine.model import Undone
+from engine.store import dependencies, rules
 from engine.store.fold import record
 from engine.store.rows import JobRow, holder_of, read_job
 from engine.store.writer import RollbackError, Transaction
@@ -28,6 +29,8 @@ _NAMED = "SELECT id, at, verb, inverse, undone_at FROM actions WHERE id = ?"
 
 DOOMED = "what it comes after has ended, and not well"
 STOPPED = "its processes were ended; `headway retry` goes on in its session, where it has one"
+
+TOLD = "its agent has the answer already"
 
 
 class Inverse(Struct, frozen=True, omit_defaults=True):
@@ -52,6 +55,11 @@ class Inverse(Struct, frozen=True, omit_defaults=True):
     limits: int | None = None
     """The operator's cap on it since."""
     drain: bool = False
+    told: list[int] = field(default_factory=list)
+    """Jobs whose agents were given an answer: they cannot forget it."""
+    kept: Rule | None = None
+    """The rule that was made of the answer."""
+    dropped: Rule | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +80,7 @@ def changed(before: JobRow, after: JobRow) -> dict[str, tuple[Any, Any]]:
     }
 
 
-def note(tx: Transaction, verb: Verb, by: str, ids: Iterable[int], inverse: Inverse) -> int:
+def note(tx: Transaction, verb: str, by: str, ids: Iterable[int], inverse: Inverse) -> int:
     """Record an action; its number."""
     made = tx.connection.execute(
         "INSERT INTO actions (at, verb, by, jobs, inverse) VALUES (?, ?, ?, ?, ?)",
@@ -100,6 +108,8 @@ def undo(tx: Transaction, by: str, action: int | None, *, dry_run: bool) -> Take
     inverse = _decode(found[3])
     restored: list[int] = []
     lost: dict[str, list[int]] = {STOPPED: inverse.stopped} if inverse.stopped else {}
+    if inverse.told:
+        lost[TOLD] = inverse.told
     changes: dict[int, tuple[JobRow, JobRow]] = {}
     for job, fields in inverse.jobs.items():
         why = _restore(tx, by, number, job, fields, changes)
@@ -173,10 +183,23 @@ def _restore_scopes(tx: Transaction, by: str, inverse: Inverse) -> str:
         _set_cap(tx, inverse.cap, inverse.limit, by)
         limit = "as headway.yaml says" if inverse.limit is None else inverse.limit
         said.append(f"the cap on {inverse.cap} is {limit}")
+    if inverse.kept is not None:
+        said.append(_take_back(tx, inverse.kept, by))
+    if inverse.dropped is not None:
+        rules.keep(tx, inverse.dropped, inverse.dropped.by)
+        said.append(f"rule {inverse.dropped.id} holds again")
     if inverse.drain:
         tx.log(log.Draining(by=by, ended=True))
         said.append("the engine takes up work again")
     return "; ".join(said)
+
+
+def _take_back(tx: Transaction, rule: Rule, by: str) -> str:
+    try:
+        rules.drop(tx, rule.id, by)
+    except NotFoundError:
+        return f"rule {rule.id} was taken back already"
+    return f"rule {rule.id} holds no more"
 
 
 def hold(tx: Transaction, scope: str, held_by: str | None, by: str) -> Inverse:

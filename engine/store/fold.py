@@ -139,6 +139,10 @@ def apply(row: JobRow | None, event: log.Event) -> JobRow:
             return replace(row, **structs.asdict(body.to))
         case log.Stopping():
             return replace(row, stopping=body.by)
+        case log.Asked():
+            return replace(row, waiting_on=row.waiting_on or body.card)
+        case log.Answered():
+            return replace(row, waiting_on=body.left)
         case log.Held():
             return replace(row, held_by=body.by)
         case log.Released():

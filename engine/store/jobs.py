@@ -10,7 +10,7 @@ from engine import events as log
 from engine.agents.base import Outcome
 from engine.errors import NotFoundError, RefusedError
 from engine.model import DiffStat, Failure
-from engine.store import attachments, dependencies, sessions
+from engine.store import attachments, cards, dependencies, sessions
 from engine.store.fold import record, record_all
 from engine.store.rows import SELECT_JOB, AttemptRow, JobRow, job_row, read_attempts, read_jobs
 from engine.store.sessions import Begun, Heard
@@ -110,6 +110,8 @@ def settle_all(tx: Transaction, ended: Sequence[tuple[JobRow, AttemptRow, Settle
     values: dict[tuple[str, ...], list[list[Any]]] = {}
     happened = []
     for row, tried, end in ended:
+        if row.waiting_on is not None:
+            row = cards.withdraw(tx, row, tried.id)
         heard = replace(end.heard, session=end.outcome.session or end.heard.session)
         for one in sessions.end(tx, tried, heard):
             row = record(tx, row, one, tried.id)

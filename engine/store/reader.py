@@ -185,6 +185,10 @@ class Reader:
     async def counts(self) -> Counts:
         return Counts(**{str(name): int(n) for name, n in await self._all_rows("SELECT name, n FROM counts")})
 
+    async def open_cards(self) -> int:
+        """How many decisions wait for the operator."""
+        return int((await self._all_rows("SELECT count(*) FROM decisions WHERE answered_at IS NULL"))[0][0])
+
     async def held_all(self) -> str | None:
         found = await self._all_rows("SELECT by FROM holds WHERE scope = 'all'")
         return str(found[0][0]) if found else None

@@ -59,6 +59,7 @@ class JobRow(Struct, frozen=True, kw_only=True, array_like=True):
     cause: int | None = None
     anew: bool = False
     fork: bool = False
+    waiting_on: int | None = None
 
     @property
     def target(self) -> Target:
@@ -95,6 +96,7 @@ class JobRow(Struct, frozen=True, kw_only=True, array_like=True):
             batch=self.batch,
             deadline=self.deadline,
             attempts=self.attempts,
+            waiting_on=self.waiting_on,
             stopping=self.stopping is not None,
             failure=self.failure,
             reason=self.reason,

@@ -64,6 +64,8 @@ _DELETE_ATTEMPTS = f"DELETE FROM attempts WHERE job {_THESE}"
 _DELETE_EVENTS = f"DELETE FROM events WHERE job {_THESE}"
 # What they came after goes; that others came after them, and how they ended, stays with those others.
 _DELETE_DEPENDENCIES = f"DELETE FROM dependencies WHERE job {_THESE}"
+_DELETE_DECISIONS = f"DELETE FROM decisions WHERE job {_THESE}"
+_DELETE_RULES = f"DELETE FROM rules WHERE job {_THESE}"
 _DELETE_JOBS = f"DELETE FROM jobs WHERE id {_THESE}"
 
 
@@ -115,6 +117,8 @@ def prune(tx: Transaction, wanted: Wanted, by: str) -> Pruned:
     run(_DELETE_ATTEMPTS, (these,))
     events = run(_DELETE_EVENTS, (these,)).rowcount
     run(_DELETE_DEPENDENCIES, (these,))
+    run(_DELETE_DECISIONS, (these,))
+    run(_DELETE_RULES, (these,))
     run(_DELETE_JOBS, (these,))
     tx.log(log.Pruned(by=by, jobs=len(ids), before=latest(wanted.before, tx.now)))
     return Pruned(gone, events, needed, past)

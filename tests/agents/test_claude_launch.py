@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from engine.agents.base import Assignment
 from engine.agents.claude import ENVIRONMENT, Claude
 from engine.config import AgentSettings
 from engine.errors import UsageError
+from engine.model import Permission
 
 SESSION = "2b6adb00-2d66-458e-8daf-51ff9089bee7"
 START = ["claude", "-p", "--output-format", "stream-json", "--verbose"]
@@ -22,6 +24,7 @@ def assignment(
     session: str | None = None,
     resumes: str | None = None,
     settings: AgentSettings | None = None,
+    permission: Permission = Permission.PRESET,
 ) -> Assignment:
     return Assignment(
         prompt=prompt,
@@ -31,6 +34,7 @@ def assignment(
         settings=settings or AgentSettings(),
         session=session,
         resumes=resumes,
+        permission=permission,
     )
 
 
@@ -102,9 +106,23 @@ def test_background_work_and_endless_retries_are_off() -> None:
         AgentSettings(command=["claude", "--dangerously-skip-permissions"]),
     ],
 )
-def test_skipping_permissions_asks_for_a_sandbox_first(settings: AgentSettings) -> None:
-    with pytest.raises(UsageError, match="needs a sandbox around it first: remove it"):
+def test_skipping_permissions_is_said_for_a_project_and_nowhere_else(settings: AgentSettings) -> None:
+    with pytest.raises(UsageError, match="say so for the project: allow_bypass"):
         argv(settings=settings)
+
+
+def test_a_job_that_may_bypass_says_so_to_claude_and_one_that_asks_talks_to_it() -> None:
+    assert "--dangerously-skip-permissions" in argv(permission=Permission.BYPASS)
+    launch = Claude().launch(assignment(prompt="do it\nnow", permission=Permission.ASK))
+    words = " ".join(launch.argv)
+    assert "--input-format stream-json --permission-prompt-tool stdio --permission-mode default" in words
+    assert launch.talks
+    (first,) = launch.files["prompt"].splitlines()
+    assert msgspec.json.decode(first)["message"]["content"] == [{"type": "text", "text": "do it\nnow"}]
+    quieter = argv(permission=Permission.ASK, settings=AgentSettings(permission_mode="acceptEdits"))
+    assert quieter[quieter.index("--permission-mode") + 1] == "acceptEdits"
+    with pytest.raises(UsageError, match="permission: ask"):
+        argv(settings=AgentSettings(args=["--permission-prompt-tool", "mine"]))
 
 
 @pytest.mark.parametrize("arg", ["--", "--resume", "-c", "--output-format=json", "--permission-mode", "--bg"])

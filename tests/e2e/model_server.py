@@ -11,6 +11,7 @@ import socket
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -30,6 +31,8 @@ class Step:
     """A command for the agent's shell."""
     write: tuple[str, str] | None = None
     """A path and what the file there is to hold."""
+    tool: tuple[str, dict[str, Any]] | None = None
+    """A call of any other tool: its name in the agent's own words, and its arguments."""
     status: int = 200
     limit: bool = False
     """The account's window is used up, until `ModelServer.resets_at`."""
@@ -84,6 +87,8 @@ class ModelServer:
             name, given = dialect.shell(step.run)
         elif step.write is not None:
             name, given = dialect.write(*step.write)
+        elif step.tool is not None:
+            name, given = step.tool
         else:
             return None
         return Call(f"{self._at}{time.time_ns():x}", name, given)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 
 from engine import events as log
+from engine.decision import CardKind, Choice, Effect, Rule
 from engine.model import Failure, Grade, JobSpec, State, Usage
 
 BODIES: tuple[type[log.Body], ...] = typing.get_args(log.AnyBody)
@@ -45,6 +46,10 @@ EXAMPLES: tuple[log.AnyBody, ...] = (
     log.BreakerMoved("claude:opus", Failure.OVERLOADED, 9, 1),
     log.Pruned("me", 500, 9),
     log.LimitSeen("claude", "five_hour", "allowed", 0.5, 9),
+    log.Asked(3, CardKind.PERMISSION, "Bash", "git push", 9),
+    log.Answered(3, Choice.DENY, "me", "no", 2, 4),
+    log.RuleKept(Rule(tool="Bash", pattern="git *", project="/p", id=2)),
+    log.RuleDropped("me", Rule(tool="Bash", effect=Effect.DENY, job=4)),
     log.EngineStarted(1, "0.1"),
     log.EngineStopped("asked"),
 )

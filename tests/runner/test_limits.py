@@ -16,7 +16,7 @@ from engine.agents.registry import agents
 from engine.config import AgentSettings, Settings
 from engine.model import Failure, JobSpec
 from engine.runner import limits, procfs
-from engine.runner.limits import LOOK_SECONDS, Limits, Moment, amount, judge, overrun, past, span, until_next
+from engine.runner.limits import LOOK_SECONDS, Halt, Limits, Moment, amount, judge, overrun, past, span, until_next
 from engine.runner.procfs import Identity
 from engine.runner.run_dir import RunDir
 from engine.store.claims import Claim
@@ -197,3 +197,35 @@ def test_a_span_is_said_as_a_person_would(ms: int, said: str) -> None:
 )
 def test_an_amount_is_said_as_a_person_would(count: int, said: str) -> None:
     assert amount(count) == said
+
+
+# Waiting for the operator
+
+
+def test_an_attempt_neither_runs_nor_is_silent_while_it_waits_for_the_operator() -> None:
+    halt = Halt(before=5.0)
+    assert halt.moment(began=100.0, heard=110.0, now=120.0) == (15.0, 10.0)
+    halt.begin(120.0)
+    halt.begin(125.0)
+    assert halt.moment(100.0, 110.0, 900.0) == (15.0, 10.0), "both clocks stand still"
+    assert halt.end(920.0)
+    assert not halt.end(930.0)
+    assert halt.moment(100.0, 920.0, 921.0) == (16.0, 1.0)
+
+
+async def test_no_limit_of_time_is_reached_while_it_waits_for_the_operator() -> None:
+    halt = Halt()
+    now = time.monotonic()
+    halt.begin(now)
+    allowed = Limits(timeout=20, stall=20)
+    cutting = asyncio.ensure_future(overrun(allowed, now, lambda: now, halt))
+    done, _ = await asyncio.wait({cutting}, timeout=0.2)
+    assert not done
+    halt.end(time.monotonic())
+    async with asyncio.timeout(PATIENCE):
+        assert (await cutting).failure in (Failure.TIMEOUT, Failure.STALLED)
+
+
+def test_times_that_overlap_are_waited_once() -> None:
+    assert limits.waited([], 99_000) == 0
+    assert limits.waited([(1_000, 3_000), (2_000, 4_000), (2_000, 2_500), (8_000, None)], 10_000) == 5.0

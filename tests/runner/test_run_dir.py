@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from importlib.resources import files
 from pathlib import Path
 
@@ -12,9 +13,10 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 
-from engine.runner import procfs
+from engine.runner import procfs, voice
 from engine.runner.procfs import Identity
 from engine.runner.run_dir import TAIL_BYTES, Claimed, Facts, RunDir, read_regular, run_dir
+from engine.runner.tree import MARKER
 
 FACTS = Facts("/w", "s", "headway/1-x", "abc", "/r", None)
 
@@ -26,11 +28,18 @@ def run(tmp_path: Path) -> RunDir:
     return one
 
 
-def shim(run: RunDir, *command: str, workspace: str = "/", files_limit: str = "256") -> subprocess.Popen[bytes]:
+def shim(
+    run: RunDir,
+    *command: str,
+    workspace: str = "/",
+    files_limit: str = "256",
+    stdin: str = "/dev/null",
+    first: str = "",
+) -> subprocess.Popen[bytes]:
     """The shipped shim on a command, as the launcher starts it."""
     script = str(files("engine.runner") / "shim.sh")
     return subprocess.Popen(
-        ["/bin/sh", script, str(run.path), workspace, "/dev/null", "stderr", files_limit, "", *command],
+        ["/bin/sh", script, str(run.path), workspace, stdin, "stderr", files_limit, "", first, *command],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -196,3 +205,28 @@ def test_what_an_agent_puts_in_the_place_of_a_file_is_not_waited_on(tmp_path: Pa
     assert run.stderr_tail() == ""
     assert run.claim()[1] is None
     assert read_regular(run.path / name, 10) is None
+
+
+async def test_a_pipe_as_standard_input_stays_open_until_it_is_hung_up(
+    run: RunDir, marker: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(MARKER, marker)
+    voice.open_for(run)
+    (run.path / "first").write_text("first\n")
+    process = shim(run, "cat", stdin=str(run.pipe), first=str(run.path / "first"))
+
+    def said(text: str) -> None:
+        until = time.monotonic() + 30
+        while not (run.stdout.exists() and run.stdout.read_text() == text):
+            assert time.monotonic() < until
+            time.sleep(0.01)
+
+    said("first\n")
+    assert await voice.tell(run, b"second\n")
+    said("first\nsecond\n")
+    assert process.poll() is None, "no writer is left but the one that the shim keeps"
+    voice.hang_up(run, "another attempt")
+    assert process.poll() is None
+    voice.hang_up(run, marker)
+    assert process.wait(30) == 0
+    assert run.exit_code() == 0

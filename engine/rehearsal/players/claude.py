@@ -10,7 +10,7 @@ import time
 from engine.rehearsal.players.bill import Bill, Call
 from engine.rehearsal.players.files import NoSuchFileError, NoSuchTextError, patch, read_file, replace_text, write_file
 from engine.rehearsal.players.player import OUTPUT_LIMIT, Ended, Player, Run
-from engine.rehearsal.players.wire import timestamp, uuid4
+from engine.rehearsal.players.wire import loads, timestamp, uuid4
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class Claude(Player):
         self.denials: list[Json] = []
         self.windows: Json = {}
         self.tool = ""
+        self.heard = b""
 
     def system(self, subtype: str, **more: Any) -> None:
         self.put({"type": "system", "subtype": subtype, **more, "session_id": self.session, "uuid": uuid4()})
@@ -94,6 +95,55 @@ class Claude(Player):
     def failed(self, tool: str, words: str) -> None:
         self.answer(tool, f"<tool_use_error>{words}</tool_use_error>", f"Error: {words}", False)
 
+    def refused(self, tool: str, name: str, given: Json, step: Json) -> bool:
+        """Ask for a tool, where the step wants that. True where it may not be used; its result is printed then."""
+        if not step["ask"]:
+            return False
+        words = "This tool needs a permission, and nobody can be asked."
+        if self.run.asks:
+            told = self.ask(tool, name, given)
+            if told["behavior"] == "allow":
+                return False
+            words = told["message"]
+        self.denials.append({"tool_name": name, "tool_use_id": tool, "tool_input": given})
+        self.answer(tool, words, f"Error: {words}", False)
+        return True
+
+    def ask(self, tool: str, name: str, given: Json) -> Json:
+        """Print a request, and wait for its answer on standard input."""
+        request = uuid4()
+        asked = {"subtype": "can_use_tool", "tool_name": name, "display_name": name, "input": given}
+        asked |= {"permission_suggestions": [], "tool_use_id": tool}
+        self.put({"type": "control_request", "request_id": request, "request": asked})
+        while True:
+            line, newline, rest = self.heard.partition(b"\n")
+            if not newline:
+                more = os.read(0, 65536)
+                if not more:
+                    return {"behavior": "deny", "message": "standard input was closed"}
+                self.heard += more
+                continue
+            self.heard = rest
+            said = loads(line.decode()) if line.startswith(b"{") else {}
+            response = said.get("response") if said.get("type") == "control_response" else None
+            if response and response.get("request_id") == request:
+                answer: Json = response["response"]
+                return answer
+
+    def do_ask(self, step: Json) -> None:
+        options = [{"label": option, "description": ""} for option in step["options"]]
+        question = {"question": step["text"], "header": "", "options": options, "multiSelect": False}
+        given = {"questions": [question]}
+        tool = self.call("AskUserQuestion", given, step)
+        if self.refused(tool, "AskUserQuestion", given, {"ask": not self.run.asks}):
+            return None
+        told = self.ask(tool, "AskUserQuestion", given)
+        if told["behavior"] != "allow":
+            return self.failed(tool, told["message"])
+        answers = told["updatedInput"]["answers"]
+        words = "; ".join(f'"{one}"="{answer}"' for one, answer in answers.items())
+        return self.answer(tool, f"The user answered: {words}.", {**given, "answers": answers})
+
     def do_say(self, step: Json) -> None:
         self.block({"type": "text", "text": step["text"]}, step["tokens"])
         self.said = step["text"]
@@ -116,6 +166,8 @@ class Claude(Player):
         path, old, new = self.path(step), step["find"], step["replace"]
         given = {"replace_all": False, "file_path": path, "old_string": old, "new_string": new}
         tool = self.call("Edit", given, step)
+        if self.refused(tool, "Edit", given, step):
+            return None
         try:
             before, after = replace_text(path, old, new)
         except NoSuchFileError:
@@ -128,7 +180,10 @@ class Claude(Player):
 
     def do_write(self, step: Json) -> None:
         path, text = self.path(step), step["text"]
-        tool = self.call("Write", {"file_path": path, "content": text}, step)
+        given = {"file_path": path, "content": text}
+        tool = self.call("Write", given, step)
+        if self.refused(tool, "Write", given, step):
+            return
         before = read_file(path)
         write_file(path, text)
         detail = {"filePath": path, "content": text, "originalFile": before, "userModified": False}
@@ -140,7 +195,10 @@ class Claude(Player):
         self.answer(tool, words, {"type": kind, "structuredPatch": hunks, **detail})
 
     def do_run(self, step: Json) -> None:
-        self.tool = tool = self.call("Bash", {"command": step["command"], "description": step["about"]}, step)
+        given = {"command": step["command"], "description": step["about"]}
+        self.tool = tool = self.call("Bash", given, step)
+        if self.refused(tool, "Bash", given, step):
+            return None
         output, code = self.shell(step["command"], step["timeout"])
         if code == 0:
             flags = {"interrupted": False, "isImage": False, "noOutputExpected": False}

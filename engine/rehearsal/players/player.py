@@ -32,10 +32,21 @@ class Ended(Exception):  # noqa: N818
 
 
 class Run:
-    """How a player was started. `sessions` is where it keeps its conversations, if anywhere."""
+    """How a player was started. `sessions` is where it keeps its conversations, if anywhere; `asks`: it can be
+    answered on standard input."""
 
-    def __init__(self, session: str | None, *, resumed: bool, pace: float, sessions: str | None, model: str | None):
+    def __init__(
+        self,
+        session: str | None,
+        *,
+        resumed: bool,
+        pace: float,
+        sessions: str | None,
+        model: str | None,
+        asks: bool = False,
+    ):
         self.session, self.resumed, self.pace, self.sessions, self.model = session, resumed, pace, sessions, model
+        self.asks = asks
 
 
 class Player:

@@ -1,0 +1,148 @@
+"""Decisions: what an agent asks of the operator while it works, and what may be answered. Frozen types, no I/O.
+
+Times are milliseconds UTC, as in `engine.model`.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from msgspec import Meta, Struct, field
+
+ARGUMENTS_LIMIT = 4_000  #: characters of a tool's arguments on a card; the whole is in the run's files
+DIFF_LIMIT = 16_000  #: characters of the change that a card shows
+REASON_LIMIT = 2_000  #: characters of the operator's own words
+CHOICES_MOST = 12  #: answers that a question may offer
+
+
+class CardKind(StrEnum):
+    """What is asked."""
+
+    PERMISSION = "permission"
+    """To use a tool."""
+    QUESTION = "question"
+    """Something that the agent cannot know."""
+
+
+class Choice(StrEnum):
+    """How a card is answered, or came to its end."""
+
+    ALLOW = "allow"
+    """This once."""
+    JOB = "job"
+    """And whatever else matches, for as long as the job goes on."""
+    RULE = "rule"
+    """And whatever else matches, from now on: a rule is kept."""
+    DENY = "deny"
+    """The agent is told the reason, and goes on without."""
+    ANSWER = "answer"
+    """A question is answered, in the words of the reason."""
+    WITHDRAWN = "withdrawn"
+    """Nobody answered: the agent ended, or does not ask any more."""
+
+
+#: What an operator may choose, by what is asked.
+CHOICES: dict[CardKind, tuple[Choice, ...]] = {
+    CardKind.PERMISSION: (Choice.ALLOW, Choice.JOB, Choice.RULE, Choice.DENY),
+    CardKind.QUESTION: (Choice.ANSWER, Choice.DENY),
+}
+
+
+class Effect(StrEnum):
+    """What a rule says of a use of a tool."""
+
+    ALLOW = "allow"
+    DENY = "deny"
+
+
+class Rule(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A standing answer. `engine.permission` says what it matches."""
+
+    tool: str
+    pattern: str = "*"
+    effect: Effect = Effect.ALLOW
+    project: str | None = None
+    """The directory of a project; None is every one."""
+    job: int | None = None
+    """Only this job."""
+    id: int = 0
+    """Its number; 0 for one of headway.yaml."""
+    at: int = 0
+    by: str = "headway.yaml"
+    card: int | None = None
+    """The card that was answered with it."""
+    uses: int = 0
+    """How often it has decided."""
+
+
+class Card(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One thing that waits for the operator, or did."""
+
+    id: int
+    kind: CardKind
+    job: int
+    attempt: int
+    agent: str
+    tool: str
+    summary: str
+    """One line: the command, the path, the question."""
+    arguments: str
+    """The tool's arguments as JSON, cut at `ARGUMENTS_LIMIT`."""
+    at: int
+    title: str = ""
+    """Of the job."""
+    project: str | None = None
+    diff: str = ""
+    """The change that a file tool would make, unified, cut at `DIFF_LIMIT`."""
+    why: str = ""
+    """What led to it: the agent's last words, and why nothing decided it already."""
+    options: tuple[str, ...] = ()
+    """The answers that a question offers; others may be given."""
+    file: str = ""
+    """The file of the run directory that holds the arguments in full."""
+    due: int | None = None
+    """When the default is taken; None where nothing is done until somebody answers."""
+    default: Choice = Choice.DENY
+    answered_at: int | None = None
+    choice: Choice | None = None
+    reason: str | None = None
+    by: str | None = None
+    rule: int | None = None
+    """The rule that was made of the answer, or that gave it."""
+    sent_at: int | None = None
+    """When the agent was told."""
+
+    @property
+    def open(self) -> bool:
+        return self.answered_at is None
+
+    @property
+    def choices(self) -> tuple[Choice, ...]:
+        return CHOICES[self.kind]
+
+
+class Reply(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """The operator's answer to a card: body of `POST /v1/decisions/ID`."""
+
+    choice: Choice
+    reason: Annotated[str, Meta(max_length=REASON_LIMIT)] | None = None
+    """For `deny`, what the agent is told; for `answer`, the answer."""
+    pattern: Annotated[str, Meta(min_length=1, max_length=500)] | None = None
+    """For `job` and `rule`: what else is allowed. Unset: for `job` any use of the tool, for `rule` this very one."""
+    everywhere: bool = False
+    """`rule`: in every project, not only in this one."""
+    dry_run: bool = False
+
+
+class Answered(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What an answer did, or would do."""
+
+    card: Card
+    rule: Rule | None = None
+    """The rule that it made."""
+    also: list[int] = field(default_factory=list)
+    """Further open cards that the rule answered at once."""
+    action: int | None = None
+    """Its number among the actions."""
+    dry_run: bool = False

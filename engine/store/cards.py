@@ -1,0 +1,180 @@
+"""The cards as the database keeps them: put up, closed, read. Operations of the one writer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from engine import events as log
+from engine.decision import Card, CardKind, Choice
+from engine.store.fold import record
+from engine.store.rows import JobRow, read_job
+from engine.store.writer import Transaction
+
+_COLUMNS = (
+    "id", "kind", "job", "attempt", "agent", "tool", "summary", "arguments", "at", "diff", "why", "options", "file",
+    "due", "answered_at", "choice", "reason", "by", "rule", "sent_at",
+)  # fmt: skip
+SELECT_CARD = (
+    f"SELECT {', '.join(f'd.{name}' for name in _COLUMNS)}, d.fallback, jobs.title, jobs.project "
+    "FROM decisions AS d JOIN jobs ON jobs.id = d.job"
+)
+_OPEN = f"{SELECT_CARD.replace('AS d ', 'AS d INDEXED BY decisions_open ')} WHERE d.answered_at IS NULL ORDER BY d.id"
+_NEWEST = f"{SELECT_CARD} ORDER BY d.id DESC LIMIT ?"
+_INSERT = (
+    "INSERT INTO decisions (kind, job, attempt, request, agent, tool, subject, shell, summary, arguments, diff, why, "
+    "options, file, at, due, fallback) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_LEFT = "SELECT min(id) FROM decisions WHERE job = ? AND answered_at IS NULL"
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What an agent asks, as its runner understood it. Texts are bounded already."""
+
+    request: str
+    kind: CardKind
+    tool: str
+    subject: str
+    shell: bool
+    summary: str
+    arguments: str
+    diff: str = ""
+    why: str = ""
+    options: tuple[str, ...] = ()
+    file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """When a card is answered by itself, and how."""
+
+    at: int | None
+    default: Choice
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """How a card came to its end."""
+
+    choice: Choice
+    by: str
+    reason: str | None = None
+    rule: int | None = None
+
+
+def put_up(tx: Transaction, row: JobRow, attempt: int, asking: Asking, due: Due) -> int:
+    """A new card; its number. Whoever calls says in the log what becomes of it."""
+    made = tx.connection.execute(
+        _INSERT,
+        (
+            asking.kind, row.id, attempt, asking.request, row.agent, asking.tool, asking.subject, asking.shell,
+            asking.summary, asking.arguments, asking.diff, asking.why,
+            msgspec.json.encode(asking.options).decode(), asking.file, tx.now, due.at, due.default,
+        ),
+    )  # fmt: skip
+    return made.lastrowid or 0
+
+
+def close(tx: Transaction, row: JobRow, attempt: int, card: int, closing: Closing) -> JobRow:
+    """Write how a card ended, and what the job waits for then."""
+    tx.connection.execute(
+        "UPDATE decisions SET answered_at = ?, choice = ?, by = ?, reason = ?, rule = ? WHERE id = ?",
+        (tx.now, closing.choice, closing.by, closing.reason, closing.rule, card),
+    )
+    left = tx.connection.execute(_LEFT, (row.id,)).fetchone()[0]
+    body = log.Answered(
+        card=card, choice=closing.choice, by=closing.by, reason=closing.reason, rule=closing.rule, left=left
+    )
+    return record(tx, row, body, attempt)
+
+
+def withdraw(tx: Transaction, row: JobRow, attempt: int, requests: Sequence[str] | None = None) -> JobRow:
+    """Close what an attempt asks no more: the named requests, or all of them. Nobody has to be told."""
+    found = tx.connection.execute(
+        "SELECT id, request FROM decisions WHERE attempt = ? AND answered_at IS NULL ORDER BY id", (attempt,)
+    ).fetchall()
+    for card, request in found:
+        if requests is None or request in requests:
+            row = close(tx, row, attempt, card, Closing(Choice.WITHDRAWN, "headway"))
+            sent(tx, card)
+    return row
+
+
+def sent(tx: Transaction, card: int) -> None:
+    """The agent was told."""
+    tx.connection.execute("UPDATE decisions SET sent_at = ? WHERE id = ? AND sent_at IS NULL", (tx.now, card))
+
+
+def unsent(tx: Transaction, attempt: int) -> list[tuple[str, Card]]:
+    """The answers of which it is not written that the agent was told: its request, and the card."""
+    found = tx.connection.execute(
+        f"SELECT d.request, {SELECT_CARD.removeprefix('SELECT ')} "
+        "WHERE d.attempt = ? AND d.sent_at IS NULL AND d.answered_at IS NOT NULL ORDER BY d.id",
+        (attempt,),
+    )
+    return [(str(request), card_of(values)) for request, *values in found]
+
+
+def known(tx: Transaction, attempt: int) -> dict[str, int | None]:
+    """The requests of an attempt that have a card: when each was answered, or None."""
+    found = tx.connection.execute("SELECT request, answered_at FROM decisions WHERE attempt = ?", (attempt,))
+    return dict(found.fetchall())
+
+
+def waits(tx: Transaction, attempt: int) -> list[tuple[int, int | None]]:
+    """The times in which an attempt waited for the operator: from, and to where that is over."""
+    found = tx.connection.execute("SELECT at, answered_at FROM decisions WHERE attempt = ? ORDER BY at", (attempt,))
+    return [(int(at), None if end is None else int(end)) for at, end in found]
+
+
+def next_due(tx: Transaction, attempt: int) -> int | None:
+    """When the first open card of an attempt is answered by itself."""
+    found = tx.connection.execute(
+        "SELECT min(due) FROM decisions WHERE attempt = ? AND answered_at IS NULL", (attempt,)
+    ).fetchone()[0]
+    return None if found is None else int(found)
+
+
+def one(tx: Transaction, card: int) -> Card | None:
+    if card >= 1 << 63:
+        return None
+    values = tx.connection.execute(f"{SELECT_CARD} WHERE d.id = ?", (card,)).fetchone()
+    return card_of(values) if values else None
+
+
+def opened(tx: Transaction) -> list[Card]:
+    """The cards that wait for an answer, the oldest first."""
+    return [card_of(values) for values in tx.connection.execute(_OPEN)]
+
+
+def newest(tx: Transaction, limit: int) -> list[Card]:
+    """The newest cards, answered ones included."""
+    return [card_of(values) for values in tx.connection.execute(_NEWEST, (limit,))]
+
+
+def card_of(values: Sequence[Any]) -> Card:
+    """A row as selected by `SELECT_CARD`."""
+    *own, fallback, title, project = values
+    fields = dict(zip(_COLUMNS, own, strict=True))
+    return Card(
+        **{
+            **fields,
+            "kind": CardKind(fields["kind"]),
+            "options": tuple(msgspec.json.decode(fields["options"], type=list[str])),
+            "choice": Choice(fields["choice"]) if fields["choice"] else None,
+            "default": Choice(fallback),
+            "title": title,
+            "project": project,
+        }
+    )
+
+
+def job_of(tx: Transaction, card: Card) -> JobRow:
+    """The job that a card is about."""
+    row = read_job(tx.connection, card.job)
+    assert row is not None, "a job is never removed before its cards"
+    return row

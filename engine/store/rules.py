@@ -1,0 +1,63 @@
+"""Standing answers: kept, taken back, counted. Operations of the one writer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec.structs import replace
+
+from engine import events as log
+from engine.decision import Effect, Rule
+from engine.errors import NotFoundError
+from engine.store.writer import Transaction
+
+_COLUMNS = ("tool", "pattern", "effect", "project", "job", "id", "at", "by", "card", "uses")
+_SELECT = f"SELECT {', '.join(_COLUMNS)} FROM rules"
+
+
+def rules(tx: Transaction) -> list[Rule]:
+    """All that are kept, oldest first."""
+    return [_rule(values) for values in tx.connection.execute(f"{_SELECT} ORDER BY id")]
+
+
+def rules_for(tx: Transaction, job: int, project: str | None) -> list[Rule]:
+    """Those that may be about a job, the newest first."""
+    found = tx.connection.execute(
+        f"{_SELECT} WHERE (job IS NULL OR job = ?) AND (project IS NULL OR project = ?) ORDER BY id DESC",
+        (job, project),
+    )
+    return [_rule(values) for values in found]
+
+
+def keep(tx: Transaction, rule: Rule, by: str) -> Rule:
+    """A new rule, or one that was taken back, under its old number."""
+    made = tx.connection.execute(
+        f"INSERT INTO rules ({', '.join(_COLUMNS)}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (rule.tool, rule.pattern, rule.effect, rule.project, rule.job, rule.id or None, rule.at or tx.now, by,
+         rule.card, rule.uses),
+    )  # fmt: skip
+    kept = replace(rule, id=made.lastrowid or 0, at=rule.at or tx.now, by=by)
+    tx.log(log.RuleKept(rule=kept))
+    return kept
+
+
+def drop(tx: Transaction, number: int, by: str) -> Rule:
+    """Take a rule back. Raises `NotFoundError`."""
+    found = tx.connection.execute(f"{_SELECT} WHERE id = ?", (number,)).fetchone()
+    if found is None:
+        raise NotFoundError(f"there is no rule {number}; `headway rules` lists them")
+    rule = _rule(found)
+    tx.connection.execute("DELETE FROM rules WHERE id = ?", (number,))
+    tx.log(log.RuleDropped(by=by, rule=rule))
+    return rule
+
+
+def used(tx: Transaction, number: int) -> None:
+    """A rule has decided something."""
+    tx.connection.execute("UPDATE rules SET uses = uses + 1 WHERE id = ?", (number,))
+
+
+def _rule(values: Sequence[Any]) -> Rule:
+    fields = dict(zip(_COLUMNS, values, strict=True))
+    return Rule(**{**fields, "effect": Effect(fields["effect"])})
