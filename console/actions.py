@@ -18,6 +18,7 @@ class Scope(StrEnum):
     JOBS = "on jobs"
     QUEUE = "queue"
     JOB = "job"
+    INBOX = "inbox"
     HELP = "help"
     ASK = "while a question is open"
 
@@ -27,6 +28,8 @@ TOGETHER = (
     frozenset({Scope.EVERYWHERE, Scope.LIST, Scope.JOBS, Scope.QUEUE}),
     frozenset({Scope.EVERYWHERE, Scope.TEXT, Scope.JOBS, Scope.QUEUE}),
     frozenset({Scope.EVERYWHERE, Scope.TEXT, Scope.JOBS, Scope.JOB}),
+    frozenset({Scope.EVERYWHERE, Scope.LIST, Scope.INBOX}),
+    frozenset({Scope.EVERYWHERE, Scope.TEXT, Scope.INBOX}),
     frozenset({Scope.EVERYWHERE, Scope.LIST, Scope.HELP}),
     frozenset({Scope.ASK}),
 )
@@ -74,7 +77,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("mark_all", "mark all that match", Scope.QUEUE, ("*",), command="mark all"),
     Action("clear_marks", "clear the marks", Scope.QUEUE, ("\\",), command="clear marks"),
     Action("apply_order", "apply the new order", Scope.QUEUE, (".",), command="apply"),
-    Action("next_failed", "go to the next failed job", Scope.QUEUE, ("n",), command="next failed"),
+    Action("next_failed", "go to the next that failed or asks", Scope.QUEUE, ("n",), command="next failed"),
     Action("next_pane", "go to the next pane", Scope.QUEUE, ("tab",), "pane", command="pane"),
     Action("previous_pane", "go to the previous pane", Scope.QUEUE, ("shift+tab",)),
     Action("zoom", "zoom this pane, again to return", Scope.QUEUE, ("f",), "zoom", command="zoom"),
@@ -82,6 +85,15 @@ ACTIONS: tuple[Action, ...] = (
     Action("previous_tab", "previous tab", Scope.JOB, ("[",), "tab"),
     Action("next_tab", "next tab", Scope.JOB, ("]",), "tab"),
     Action("back", "back to the row", Scope.JOB, ("escape",), "back", command="back"),
+    Action("allow_card", "allow it once", Scope.INBOX, ("a",), "allow", command="allow"),
+    Action("allow_job", "allow the tool for this job", Scope.INBOX, ("c",), "for the job", command="allow job"),
+    Action("allow_always", "allow it by a rule, from now on", Scope.INBOX, ("A",), "always", command="allow always"),
+    Action("deny_card", "deny it, with a reason", Scope.INBOX, ("x",), "deny", command="deny"),
+    Action("deny_always", "deny it by a rule, from now on", Scope.INBOX, ("X",), "never", command="deny always"),
+    Action("answer_card", "answer a question; read a card", Scope.INBOX, ("enter",), "answer", command="answer"),
+    Action("card_job", "open its job", Scope.INBOX, ("l",), "job", command="card job"),
+    Action("next_part", "to the card's text, and back", Scope.INBOX, ("tab",)),
+    Action("leave_inbox", "back", Scope.INBOX, ("escape",), "back"),
     Action("run", "do the action", Scope.HELP, ("enter",), "do it"),
     Action("close_help", "close the help", Scope.HELP, ("escape",), "close"),
     Action("down", "down", Scope.LIST, ("j", "down")),
@@ -103,6 +115,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("help", "the keys that work here", Scope.EVERYWHERE, ("?", "f1"), "keys", command="help"),
     Action("command", "command line", Scope.EVERYWHERE, (":",)),
     Action("palette", "palette of everything", Scope.EVERYWHERE, ("ctrl+p",), "palette", command="palette"),
+    Action("inbox", "what waits for you", Scope.EVERYWHERE, ("i",), command="inbox"),
     Action("undo", "take back what was done last", Scope.EVERYWHERE, ("z",), "undo", command="undo"),
     Action("resync", "read everything again from the engine", Scope.EVERYWHERE, ("ctrl+r",), command="resync"),
     Action("quit", "detach; the work goes on", Scope.EVERYWHERE, ("q",), "detach", command="quit"),

@@ -33,6 +33,7 @@ from console.roles import Role
 from console.said import result_line, undone_line
 from console.screens.frame import Frame
 from console.screens.help import HelpScreen
+from console.screens.inbox import InboxScreen
 from console.screens.job import JobScreen
 from console.screens.queue import QueueScreen
 from console.tabs import Tab
@@ -160,8 +161,11 @@ class ConsoleApp(App[None], inherit_bindings=False):
     def _set_terminal_title(self) -> None:
         status = self.desk.status
         failed = status.counts.failed if status else 0
-        sign = "!" if self.desk.offline_since is not None else f"{'x' if self.desk.ascii else '✗'}{failed}"
-        wanted = clean_line(f"{sign + ' ' if failed or sign == '!' else ''}headway@{self.desk.host}")
+        signs = [f"!{status.cards}"] if status and status.cards else []
+        signs += [f"{'x' if self.desk.ascii else '✗'}{failed}"] if failed else []
+        if self.desk.offline_since is not None:
+            signs = ["!"]
+        wanted = clean_line(" ".join([*signs, f"headway@{self.desk.host}"]))
         if wanted != self._terminal_title and self._driver is not None:
             self._terminal_title = wanted
             self._driver.write(f"\x1b]2;{wanted}\x07")
@@ -225,6 +229,12 @@ class ConsoleApp(App[None], inherit_bindings=False):
     def action_command(self) -> None:
         if self.frame is not None:
             self.frame.ask.prompt("command", ":")
+
+    def action_inbox(self) -> None:
+        """Open the inbox, at the card of the job that is open."""
+        frame = self.frame
+        if frame is not None and not isinstance(frame, InboxScreen | HelpScreen):
+            self.push_screen(InboxScreen(self.desk, frame.job if isinstance(frame, JobScreen) else None))
 
     def action_palette(self) -> None:
         self.action_command_palette()

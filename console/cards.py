@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
+
+from console.diff import diff_entries
 from console.format import age, clean_line, clean_lines, job_name, moment, plural
-from engine.decision import Answered, Card, CardKind, Choice, Effect, Rule
+from console.roles import Role
+from console.transcript import Entry
+from engine.decision import Answered, Card, Choice, Rule
 
 _PAST = {
     Choice.ALLOW: "allowed once",
@@ -56,6 +61,38 @@ def card_lines(card: Card, now: int) -> list[str]:
     return lines
 
 
+def card_entries(card: Card) -> list[Entry]:
+    """Everything on a card that does not change with the time, for the screen."""
+    where_ = card.project or "a directory of its own"
+    facts = {
+        "job": f"{job_name(card.job)}  {clean_line(card.title)}",
+        "in": clean_line(where_),
+        "why": clean_line(card.why),
+        "asks": f"{clean_line(card.tool)}  {clean_line(card.summary)}",
+    }
+    lines = [Entry(((f"{name:<6}", Role.MUTED), (value, Role.TEXT)), True, 6) for name, value in facts.items() if value]
+    for number, option in enumerate(card.options, 1):
+        lines.append(Entry(((f"{number:>4}  ", Role.KEY), (clean_line(option), Role.TEXT)), True, 6))
+    lines.append(Entry((("", Role.TEXT),)))
+    if card.diff:
+        return [*lines, *diff_entries(card.diff)]
+    return [*lines, *(Entry(((line, Role.TEXT),), True, 2) for line in argument_lines(card))]
+
+
+def argument_lines(card: Card) -> list[str]:
+    """The arguments, one a line, texts of several lines as they are; as they came where they are no JSON object."""
+    try:
+        values = msgspec.json.decode(card.arguments, type=dict[str, object])
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return clean_lines(card.arguments)
+    lines = []
+    for name, value in values.items():
+        text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+        first, *rest = clean_lines(text) or [""]
+        lines += [f"{clean_line(name)}: {first}", *(f"  {line}" for line in rest)]
+    return lines
+
+
 def answered_line(done: Answered) -> str:
     """`allowed by a rule: J3 Bash git push; rule 2: allow Bash `git push *` in /src/api; 2 more cards with it`."""
     card = done.card
@@ -82,13 +119,6 @@ def where(rule: Rule) -> str:
 
 
 def choice_text(card: Card, choice: Choice) -> str:
-    """What a choice means for a card, for a question before it."""
-    if card.kind is CardKind.QUESTION:
-        return "answer" if choice is Choice.ANSWER else "go on without an answer"
+    """What a choice means for a card, for the question before it."""
     tool = clean_line(card.tool)
-    return {
-        Choice.ALLOW: f"allow this {tool} once",
-        Choice.JOB: f"allow every further {tool} of {job_name(card.job)}",
-        Choice.RULE: f"{Effect.ALLOW} from now on",
-        Choice.DENY: f"deny this {tool}",
-    }.get(choice, choice)
+    return f"allow every further {tool} of {job_name(card.job)}" if choice is Choice.JOB else f"{choice} {tool}"

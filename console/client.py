@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
 from engine.agents.events import LogLine
+from engine.decision import Answered, Card, Reply
 from engine.events import Event
 from engine.model import (
     ActionResult,
@@ -53,6 +54,11 @@ class EngineClient(Protocol):
     async def carry_out(self, order: Order) -> ActionResult: ...
 
     async def undo(self, action: int | None = None, *, dry_run: bool = False) -> Undone: ...
+
+    async def inbox(self, limit: int | None = None) -> list[Card]:
+        """What waits for the operator, the oldest first."""
+
+    async def reply(self, card: int, reply: Reply) -> Answered: ...
 
     async def explain(self, job: int) -> Explanation: ...
 

@@ -10,7 +10,7 @@ from textual.message import Message
 from console.desk import Desk
 from console.messages import JobsChanged, Resynced, StatusChanged
 from engine.errors import HeadwayError
-from engine.events import Adopted, Event, Launched, LimitSeen, Pruned, Stopping, Submitted
+from engine.events import Adopted, Answered, Asked, Event, Launched, LimitSeen, Pruned, Stopping, Submitted
 from engine.model import Progress
 
 #: Seconds between attempts to reach an engine that went away: quick at first, then patient.
@@ -19,7 +19,7 @@ _PAUSES = (0.25, 0.5, 1.0, 2.0, 3.0)
 #: Seconds between two reads of the counts while events arrive, and while none do.
 _STATUS_BUSY, _STATUS_IDLE = 1_000, 60_000
 
-_KEEPS_ORDER = (Launched, Adopted, Stopping, LimitSeen)
+_KEEPS_ORDER = (Launched, Adopted, Stopping, LimitSeen, Asked, Answered)
 
 
 class Feed:

@@ -13,6 +13,7 @@ from msgspec import Meta, Struct, field
 ARGUMENTS_LIMIT = 4_000  #: characters of a tool's arguments on a card; the whole is in the run's files
 DIFF_LIMIT = 16_000  #: characters of the change that a card shows
 REASON_LIMIT = 2_000  #: characters of the operator's own words
+PATTERN_LIMIT = 500  #: characters of a rule's pattern
 CHOICES_MOST = 12  #: answers that a question may offer
 
 
@@ -90,6 +91,8 @@ class Card(Struct, frozen=True, kw_only=True, omit_defaults=True):
     arguments: str
     """The tool's arguments as JSON, cut at `ARGUMENTS_LIMIT`."""
     at: int
+    subject: str = ""
+    """What a rule would be held against, where it is no longer than a pattern may be."""
     title: str = ""
     """Of the job."""
     project: str | None = None
@@ -128,7 +131,7 @@ class Reply(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True,
     choice: Choice
     reason: Annotated[str, Meta(max_length=REASON_LIMIT)] | None = None
     """For `deny`, what the agent is told; for `answer`, the answer."""
-    pattern: Annotated[str, Meta(min_length=1, max_length=500)] | None = None
+    pattern: Annotated[str, Meta(min_length=1, max_length=PATTERN_LIMIT)] | None = None
     """For `job` and `rule`: what else is allowed. Unset: for `job` any use of the tool, for `rule` this very one."""
     everywhere: bool = False
     """`rule`: in every project, not only in this one."""

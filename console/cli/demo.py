@@ -21,7 +21,9 @@ _SETTINGS = """\
 # A rehearsal: stand-in agents that print what the real ones print.
 max_running: 6
 grace: 2
+permissions: {timeout: %s, default: allow}
 """
+_PATIENCE = ("2s", "3m")  #: how long a card waits, without somebody at the console and with
 _ENDS_IN_PICTURE = 6  #: jobs that have ended before the picture is drawn: it shows what is done beside what runs
 _ORPHAN_SECONDS = 60.0  #: after which the demo's engine ends by itself, should nobody be left to end it
 
@@ -69,7 +71,7 @@ def _play(home: Path, headless: bool, speed: float, picture: Path | None, size: 
     from engine.home import make_home
 
     make_home(home)
-    (home / "headway.yaml").write_text(_SETTINGS, encoding="utf-8")
+    (home / "headway.yaml").write_text(_SETTINGS % _PATIENCE[not headless], encoding="utf-8")
     if not headless:
         return _with_console(home, speed, remove=remove)
     with _stage(home, speed) as specs:

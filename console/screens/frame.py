@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
-from typing import Any, ClassVar, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -23,6 +24,9 @@ from console.widgets.ask_bar import AskBar
 from console.widgets.line import Line
 from console.widgets.status_line import StatusLine
 from engine.errors import HeadwayError
+
+if TYPE_CHECKING:
+    from console.app import ConsoleApp
 
 T = TypeVar("T")
 
@@ -124,6 +128,16 @@ class Frame(Screen[None], inherit_bindings=False):
     def in_background(self, call: Callable[[], Coroutine[Any, Any, None]], group: str, *, alone: bool = True) -> None:
         """Do something that waits, without making the keys wait. Alone, it takes the place of its group's last one."""
         _worker: Worker[None] = self.run_worker(call, group=group, exclusive=alone)
+
+    def work(self, call: Coroutine[Any, Any, None]) -> None:
+        """Do something of a key that waits for the engine; the keys after it wait for its end, or its question."""
+        _worker: Worker[None] = self.run_worker(self.in_turn(lambda: call), group="verb")
+
+    def in_turn(self, call: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], Coroutine[Any, Any, None]]:
+        """The same call; the keys that come before its end wait for it."""
+        turns = cast("ConsoleApp", self.app).turns
+        turns.begin()
+        return partial(turns.during, call)
 
     async def attempt(self, call: Awaitable[T]) -> T | None:
         """Wait for something of the engine; an error becomes one line in the ask-bar, and None."""

@@ -7,14 +7,11 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Coroutine
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 from textual.app import SuspendNotSupported
-from textual.worker import Worker
 
 from console.actions import Scope
 from console.ahead import explained_line
@@ -28,7 +25,7 @@ from console.tabs import Tab
 from engine.model import ActionResult, Job, Order, State, Verb
 
 if TYPE_CHECKING:
-    from console.app import ConsoleApp
+    pass
 
 #: More jobs than this are cancelled only after their number was typed.
 _MANY = 20
@@ -53,16 +50,6 @@ class Operating(Frame):
 
     def live_scopes(self) -> frozenset[Scope]:
         return super().live_scopes() | {Scope.JOBS}
-
-    def work(self, call: Coroutine[Any, Any, None]) -> None:
-        """Do something that waits for the engine, without making the keys wait."""
-        _worker: Worker[None] = self.run_worker(self.in_turn(lambda: call), group="verb")
-
-    def in_turn(self, call: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], Coroutine[Any, Any, None]]:
-        """The same call; the keys that come before its end wait for it."""
-        turns = cast("ConsoleApp", self.app).turns
-        turns.begin()
-        return partial(turns.during, call)
 
     def action_hold(self) -> None:
         self.work(self._toggle_hold(self.targets()))

@@ -328,14 +328,15 @@ class QueueScreen(Filtering):
 
     async def _next_failed(self) -> None:
         failed = await self.attempt(self.desk.client.order(f"{self.filter} state:{State.FAILED}".strip()))
-        if failed is None:
+        asking = await self.attempt(self.desk.client.inbox())
+        if failed is None or asking is None:
             return
-        wanted, order, start = set(failed), self.source.order, self.rows.cursor + 1
+        wanted, order, start = {*failed, *(card.job for card in asking)}, self.source.order, self.rows.cursor + 1
         for index in (*range(start, len(order)), *range(min(start, len(order)))) if wanted else ():
             if order[index] in wanted:
                 self.rows.move_to(index)
                 return
-        self.say("no failed job in this list")
+        self.say("no job in this list has failed or asks you")
 
     def action_next_pane(self) -> None:
         self._step_focus(1)

@@ -7,7 +7,7 @@ from console.draw import width_of
 from console.format import clock, money, number
 from console.roles import Ground, Part, Role
 from console.sizes import WORDS
-from console.status import FAILED, HELD, READY, RUNNING, Mark
+from console.status import ASKING, FAILED, HELD, READY, RUNNING, Mark
 from console.widgets.line import Line
 from engine.model import Grade, Status
 
@@ -36,6 +36,7 @@ class StatusLine(Line):
     def _counts(self, status: Status, words: bool) -> list[Part]:
         counts = status.counts
         shown: list[tuple[Mark, int, bool]] = [
+            (ASKING, status.cards, False),
             (RUNNING, counts.running + counts.gating, True),
             (READY, counts.ready + counts.blocked, True),
             (HELD, counts.held, False),
@@ -46,7 +47,7 @@ class StatusLine(Line):
             if not count and not always:
                 continue
             role = mark.role if count else Role.MUTED
-            word = {"ready": "queued"}.get(mark.word, mark.word)
+            word = {"ready": "queued", "asks you": "for you"}.get(mark.word, mark.word)
             parts.append((f"{mark.glyph}{number(count)}", role))
             parts.append((f" {word}   " if words else "  ", Role.MUTED))
         grade = status.spend_today_grade if status.spend_today_micros else Grade.REPORTED

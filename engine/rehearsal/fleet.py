@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from engine.errors import UsageError
-from engine.model import Failure, Job, JobSpec, State, Workspace
+from engine.model import Failure, Job, JobSpec, Permission, State, Workspace
 from engine.rehearsal.scenario import project_files, split
 
 #: Scenario and the format to play it in, priority, title, prompt. Two want the same bug fixed, as happens in a real
@@ -39,6 +39,7 @@ _AGENT_JOBS = (
     ),
     ("overflow", 7, "Explain last month's log", "Read everything, the log too, and explain the sums of last month."),
     ("gemini/denied", 6, "Tag and push the release", "Tag v0.3.0 and push the tag."),
+    ("ask", 1, "Raise the version and tag it", "Raise the version to 0.4.0 and tag the release. Ask before you do."),
     ("gemini/fix-bug", 2, "The last day is missing", "Reports leave out the 31st. Mend it."),
     ("opencode/write-docs", 8, "Examples in the README", "The README needs an example for each call."),
     ("refactor", 6, "Formatting by f-strings", "Use f-strings in tally/report.py wherever they read better."),
@@ -57,6 +58,7 @@ _AGENT_ENDS: Mapping[str, frozenset[Failure | None]] = {
     "crash": frozenset({Failure.CRASHED, None}),
     "overflow": frozenset({Failure.CONTEXT_OVERFLOW}),
     "denied": frozenset({Failure.BAD_OUTPUT}),  # refused its tool and changed nothing
+    "ask": frozenset({Failure.BAD_OUTPUT, None}),  # as the operator answers
     "codex/denied": frozenset({None}),  # which codex tells nobody
     "opencode/limit": frozenset({None}),  # it sleeps through one
     "gemini/overflow": frozenset({Failure.UNKNOWN}),  # of which it tells a 400, like of any other bad request
@@ -80,6 +82,7 @@ def fleet(project: Path) -> list[JobSpec]:
             project=where,
             workspace=Workspace.WORKTREE,
             priority=priority,
+            permission=Permission.ASK if scenario == "ask" else None,
         )
         for scenario, priority, title, prompt in _AGENT_JOBS
     ]

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from engine import events as log
-from engine.decision import Card, CardKind, Choice
+from engine.decision import PATTERN_LIMIT, Card, CardKind, Choice
 from engine.store.fold import record
 from engine.store.rows import JobRow, read_job
 from engine.store.writer import Transaction
@@ -19,7 +19,8 @@ _COLUMNS = (
     "due", "answered_at", "choice", "reason", "by", "rule", "sent_at",
 )  # fmt: skip
 SELECT_CARD = (
-    f"SELECT {', '.join(f'd.{name}' for name in _COLUMNS)}, d.fallback, jobs.title, jobs.project "
+    f"SELECT {', '.join(f'd.{name}' for name in _COLUMNS)}, d.fallback, jobs.title, jobs.project, "
+    f"iif(length(d.subject) <= {PATTERN_LIMIT}, d.subject, '') "
     "FROM decisions AS d JOIN jobs ON jobs.id = d.job"
 )
 _OPEN = f"{SELECT_CARD.replace('AS d ', 'AS d INDEXED BY decisions_open ')} WHERE d.answered_at IS NULL ORDER BY d.id"
@@ -158,7 +159,7 @@ def newest(tx: Transaction, limit: int) -> list[Card]:
 
 def card_of(values: Sequence[Any]) -> Card:
     """A row as selected by `SELECT_CARD`."""
-    *own, fallback, title, project = values
+    *own, fallback, title, project, subject = values
     fields = dict(zip(_COLUMNS, own, strict=True))
     return Card(
         **{
@@ -169,6 +170,7 @@ def card_of(values: Sequence[Any]) -> Card:
             "default": Choice(fallback),
             "title": title,
             "project": project,
+            "subject": subject,
         }
     )
 

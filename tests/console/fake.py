@@ -10,8 +10,10 @@ from typing import Any
 
 import msgspec
 
+from engine import events as log
 from engine.agents.events import AnyAgentEvent, LogLine
-from engine.errors import NoEngineError, NotFoundError, UsageError
+from engine.decision import Answered, Card, Choice, Reply, Rule
+from engine.errors import NoEngineError, NotFoundError, RefusedError, UsageError
 from engine.events import AnyBody, Cancelled, Event, Held, Released, Retried, Stopping
 from engine.model import (
     UNFINISHED,
@@ -75,6 +77,8 @@ class FakeEngine:
         self.draining = False
         self.theme: str | None = None
         self.keys: dict[str, str] = {}
+        self.cards: list[Card] = []
+        self.replies: list[tuple[int, Reply]] = []
         self.diffs: dict[int, str] = {}
         self.waiting: dict[int, list[Reason]] = {}
         self.sessions: dict[int, list[Session]] = {}
@@ -158,6 +162,7 @@ class FakeEngine:
         held = sum(1 for job in self.by_id.values() if job.held_by and job.state in UNFINISHED)
         return Status(
             version="0", pid=1, home="/home", started_at=NOW, now=NOW, seq=self.seq, counts=Counts(held=held, **counts),
+            cards=len(self.cards),
             slots=8, held_all=self.held_all, draining=self.draining,
             spend_today_micros=sum(job.cost_micros or 0 for job in self.by_id.values()),
             spend_today_grade=Grade.COMPUTED, theme=self.theme, keys=self.keys,
@@ -245,6 +250,29 @@ class FakeEngine:
         if not self.orders and not self.acts:
             raise NotFoundError("there is nothing to undo")
         return Undone(action=1, verb="hold", at=NOW, restored=[1])
+
+    async def inbox(self, limit: int | None = None) -> list[Card]:
+        self._answer()
+        return list(self.cards)
+
+    async def reply(self, card: int, reply: Reply) -> Answered:
+        self._answer()
+        found = next((one for one in self.cards if one.id == card), None)
+        if found is None:
+            raise RefusedError(f"card {card} is closed: deny by time-out")
+        self.replies.append((card, reply))
+        self.close_card(card)
+        rule = Rule(tool=found.tool, pattern=reply.pattern or found.subject, project=found.project, id=1)
+        done = msgspec.structs.replace(found, answered_at=NOW, choice=reply.choice, reason=reply.reason, by="operator")
+        return Answered(card=done, rule=rule if reply.choice is Choice.RULE else None)
+
+    def close_card(self, card: int) -> None:
+        """A card is answered, by whom ever."""
+        (found,) = (one for one in self.cards if one.id == card)
+        self.cards.remove(found)
+        if found.job in self.by_id:
+            self.change(found.job, waiting_on=None)
+        self.emit(log.Answered(card=card, choice=Choice.ALLOW, by="operator"), found.job)
 
     async def explain(self, job: int) -> Explanation:
         self._answer()

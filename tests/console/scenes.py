@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engine.agents import events as say
+from engine.decision import Card, CardKind
 from engine.model import Cause, Failure, Grade, Reason, State
 from tests.console.fake import MINUTE, NOW, FakeEngine, make_job
 
@@ -114,3 +115,33 @@ new file mode 100644
 +def test_comments_survive():
 +    assert tokens("a # b").comments == ["# b"]
 """
+
+
+def asking() -> FakeEngine:
+    """Three agents wait for the operator: for a command, for an edit, and for an answer."""
+    engine = busy()
+    place = "/src/core-engine"
+    diff = "diff --git a/src/parser.py b/src/parser.py\n--- a/src/parser.py\n+++ b/src/parser.py\n@@ -1,2 +1,2 @@\n"
+    diff += " def tokens(self):\n-    return self._strip(raw)\n+    return raw if self.keep else self._strip(raw)\n"
+    options = '{"questions":[{"question":"Which parser is canonical?"}]}'
+    engine.cards = [
+        Card(
+            id=7, kind=CardKind.PERMISSION, job=4833, attempt=1, agent="claude", tool="Bash", project=place,
+            summary="git push origin v0.3.0", subject="git push origin v0.3.0", title="parser: keep comments",
+            arguments='{"command":"git push origin v0.3.0","description":"Push the tag"}',
+            why="The tag is made. I will push it now.", at=NOW - 31 * MINUTE, due=NOW + 29 * MINUTE,
+        ),
+        Card(
+            id=8, kind=CardKind.PERMISSION, job=4832, attempt=2, agent="claude", tool="Edit", project=place, diff=diff,
+            summary="src/parser.py", subject="src/parser.py", title="stream: backpressure", arguments="{}",
+            at=NOW - 12 * MINUTE,
+        ),
+        Card(
+            id=9, kind=CardKind.QUESTION, job=4830, attempt=3, agent="claude", tool="AskUserQuestion", project=place,
+            summary="Which parser is canonical?", title="docs for the diff view", arguments=options,
+            options=("parser/", "legacy/"), at=NOW - 4 * MINUTE, due=NOW + 26 * MINUTE,
+        ),
+    ]  # fmt: skip
+    for card in engine.cards:
+        engine.change(card.job, waiting_on=card.id)
+    return engine

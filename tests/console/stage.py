@@ -81,9 +81,10 @@ class Stage:
             await self.pilot._wait_for_screen()
 
     async def type(self, text: str) -> None:
-        """Fill in the open prompt."""
+        """Fill in the prompt that a key before it opens."""
+        await self.until(lambda: isinstance(self.app.focused, Input), "there is something to type in")
         field = self.app.focused
-        assert isinstance(field, Input), "there is nothing to type in"
+        assert isinstance(field, Input)
         field.insert_text_at_cursor(text)
         await self.settle()
 

@@ -9,9 +9,11 @@ from console.app import ConsoleApp
 from console.commands import read_command, read_job
 from console.keys import Keymap, moved_keys, show_key
 from console.screens.help import HelpList, HelpScreen
+from console.screens.inbox import InboxScreen
 from console.screens.job import JobScreen
 from console.screens.queue import QueueScreen
 from console.widgets.ask_bar import Question
+from console.widgets.card_list import CardList
 from console.widgets.rows import Rows
 from console.widgets.tail import Tail
 from engine.errors import UsageError
@@ -19,11 +21,12 @@ from engine.errors import UsageError
 #: Who carries out the actions of each scope.
 OWNERS: dict[Scope, tuple[type, ...]] = {
     Scope.EVERYWHERE: (ConsoleApp,),
-    Scope.LIST: (Rows, HelpList),
+    Scope.LIST: (Rows, HelpList, CardList),
     Scope.TEXT: (Tail,),
     Scope.JOBS: (QueueScreen, JobScreen),
     Scope.QUEUE: (QueueScreen,),
     Scope.JOB: (JobScreen,),
+    Scope.INBOX: (InboxScreen,),
     Scope.HELP: (HelpScreen,),
     Scope.ASK: (Question,),
 }

@@ -53,17 +53,30 @@ async def help_screen(stage: Stage) -> None:
     await stage.shows("on the queue screen")
 
 
+async def inbox(stage: Stage) -> None:
+    await at_work(stage)
+    await stage.press("i")
+    await stage.shows("Push the tag")
+
+
+async def no_cards(stage: Stage) -> None:
+    await stage.press("i")
+    await stage.shows("Nothing waits for you")
+
+
 Scene = tuple[str, Callable[[], FakeEngine], Callable[[Stage], Awaitable[None]]]
 SCENES: list[Scene] = [
     ("empty", scenes.empty, nothing),
     ("busy", scenes.busy, at_work),
     ("error", scenes.away, unreachable),
+    ("inbox", scenes.asking, inbox),
 ]
 AT_80: list[Scene] = [
     ("ask", scenes.busy, asked),
     ("diff", scenes.busy, diff_tab),
     ("attempts", scenes.busy, attempts_tab),
     ("help", scenes.busy, help_screen),
+    ("no-cards", scenes.empty, no_cards),
 ]
 
 

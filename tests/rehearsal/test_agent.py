@@ -16,6 +16,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.agents.asking import Told
+from engine.agents.claude import Claude
+from engine.agents.claude_parser import ClaudeParser
 from engine.agents.events import Compacted, FileEdit, Limit, Retrying, ToolResult
 from engine.model import Failure
 from engine.rehearsal import agent
@@ -131,7 +134,10 @@ def test_the_stream_has_the_keys_of_the_real_one(play: Callable[..., Played]) ->
 @pytest.mark.parametrize(
     ("name", "resumed", "verdict"),
     [
-        *((name, False, None) for name in ("fix-bug", "write-docs", "refactor", "tests", "long-think", "denied")),
+        *(
+            (name, False, None)
+            for name in ("fix-bug", "write-docs", "refactor", "tests", "long-think", "denied", "ask")
+        ),
         ("flaky-network", False, None),
         ("limit", False, Failure.RATE_LIMITED),
         ("limit", True, None),
@@ -154,9 +160,37 @@ def test_each_scenario_ends_as_it_says(
         ]
 
 
+def test_what_it_asks_and_hears_is_what_claude_does(workspace: Path, tmp_path: Path) -> None:
+    recording = Path(__file__).parents[1] / "transcripts" / "claude" / "stream_input_permission_prompt.jsonl"
+    recorded = next(line for line in map(json.loads, recording.open()) if line["type"] == "control_request")
+    scenario = steps(Run(command="echo ran >ran.txt", about="run", ask=True), Say(text="ok"))
+    argv = [*command(scenario, tmp_path), "--permission-prompt-tool", "stdio"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(argv, cwd=workspace, env=environment(), **pipes) as process:  # type: ignore[call-overload]
+        parser = ClaudeParser()
+        for line in process.stdout:
+            parser.line(line)
+            if not parser.asking:
+                continue
+            asked = json.loads(line)
+            assert set(asked) == set(recorded)
+            assert set(asked["request"]) == set(recorded["request"]) - {"blocked_path"}
+            assert not (workspace / "ran.txt").exists()
+            (request,) = parser.asking.values()
+            wrong = b'{"type":"control_response","response":{"request_id":"another","response":{"behavior":"deny"}}}\n'
+            process.stdin.write(b"a line\n" + wrong + Claude().answer(request, Told(True)))
+            process.stdin.flush()
+            break
+        rest = [parser.line(line) for line in process.stdout]
+    assert rest
+    assert process.returncode == 0
+    assert parser.asking == {}
+    assert (workspace / "ran.txt").exists()
+
+
 def test_every_scenario_is_tried_above() -> None:
     tried = {"fix-bug", "write-docs", "refactor", "tests", "long-think", "denied", "flaky-network", "limit", "overflow"}
-    assert set(names()) == tried | {"crash"}
+    assert set(names()) == tried | {"crash", "ask"}
     assert all(3 <= find(name, Path()).seconds <= 15 for name in names())
 
 

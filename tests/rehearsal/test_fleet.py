@@ -22,7 +22,7 @@ def git(directory: Path, *args: str) -> str:
 
 def test_the_fleet_plays_every_scenario(tmp_path: Path) -> None:
     jobs = fleet(tmp_path)
-    assert Counter(job.agent for job in jobs) == {"rehearsal": 14, "shell": 3}
+    assert Counter(job.agent for job in jobs) == {"rehearsal": 15, "shell": 3}
     played = [job.model for job in jobs if job.agent == "rehearsal"]
     assert {split(name or "")[1] for name in played} == set(names())
     assert {split(name or "")[0] or "claude" for name in played} == set(FORMATS)
@@ -59,6 +59,8 @@ def ended(spec: JobSpec, failure: Failure | None) -> Job:
         ("overflow", None, False),
         ("gemini/denied", Failure.BAD_OUTPUT, True),
         ("gemini/denied", None, False),
+        ("ask", None, True),
+        ("ask", Failure.CRASHED, False),
         ("codex/crash", Failure.CRASHED, True),
         ("codex/denied", None, True),
         ("codex/denied", Failure.BAD_OUTPUT, False),

@@ -146,7 +146,17 @@ def test_every_step_is_told_as_the_real_agent_would(format_: Format, kinds: int,
 
 
 @pytest.mark.parametrize("format_", OTHERS)
-@pytest.mark.parametrize("name", names())
+def test_only_claude_is_played_as_one_that_asks(format_: Format, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=f"^{format_} asks nothing while it works: only claude does$"):
+        find(f"{format_}/ask", tmp_path)
+    (tmp_path / "own.yaml").write_text("about: x\nsteps: [{do: run, command: ls, ask: true}, {do: say, text: y}]\n")
+    with pytest.raises(UsageError, match="asks nothing while it works"):
+        find(f"{format_}/./own.yaml", tmp_path)
+    assert find("claude/./own.yaml", tmp_path).format == "claude"
+
+
+@pytest.mark.parametrize("format_", OTHERS)
+@pytest.mark.parametrize("name", [name for name in names() if name != "ask"])
 def test_every_scenario_can_be_played_in_every_format(
     format_: Format, name: str, perform: Play, workspace: Path
 ) -> None:

@@ -113,7 +113,8 @@ class Claude(Player):
         """Print a request, and wait for its answer on standard input."""
         request = uuid4()
         asked = {"subtype": "can_use_tool", "tool_name": name, "display_name": name, "input": given}
-        asked |= {"permission_suggestions": [], "tool_use_id": tool}
+        about = given.get("description") or given.get("file_path") or name
+        asked |= {"description": about, "permission_suggestions": [], "tool_use_id": tool}
         self.put({"type": "control_request", "request_id": request, "request": asked})
         while True:
             line, newline, rest = self.heard.partition(b"\n")

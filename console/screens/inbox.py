@@ -1,0 +1,265 @@
+"""The inbox: what agents ask and wait for, each with what is needed to answer it, and the keys that do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual.binding import BindingType
+from textual.containers import Container
+from textual.events import Resize
+from textual.widget import Widget
+
+from console.actions import Scope, bindings
+from console.cards import answered_line, card_entries, choice_text, default_text
+from console.desk import Desk
+from console.format import age, clean_line, job_name, plural
+from console.messages import JobsChanged, Pulse
+from console.pace import Pace
+from console.roles import Part, Role
+from console.screens.frame import Frame
+from console.sizes import DIFF_LINES, SIDE_BY_SIDE
+from console.tabs import Tab
+from console.widgets.ask_bar import AskBar
+from console.widgets.card_list import CardList
+from console.widgets.tail import Tail
+from engine.decision import Card, CardKind, Choice, Reply
+from engine.errors import HeadwayError
+
+if TYPE_CHECKING:
+    from console.app import ConsoleApp
+
+#: Seconds after the list moved a card under the cursor by itself in which no key answers it.
+_GRACE = 0.7
+
+
+class InboxScreen(Frame):
+    """The list of cards, and beside or below it everything on the one under the cursor."""
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.INBOX)
+    SCOPES = frozenset({Scope.INBOX})
+
+    def __init__(self, desk: Desk, job: int | None = None) -> None:
+        super().__init__(desk)
+        self.list = CardList(desk)
+        self.text = Tail(desk, most=DIFF_LINES + 200, follow=False, id="card")
+        self._first_job = job
+        self._loaded = False
+        self._problem = ""
+        self._dirty = True
+        self._pace = Pace()
+        self._moved = float("-inf")
+        self._prompted: Card | None = None
+
+    def body(self) -> Iterable[Widget]:
+        yield Container(self.list, self.text, id="inbox")
+
+    def home(self) -> Widget | None:
+        return self.list
+
+    def on_mount(self) -> None:
+        self.reload()
+
+    def on_resize(self, event: Resize) -> None:
+        self.set_class(event.size.width < SIDE_BY_SIDE, "-stacked")
+
+    def live_scopes(self) -> frozenset[Scope]:
+        return super().live_scopes() | {Scope.TEXT if self.focused is self.text else Scope.LIST}
+
+    # What is read, and when
+
+    def reload(self) -> None:
+        self._dirty = False
+        self._pace.start(time.monotonic())
+        self.in_background(self._read, "inbox")
+
+    async def _read(self) -> None:
+        try:
+            cards = await self.desk.client.inbox()
+        except HeadwayError as error:
+            self._problem, self._dirty = error.message, True
+            self._show_empty()
+            return
+        finally:
+            self._pace.end(time.monotonic())
+        self._problem = ""
+        wanted = next((card.id for card in cards if card.job == self._first_job), None)
+        first = not self._loaded
+        self._loaded, self._first_job = True, None
+        self.list.take(cards, wanted if wanted is not None or not first or not cards else cards[0].id)
+        self._show_empty()
+        self.draw_frame(self.desk.clock())
+
+    def on_jobs_changed(self, event: JobsChanged) -> None:
+        if any(card.job in event.ids for card in self.list.cards):
+            self._dirty = True
+
+    def on_status_changed(self, event: object) -> None:
+        if self.desk.status is not None and self.desk.status.cards != len(self.list.cards):
+            self._dirty = True
+        if self.desk.offline_since is not None:
+            self._problem = self.desk.why_offline
+            self._show_empty()
+        self.draw_frame(self.desk.clock())
+
+    def beat(self, pulse: Pulse) -> None:
+        now = time.monotonic()
+        if self._dirty and pulse.steady and self.desk.offline_since is None and self._pace.due(now):
+            self.reload()
+        if pulse.second:
+            self.list.tick(pulse.now)
+        self.text.flush()
+
+    def on_card_list_moved(self, event: CardList.Moved) -> None:
+        if not event.by_key:
+            self._moved = time.monotonic()
+        card = self.list.card
+        self.text.replace(card_entries(card) if card is not None else ())
+        self.draw_frame(self.desk.clock())
+
+    # What is shown
+
+    def title_parts(self, now: int) -> tuple[Sequence[Part], Sequence[Part]]:
+        cards = self.list.cards
+        left: list[Part] = [(" Inbox   ", Role.HEADING)]
+        if cards:
+            left.append((f"{plural(len(cards), 'card')} for you", Role.YOU))
+            left.append((f"   oldest {age(now - cards[0].at)}", Role.MUTED))
+        return left, ()
+
+    def idle_parts(self, now: int) -> Sequence[Part]:
+        card = self.list.card
+        if card is None:
+            return ()
+        return [(f"{job_name(card.job)}  ", Role.MUTED), (f"by default: {default_text(card, now)}", Role.WAIT)]
+
+    def _show_empty(self) -> None:
+        if self._problem and not self.list.cards:
+            lines: tuple[tuple[Part, ...], ...] = (
+                ((f"   {clean_line(self._problem)}", Role.FAILED),),
+                (("   It is asked again by itself.", Role.MUTED),),
+            )
+        elif self._loaded:
+            lines = (
+                (("   Nothing waits for you. ", Role.TEXT), ("esc", Role.KEY), (" goes back.", Role.MUTED)),
+                (("   An agent that may ask puts its cards here:", Role.MUTED),),
+                (("   headway submit --permission ask \"tag the release\"", Role.KEY),),
+            )  # fmt: skip
+        else:
+            lines = ((("   reading", Role.MUTED),),)
+        self.list.show_empty(lines)
+
+    # What the keys do
+
+    def _target(self, kind: CardKind | None = None) -> Card | None:
+        """The card that a key means; None, and why, where it means none."""
+        card = self.list.card
+        if card is None:
+            self.say("nothing waits for you")
+        elif time.monotonic() - self._moved < _GRACE:
+            self.say("the list has just moved: look, then press again", Role.WAIT)
+        elif kind is not None and card.kind is not kind:
+            how = "enter answers it" if card.kind is CardKind.QUESTION else "a allows it, x denies it"
+            self.say(f"that is a {card.kind}: {how}", Role.WAIT)
+        else:
+            return card
+        return None
+
+    def action_allow_card(self) -> None:
+        if (card := self._target(CardKind.PERMISSION)) is not None:
+            self._send(card, Reply(choice=Choice.ALLOW))
+
+    def action_allow_job(self) -> None:
+        if (card := self._target(CardKind.PERMISSION)) is not None:
+            self.work(self._allow_job(card))
+
+    async def _allow_job(self, card: Card) -> None:
+        if await self.ask.confirm(f"{choice_text(card, Choice.JOB)}?"):
+            await self._sent(card, Reply(choice=Choice.JOB))
+        else:
+            self.say("nothing was answered")
+
+    def action_allow_always(self) -> None:
+        if (card := self._target(CardKind.PERMISSION)) is not None:
+            self._prompt(card, "rule", f"always allow {clean_line(card.tool)}:", card.subject)
+
+    def action_deny_card(self) -> None:
+        if (card := self._target()) is not None:
+            self._prompt(card, "deny", "no, because:", "")
+
+    def action_deny_always(self) -> None:
+        if (card := self._target(CardKind.PERMISSION)) is not None:
+            self._prompt(card, "never", f"never allow {clean_line(card.tool)}:", card.subject)
+
+    def action_answer_card(self) -> None:
+        card = self.list.card
+        if card is not None and card.kind is CardKind.PERMISSION:
+            self.action_next_part()
+        elif (card := self._target(CardKind.QUESTION)) is not None:
+            self._prompt(card, "answer", "answer:", "")
+
+    def _prompt(self, card: Card, kind: str, sign: str, text: str) -> None:
+        self._prompted = card
+        self.ask.prompt(kind, sign, clean_line(text))
+
+    def on_ask_bar_entered(self, event: AskBar.Entered) -> None:
+        card, self._prompted = self._prompted, None
+        reply = _reply(event.kind, event.text.strip(), card) if card is not None else None
+        if card is None or reply is None:
+            return
+        if reply.choice is Choice.ANSWER and not reply.reason:
+            self.say("an answer needs words", Role.WAIT)
+        else:
+            self._send(card, reply)
+
+    def _send(self, card: Card, reply: Reply) -> None:
+        self.work(self._sent(card, reply))
+
+    async def _sent(self, card: Card, reply: Reply) -> None:
+        done = await self.attempt(self._answered(card, reply))
+        if done is not None:
+            self.say(done)
+        self.reload()
+
+    async def _answered(self, card: Card, reply: Reply) -> str:
+        self.desk.require_engine()
+        return answered_line(await self.desk.client.reply(card.id, reply))
+
+    def action_card_job(self) -> None:
+        card = self.list.card
+        if card is None:
+            self.say("nothing waits for you")
+        else:
+            cast("ConsoleApp", self.app).open_job(card.job, Tab.LOG)
+
+    def action_next_part(self) -> None:
+        self.set_focus(self.list if self.focused is self.text else self.text)
+
+    def action_leave_inbox(self) -> None:
+        if self.focused is self.text:
+            self.set_focus(self.list)
+        else:
+            self.app.pop_screen()
+
+
+def _reply(kind: str, text: str, card: Card) -> Reply | None:
+    """What was typed into a prompt of that kind, as an answer. A number names one of a question's options."""
+    match kind:
+        case "rule":
+            return Reply(choice=Choice.RULE, pattern=_changed(text, card))
+        case "deny":
+            return Reply(choice=Choice.DENY, reason=text or None)
+        case "never":
+            return Reply(choice=Choice.DENY, pattern=text or card.subject or "*")
+        case "answer":
+            if text.isdecimal() and 1 <= int(text) <= len(card.options):
+                text = card.options[int(text) - 1]
+            return Reply(choice=Choice.ANSWER, reason=text)
+        case _:
+            return None
+
+
+def _changed(text: str, card: Card) -> str | None:
+    """A pattern, where another one was typed than what the engine would take by itself."""
+    return None if text in ("", clean_line(card.subject)) else text
