@@ -66,6 +66,16 @@ class Launch:
 
 
 @dataclass(frozen=True, slots=True)
+class Errand:
+    """Something that an agent's protocol wants to be said to it once."""
+
+    name: str
+    file: str | None = None
+    """The file of the run directory that it is made of."""
+    session: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Exit:
     """How a process ended: the code that a shell would show, 128 + N for signal N."""
 
@@ -115,6 +125,11 @@ class Parser(ABC):
     def asking(self) -> Mapping[str, Request]:
         """What the agent waits for now, by the request's name."""
         return {}
+
+    @property
+    def errands(self) -> Sequence[Errand]:
+        """What its protocol wants to hear by now, in order. Those that were heard may be among them."""
+        return ()
 
     @property
     def said_done(self) -> bool:
@@ -173,6 +188,10 @@ class Agent(ABC):
 
     def answer(self, request: Request, told: Told) -> bytes:
         """What to write to its standard input. Only for an agent that asks."""
+        raise NotImplementedError
+
+    def errand(self, errand: Errand, content: bytes) -> bytes:
+        """What to write for an errand. `content` is that of its file."""
         raise NotImplementedError
 
     @abstractmethod

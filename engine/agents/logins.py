@@ -92,6 +92,7 @@ LOGINS: Mapping[str, Login] = {
         key_decides=False,
         sign_in="gemini, and /auth in it",
     ),
+    "acp": Login(program="gemini", credentials=(*_GOOGLE, "GOOGLE_CLOUD_PROJECT", "GOOGLE_APPLICATION_CREDENTIALS")),
     "llm": Login(),
 }  # fmt: skip
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from engine.agents.acp import Acp
 from engine.agents.base import Agent
 from engine.agents.claude import Claude
 from engine.agents.codex import Codex
@@ -44,5 +45,5 @@ def check_job(spec: JobSpec, agent: str, model: str | None, settings: Settings) 
 
 def agents() -> Mapping[str, Agent]:
     """Every agent that Headway can run."""
-    known = (Claude(), Codex(), Gemini(), Llm(), Opencode(), Rehearsal(), Shell())
+    known = (Acp(), Claude(), Codex(), Gemini(), Llm(), Opencode(), Rehearsal(), Shell())
     return {agent.name: agent for agent in known}

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from engine.agents.asking import Request, Told
-from engine.agents.base import Agent
+from engine.agents.base import Agent, Errand
 from engine.clock import now_ms
 from engine.decision import ARGUMENTS_LIMIT, Card, Choice, Rule
 from engine.errors import RefusedError
@@ -22,7 +22,7 @@ from engine.permission import Policy, subject_of_path
 from engine.runner import voice
 from engine.runner.limits import span
 from engine.runner.proposed import proposed
-from engine.runner.run_dir import RunDir
+from engine.runner.run_dir import RunDir, read_regular
 from engine.runner.watch import Watch
 from engine.store import Transaction, cards, decisions, jobs
 from engine.store.cards import Asking
@@ -32,6 +32,8 @@ T = TypeVar("T")
 
 TEXT_LIMIT = 500  #: characters of a summary and of a reason on a card
 SUBJECT_LIMIT = 100_000  #: characters that rules are held against; what is longer is decided by nobody but the operator
+SAID_BYTES = 1 << 16
+FILE_BYTES = 64 << 20  #: of a file that an errand is made of: a prompt may have 4 MiB, and JSON adds to it
 LOOK_SECONDS = 30.0  #: at least so often the wall clock is looked at, while a card waits for a time
 
 
@@ -71,6 +73,7 @@ class Attendant:
         self._book = book
         self._persist = persist
         self._asked: set[str] = set()
+        self._said: set[str] | None = None
         self._hung_up = False
 
     def poke(self) -> None:
@@ -89,6 +92,8 @@ class Attendant:
 
     async def _look(self) -> int | None:
         """Put up what is new, take the defaults of what is late, and pass answers on. Returns when to look again."""
+        for errand in self._watch.parser.errands:
+            await self._run_errand(errand)
         asking = dict(self._watch.parser.asking)
         for request in asking.values():
             if request.id not in self._asked:
@@ -109,6 +114,19 @@ class Attendant:
             self._hung_up = True
             voice.hang_up(self._run, self._claim.attempt.marker)
         return due
+
+    async def _run_errand(self, errand: Errand) -> None:
+        """Say what the protocol wants, and note in the run directory that it was said: a later engine reads it."""
+        noted = self._run.path / "said"
+        if self._said is None:
+            self._said = set((read_regular(noted, SAID_BYTES) or b"").decode(errors="replace").splitlines())
+        if errand.name in self._said:
+            return
+        content = read_regular(self._run.path / errand.file, FILE_BYTES) if errand.file is not None else b""
+        if await voice.tell(self._run, self._agent.errand(errand, content or b"")):
+            self._said.add(errand.name)
+            with noted.open("a") as file:
+                file.write(f"{errand.name}\n")
 
     async def _ask(self, request: Request) -> None:
         self._watch.wait(open=True)

@@ -112,9 +112,11 @@ def _keeps_rule(reply: Reply) -> bool:
 def _rule(tx: Transaction, card: Card, reply: Reply) -> Rule:
     subject, _ = tx.connection.execute(_MATTERS, (card.id,)).fetchone()
     of_job = reply.choice is Choice.JOB
+    if reply.choice is Choice.RULE and not (reply.pattern or subject):
+        raise UsageError(f"nothing of this can be matched; `--rule '*'` means every use of {card.tool}")
     rule = Rule(
         tool=card.tool,
-        pattern=reply.pattern or ("*" if of_job else subject or "*"),
+        pattern=reply.pattern or ("*" if of_job else subject),
         effect=Effect.DENY if reply.choice is Choice.DENY else Effect.ALLOW,
         project=None if reply.everywhere or of_job else card.project,
         job=card.job if of_job or (card.project is None and not reply.everywhere) else None,

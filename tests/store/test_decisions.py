@@ -172,6 +172,24 @@ async def test_no_rule_answers_a_question(bench: Bench) -> None:
     assert (await opened(bench))[0].default is Choice.DENY
 
 
+async def test_what_nothing_can_be_matched_of_makes_a_rule_only_by_its_pattern(bench: Bench) -> None:
+    _, attempt = await running(bench)
+    await ask(bench, attempt, asking(command=""))
+    with pytest.raises(UsageError, match="means every use of Bash"):
+        await answer(bench, 1, Choice.RULE)
+    done = await answer(bench, 1, Choice.RULE, pattern="*")
+    assert done.rule is not None
+    assert done.rule.pattern == "*"
+
+
+async def test_a_rule_of_a_job_without_a_project_holds_in_that_job(bench: Bench) -> None:
+    job, attempt = await running(bench, project=None)
+    await ask(bench, attempt, asking())
+    done = await answer(bench, 1, Choice.RULE)
+    assert done.rule is not None
+    assert (done.rule.project, done.rule.job) == (None, job)
+
+
 async def test_undo_takes_the_rule_back_and_says_that_the_answer_stays(bench: Bench) -> None:
     job, attempt = await running(bench)
     await ask(bench, attempt, asking())
