@@ -82,12 +82,13 @@ class Acp(Agent):
     def answer(self, request: Request, told: Told) -> bytes:
         """The option that says it once, where there is one; what is not offered is a cancellation."""
         asked = decode(request.arguments, lines.PermissionAsked) or lines.PermissionAsked()
+        number = request.id.partition(".")[2]
         for kind in _KINDS[told.allow]:
             for option in asked.options:
                 if option.kind == kind:
                     outcome = {"outcome": "selected", "optionId": option.option_id}
-                    return lines.response(request.id, {"outcome": outcome})
-        return lines.response(request.id, {"outcome": {"outcome": "cancelled"}})
+                    return lines.response(number, {"outcome": outcome})
+        return lines.response(number, {"outcome": {"outcome": "cancelled"}})
 
     def parser(self, *, model: str | None = None, resumed: bool = False) -> Parser:
         return AcpParser(self.name)

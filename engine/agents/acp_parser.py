@@ -61,6 +61,7 @@ class AcpParser(Parser):
         self._error: acp.Failed | None = None
         self._lost = False
         self._unknown = 0
+        self._requests = 0
 
     @property
     def asking(self) -> Mapping[str, Request]:
@@ -157,11 +158,13 @@ class AcpParser(Parser):
                 events.append(_edit(part.path, old, new))
         return events
 
-    def _ask(self, name: str, params: Raw) -> list[AnyAgentEvent] | None:
+    def _ask(self, number: str, params: Raw) -> list[AnyAgentEvent] | None:
         asked = decode(params, acp.PermissionAsked)
         if asked is None or asked.tool_call is None:
             return None
         self._errands.pop("prompt", None)
+        self._requests += 1
+        name = f"{self._requests}.{number}"  # an agent may use a number again, once it was answered
         call = asked.tool_call
         tool = call.kind or "other"
         path = next((one.path for one in call.locations or [] if one.path), None)

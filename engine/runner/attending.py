@@ -72,7 +72,8 @@ class Attendant:
         self._workspace = workspace
         self._book = book
         self._persist = persist
-        self._asked: set[str] = set()
+        self._asked: set[str] | None = None
+        """The requests that have a card and are not over; None before it was read what an earlier engine put up."""
         self._said: set[str] | None = None
         self._hung_up = False
 
@@ -94,10 +95,13 @@ class Attendant:
         """Put up what is new, take the defaults of what is late, and pass answers on. Returns when to look again."""
         for errand in self._watch.parser.errands:
             await self._run_errand(errand)
+        if self._asked is None:
+            self._asked = await self._persist(lambda tx: cards.pending(tx, self._attempt))
         asking = dict(self._watch.parser.asking)
         for request in asking.values():
             if request.id not in self._asked:
                 await self._ask(request)
+                self._asked.add(request.id)
         if gone := self._asked - asking.keys():
             await self._persist(lambda tx: self._withdraw(tx, gone))
             self._asked -= gone
@@ -147,7 +151,6 @@ class Attendant:
         )
         book = self._book
         await self._persist(lambda tx: decisions.ask(tx, self._attempt, asking, book.rules, book.policy))
-        self._asked.add(request.id)
 
     def _subject(self, request: Request) -> str:
         """What rules are held against: for a path, where it leads, seen from the workspace."""

@@ -120,6 +120,12 @@ def unsent(tx: Transaction, attempt: int) -> list[tuple[str, Card]]:
     return [(str(request), card_of(values)) for request, *values in found]
 
 
+def pending(tx: Transaction, attempt: int) -> set[str]:
+    """The requests of an attempt that wait for an answer, or whose answer was not passed on, as far as is written."""
+    found = tx.connection.execute("SELECT request FROM decisions WHERE attempt = ? AND sent_at IS NULL", (attempt,))
+    return {str(request) for (request,) in found}
+
+
 def known(tx: Transaction, attempt: int) -> dict[str, int | None]:
     """The requests of an attempt that have a card: when each was answered, or None."""
     found = tx.connection.execute("SELECT request, answered_at FROM decisions WHERE attempt = ?", (attempt,))

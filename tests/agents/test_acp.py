@@ -108,11 +108,21 @@ def test_a_request_is_answered_by_the_option_that_says_it_once(name: Any, allow:
     parser = begun()
     (event,) = parser.line(asked(name))
     (request,) = parser.asking.values()
-    assert event == said.Ask(json.dumps(name), "execute", "git push")
+    assert event == said.Ask(f"1.{json.dumps(name)}", "execute", "git push")
     assert (request.subject, request.shell, request.path) == ("git push", True, False)
     told = json.loads(Acp().answer(request, Told(allow, "no")))
     assert told["id"] == name
     assert told["result"] == {"outcome": {"outcome": "selected", "optionId": option}}
+
+
+def test_a_number_that_is_used_again_is_another_request() -> None:
+    parser = begun()
+    names = []
+    for call in ("c1", "c2"):
+        parser.line(asked(0, toolCallId=call))
+        names += [(name, json.loads(Acp().answer(one, Told(True)))["id"]) for name, one in parser.asking.items()]
+        parser.line(update("tool_call_update", toolCallId=call, status="completed"))
+    assert names == [("1.0", 0), ("2.0", 0)]
 
 
 def test_a_choice_that_is_not_offered_is_a_cancellation() -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from engine.agents.asking import Change
+from engine.agents import claude_asking
+from engine.agents.asking import Change, Request, Told
 from engine.config import AgentSettings, Permissions, Settings
 from engine.decision import DIFF_LIMIT, Card, CardKind, Choice, Effect, Reply
 from engine.engine import Engine, serving
@@ -190,6 +191,34 @@ async def test_an_answer_that_the_agent_heard_is_not_passed_on_again(
         row, _ = await ended(second, job)
     assert row.state is State.SUCCEEDED
     assert len(told) == 1
+
+
+async def test_what_came_to_its_end_while_no_engine_looked_is_withdrawn(
+    home: Path, settings: Settings, tmp_path: Path
+) -> None:
+    steps: Steps = [*PUSH[:2], {"do": "run", "command": "true", "ask": True}, PUSH[2]]
+    async with serving(home, settings) as first:
+        (job,) = await submit(first, spec(tmp_path, steps))
+        card = await card_of(first, job)
+    run = run_dir(home, job, 1)
+    name = card.file.removeprefix("asked/").removesuffix(".json")
+    request = Request(name, CardKind.PERMISSION, "Bash", b"{}", "")
+    assert await voice.tell(run, claude_asking.answer(request, Told(True)))
+    async with asyncio.timeout(30):
+        while run.stdout.read_bytes().count(b"control_request") < 2:
+            await asyncio.sleep(0.02)
+    async with serving(home, settings) as second:
+        other = await card_of(second, job, 2)
+        assert other.summary == "true"
+
+        async def closed() -> bool:
+            return not (await second.inbox.card(card.id)).open
+
+        await until(second, closed)
+        assert (await second.row(job)).waiting_on == other.id
+        assert (await second.inbox.card(card.id)).choice is Choice.WITHDRAWN
+        await answer(second, other, Choice.ALLOW)
+        await ended(second, job)
 
 
 @pytest.mark.parametrize(("default", "state"), [(Effect.DENY, State.FAILED), (Effect.ALLOW, State.SUCCEEDED)])
