@@ -1,8 +1,9 @@
 """Agents that speak the Agent Client Protocol on their standard streams: `gemini --acp`, `opencode acp` and others.
 
 The engine is the client. It offers neither files nor terminals of its own, so that the agent works by its own tools and
-asks before it uses them. Seen with Gemini CLI 0.61: our first two requests may be written at once, and it exits when
-its standard input is closed.
+asks before it uses them. Seen with Gemini CLI 0.61 and opencode 1.18: our first two requests may come at once, and
+both exit when standard input is closed. What is asked is the agent's: gemini asks before all that changes something,
+opencode as its own configuration says (`permission`); and opencode offers files to a client that does not want them.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ class Acp(Agent):
 
     def errand(self, errand: Errand, content: bytes) -> bytes:
         if errand.name != "prompt":
-            return lines.refusal(errand.name.removeprefix("refuse "))
+            return lines.refusal(errand.name.partition(".")[2])
         kept = decode(content, lines.Task) or lines.Task("")
         prompt = [{"type": "text", "text": kept.prompt}]
         session = errand.session or kept.session

@@ -93,8 +93,8 @@ class AcpParser(Parser):
             return self._ask(bytes(said.id).decode(), said.params)
         if said.method is not None:
             if said.id is not UNSET:
-                name = bytes(said.id).decode()
-                self._errands[f"refuse {name}"] = Errand(f"refuse {name}")
+                name = f"refuse {self._numbered(bytes(said.id).decode())}"
+                self._errands[name] = Errand(name)
             return []
         number = decode(said.id, int) if said.id is not UNSET else None
         if said.error is not None and number is not None:
@@ -163,8 +163,7 @@ class AcpParser(Parser):
         if asked is None or asked.tool_call is None:
             return None
         self._errands.pop("prompt", None)
-        self._requests += 1
-        name = f"{self._requests}.{number}"  # an agent may use a number again, once it was answered
+        name = self._numbered(number)
         call = asked.tool_call
         tool = call.kind or "other"
         path = next((one.path for one in call.locations or [] if one.path), None)
@@ -187,6 +186,11 @@ class AcpParser(Parser):
         )
         self._asking[name] = request
         return [Ask(name, tool, request.summary)]
+
+    def _numbered(self, number: str) -> str:
+        """A name for a request of the agent's: it may use a number again, once that was answered."""
+        self._requests += 1
+        return f"{self._requests}.{number}"
 
     def _usage(self) -> tuple[Usage, ...]:
         quota = self._end.meta.quota if self._end and self._end.meta else None

@@ -162,7 +162,7 @@ class Attendant:
         """Write the arguments whole into the run directory. A card shows their beginning."""
         folder = self._run.path / "asked"
         folder.mkdir(exist_ok=True)
-        name = "".join(c for c in request.id if c.isalnum() or c in "-_")[:80] or "request"
+        name = "".join(c for c in request.id if c.isalnum() or c in "-_.")[:80] or "request"
         (folder / f"{name}.json").write_bytes(request.arguments)
         return f"asked/{name}.json"
 
