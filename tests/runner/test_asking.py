@@ -236,11 +236,23 @@ async def test_unanswered_for_too_long_the_default_is_taken(
 async def test_neither_silence_nor_its_time_count_while_it_waits(
     home: Path, settings: Settings, tmp_path: Path
 ) -> None:
-    patient = replace(settings, permissions=Permissions(timeout="1500ms", default=Effect.ALLOW))
+    patient = replace(settings, permissions=Permissions(timeout="2200ms", default=Effect.ALLOW))
     async with serving(home, patient) as engine:
-        (job,) = await submit(engine, spec(tmp_path, PUSH, stall="1s", timeout="1s"))
+        (job,) = await submit(engine, spec(tmp_path, PUSH, stall="2s", timeout="2s"))
         row, (tried,) = await ended(engine, job)
-    assert (tried.ended_at or 0) - (tried.started_at or 0) > 1_000
+    assert (tried.ended_at or 0) - (tried.started_at or 0) > 2_000
+    assert (row.state, row.failure) == (State.SUCCEEDED, None)
+
+
+async def test_nor_do_they_after_a_restart_of_the_engine(home: Path, settings: Settings, tmp_path: Path) -> None:
+    patient = replace(settings, permissions=Permissions(timeout="2200ms", default=Effect.ALLOW))
+    steps: Steps = [*PUSH[:2], {"do": "run", "command": "true", "ask": True}, PUSH[2]]
+    async with serving(home, patient) as first:
+        (job,) = await submit(first, spec(tmp_path, steps, stall="2s", timeout="2s"))
+        await card_of(first, job, 2)
+    async with serving(home, patient) as second:
+        row, (tried,) = await ended(second, job)
+    assert (tried.ended_at or 0) - (tried.started_at or 0) > 4_000
     assert (row.state, row.failure) == (State.SUCCEEDED, None)
 
 
