@@ -105,6 +105,16 @@ async def test_a_key_may_go_into_another_variable() -> None:
     assert "ANTHROPIC_API_KEY" not in seen
 
 
+async def test_an_agent_of_the_protocol_gets_its_accounts_key_where_the_account_says_and_no_other() -> None:
+    account = AccountSettings(agent="acp", key=KeyReference(env="WORK_KEY", variable="GEMINI_API_KEY"))
+    check_account("work", account)
+    got = await held("acp", PLAIN, account, OWN)
+    assert got.env == {"GEMINI_API_KEY": KEY}
+    assert got.withheld >= {"GOOGLE_API_KEY", "GEMINI_API_KEY", "GOOGLE_APPLICATION_CREDENTIALS"}
+    with pytest.raises(UsageError, match=r"key\.variable"):
+        check_account("work", AccountSettings(agent="acp", key=KeyReference(env="WORK_KEY")))
+
+
 async def test_opencode_is_pointed_to_folders_below_its_own(tmp_path: Path) -> None:
     seen = await _seen(AccountSettings(agent="opencode", config_dir=str(tmp_path)))
     assert seen["XDG_DATA_HOME"] == f"{tmp_path}/data"
