@@ -95,7 +95,7 @@ class Engine:
         self.secrets = secrets
         self.started_at = now_ms()
         self.asked_to_stop = asyncio.Event()
-        self.inbox = Inbox(store, settings, runner.answered)
+        self.inbox = Inbox(store, settings, secrets, runner.answered)
         self.foresight = Foresight(store, hub, dispatcher, settings.max_attempts, agents)
         self._runner = runner
         self._dispatcher = dispatcher

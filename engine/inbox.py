@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from msgspec.structs import replace
+
 from engine.config import Settings
 from engine.decision import Answered, Card, Reply, Rule
 from engine.errors import NotFoundError, UsageError
 from engine.permission import configured
+from engine.redact import Secrets
 from engine.store import Store, cards, decisions, rules
 
 
 class Inbox:
     """One for an engine. `answered` is called after each answer: an agent may wait for it."""
 
-    def __init__(self, store: Store, settings: Settings, answered: Callable[[], None]) -> None:
+    def __init__(self, store: Store, settings: Settings, secrets: Secrets, answered: Callable[[], None]) -> None:
         self._store = store
         self._settings = settings
+        self._secrets = secrets
         self._answered = answered
 
     async def cards(self, limit: int | None = None) -> list[Card]:
@@ -33,7 +37,9 @@ class Inbox:
         return found
 
     async def answer(self, number: int, reply: Reply, by: str) -> Answered:
-        """Answer a card. Raises as `engine.store.decisions.answer` does."""
+        """Answer a card. Raises as `engine.store.decisions.answer` does. Keys in it are neither kept nor passed on."""
+        out_of = self._secrets.out_of
+        reply = replace(reply, reason=out_of(reply.reason), pattern=out_of(reply.pattern))
         answered = await self._store.write(lambda tx: decisions.answer(tx, number, reply, by))
         if not reply.dry_run:
             self._answered()

@@ -19,6 +19,7 @@ from engine.clock import now_ms
 from engine.decision import ARGUMENTS_LIMIT, Card, Choice, Rule
 from engine.errors import RefusedError
 from engine.permission import Policy, subject_of_path
+from engine.redact import Secrets
 from engine.runner import voice
 from engine.runner.limits import span
 from engine.runner.proposed import proposed
@@ -62,7 +63,15 @@ class Attendant:
     """Attends one attempt. `poke` it when the operator has answered something."""
 
     def __init__(
-        self, claim: Claim, run: RunDir, agent: Agent, watch: Watch, workspace: str, book: Rulebook, persist: Persist
+        self,
+        claim: Claim,
+        run: RunDir,
+        agent: Agent,
+        watch: Watch,
+        workspace: str,
+        book: Rulebook,
+        persist: Persist,
+        secrets: Secrets,
     ) -> None:
         self._claim = claim
         self._attempt = claim.attempt.id
@@ -72,6 +81,7 @@ class Attendant:
         self._workspace = workspace
         self._book = book
         self._persist = persist
+        self._secrets = secrets
         self._asked: set[str] | None = None
         """The requests that have a card and are not over; None before it was read what an earlier engine put up."""
         self._said: set[str] | None = None
@@ -136,17 +146,18 @@ class Attendant:
         self._watch.wait(open=True)
         file = await asyncio.to_thread(self._keep, request)
         diff = await asyncio.to_thread(proposed, request.change, self._workspace) if request.change else ""
+        out_of = self._secrets.out_of  # a card is kept for ever; the agent itself gets its arguments back as they were
         asking = Asking(
             request=request.id,
             kind=request.kind,
-            tool=request.tool[:TEXT_LIMIT],
-            subject=self._subject(request),
+            tool=out_of(request.tool)[:TEXT_LIMIT],
+            subject=out_of(self._subject(request)),
             shell=request.shell,
-            summary=request.summary[:TEXT_LIMIT],
-            arguments=request.arguments.decode(errors="replace")[:ARGUMENTS_LIMIT],
-            diff=diff,
-            why=request.why[:TEXT_LIMIT],
-            options=request.options,
+            summary=out_of(request.summary)[:TEXT_LIMIT],
+            arguments=out_of(request.arguments.decode(errors="replace"))[:ARGUMENTS_LIMIT],
+            diff=out_of(diff),
+            why=out_of(request.why)[:TEXT_LIMIT],
+            options=tuple(map(out_of, request.options)),
             file=file,
         )
         book = self._book
@@ -163,7 +174,7 @@ class Attendant:
         folder = self._run.path / "asked"
         folder.mkdir(exist_ok=True)
         name = "".join(c for c in request.id if c.isalnum() or c in "-_.")[:80] or "request"
-        (folder / f"{name}.json").write_bytes(request.arguments)
+        (folder / f"{name}.json").write_bytes(self._secrets.out_of_bytes(request.arguments))
         return f"asked/{name}.json"
 
     def _withdraw(self, tx: Transaction, gone: set[str]) -> None:

@@ -311,7 +311,8 @@ class Runner:
         if not agent.asks or not live.run.pipe.is_fifo():
             return None
         attempt, position = live.claim.attempt.id, self._around.follower.position
-        live.attendant = Attendant(live.claim, live.run, agent, watch, str(placed.directory), self._book, self._persist)
+        place, secrets = str(placed.directory), self._around.launcher.secrets
+        live.attendant = Attendant(live.claim, live.run, agent, watch, place, self._book, self._persist, secrets)
         task = self._group.create_task(
             self._guarded(live.attendant.run(lambda: position(attempt) >= printed)), name=f"attend-{attempt}"
         )

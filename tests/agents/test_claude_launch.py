@@ -72,6 +72,13 @@ def test_its_own_screen_has_the_permissions_of_its_attempts_and_none_of_the_stre
         Claude().interactive(assignment())
 
 
+def test_its_own_screen_asks_on_that_screen_what_its_attempts_ask_by_cards() -> None:
+    launch = Claude().interactive(assignment(resumes=SESSION, permission=Permission.ASK))
+    assert launch.argv[-2:] == ["--permission-mode", "default"]
+    assert "--permission-prompt-tool" not in launch.argv
+    assert not launch.talks
+
+
 def test_another_command_may_stand_for_claude() -> None:
     assert argv(settings=AgentSettings(command=["nice", "-n", "5", "/opt/claude"]))[:5] == [
         "nice", "-n", "5", "/opt/claude", "-p",

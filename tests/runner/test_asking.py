@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,11 @@ from engine.config import AgentSettings, Permissions, Settings
 from engine.decision import DIFF_LIMIT, Card, CardKind, Choice, Effect, Reply
 from engine.engine import Engine, serving
 from engine.model import Cause, Failure, JobSpec, Order, Permission, State, Verb
-from engine.runner import procfs, voice
+from engine.runner import cut, procfs, spawn, voice
+from engine.runner.cut import Cut
 from engine.runner.proposed import proposed
 from engine.runner.run_dir import RunDir, run_dir
+from engine.sessions import AttachRequest
 from tests.runner.living import ended, rehearsal, submit, until
 
 Steps = list[dict[str, object]]
@@ -349,3 +352,74 @@ def test_the_change_is_shown_as_a_diff(tmp_path: Path, change: Change, before: s
 
 def test_a_change_outside_of_the_workspace_is_shown_with_its_whole_path(tmp_path: Path) -> None:
     assert proposed(Change("/nowhere/x", content="a\n"), str(tmp_path)).startswith("diff --git a//nowhere/x")
+
+
+async def test_a_key_is_neither_on_the_card_nor_in_the_log_and_the_agent_runs_what_it_asked_for(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = "sk-made-up-1234567890"
+    monkeypatch.setenv("DEPLOY_TOKEN", key)
+    steps: Steps = [
+        {"do": "say", "text": f"I use {key}."},
+        {"do": "run", "command": f"echo {key} >key.txt", "ask": True},
+        {"do": "ask", "text": f"Is {key} right?", "options": [key, "no"]},
+        {"do": "say", "text": "finished"},
+    ]
+    settings = Settings(agents={"rehearsal": replace(ASK, pass_env=["DEPLOY_TOKEN"])})
+    async with serving(home, settings) as engine:
+        (job,) = await submit(engine, spec(tmp_path, steps))
+        card = await card_of(engine, job)
+        assert card.summary == "echo [key] >key.txt"
+        assert card.why == "I use [key]."
+        assert key not in (run_dir(home, job, 1).path / card.file).read_text()
+        await answer(engine, card, Choice.ALLOW)
+        question = await card_of(engine, job, 2)
+        assert question.options == ("[key]", "no")
+        await answer(engine, question, Choice.ANSWER, reason=f"{key} is right")
+        _, (attempt,) = await ended(engine, job)
+        told = await engine.store.read.events(0, 1000, job)
+        cards = await engine.inbox.cards(10)
+    assert (Path(attempt.workspace or "") / "key.txt").read_text() == f"{key}\n"
+    assert key not in repr((told, cards))
+    assert "[key] is right" in repr(cards)
+
+
+async def test_a_takeover_withdraws_the_card_and_the_job_asks_anew_once_it_goes_on(
+    engine: Engine, tmp_path: Path
+) -> None:
+    model = rehearsal(tmp_path, PUSH, PUSH)
+    (job,) = await submit(engine, JobSpec(prompt="x", agent="rehearsal", model=model))
+    card = await card_of(engine, job)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    terminal = spawn.spawn(["sleep", "600"], {"PATH": os.environ["PATH"]}, spawn.Streams(nothing, nothing, nothing))
+    os.close(nothing)
+    try:
+        taken = await engine.attach(job, AttachRequest(terminal, "a-mark"), "tester")
+        assert taken.session == (await engine.store.read.attempts(job))[0].session
+        assert await engine.inbox.cards() == [], "nobody is there any more who could be answered"
+        assert (await engine.inbox.card(card.id)).choice is Choice.WITHDRAWN
+        assert (await engine.row(job)).waiting_on is None
+        await engine.detach(job, "a-mark")
+    finally:
+        os.kill(terminal, signal.SIGKILL)
+        await spawn.ended(terminal)
+    again = await card_of(engine, job, 2)
+    await answer(engine, again, Choice.ALLOW)
+    row, attempts = await ended(engine, job)
+    assert row.state is State.SUCCEEDED
+    assert [one.resumes for one in attempts] == [None, taken.session]
+
+
+async def test_what_was_being_stopped_while_its_card_was_open_is_stopped_by_the_next_engine(
+    home: Path, settings: Settings, tmp_path: Path
+) -> None:
+    async with serving(home, settings) as engine:
+        (job,) = await submit(engine, spec(tmp_path, PUSH, max_attempts=1))
+        card = await card_of(engine, job)
+    cut.note(run_dir(home, job, 1), Cut(Failure.TIMEOUT, "it ran for longer than it may"))
+    async with serving(home, settings) as engine:
+        row, (attempt,) = await ended(engine, job)
+        assert (row.state, row.failure, row.waiting_on) == (State.FAILED, Failure.TIMEOUT, None)
+        assert attempt.reason == "it ran for longer than it may"
+        assert await engine.inbox.cards() == []
+        assert (await engine.inbox.card(card.id)).choice is Choice.WITHDRAWN
