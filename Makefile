@@ -23,7 +23,7 @@ lint: $(VENV)/installed-dev
 
 # The engine is killed 200 times at random moments under load; the suite does it a few times each time it runs.
 crash: $(VENV)/installed-dev
-	@HEADWAY_CRASH_KILLS=200 $(BIN)/python -m pytest tests/crash/test_random_kills.py
+	@HEADWAY_CRASH_KILLS=200 $(BIN)/python -m pytest -s tests/crash/test_random_kills.py
 
 # A hundred rehearsals of every format while the engine is killed a dozen times: the ledger has to agree with what the
 # stand-ins told. Some minutes: a few of them wait for a limit to end.
