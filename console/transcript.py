@@ -26,8 +26,9 @@ class Entry:
         text, role = self.parts[-1]
         start = "".join(part[0] for part in lead)
         first, *rest = wrap(start + text, width, self.indent)
-        if not first.startswith(start):
-            return [*(((start, lead[0][1]),) if lead else ()), *(((piece, role),) for piece in (first, *rest))]
+        if not first.startswith(start):  # it was broken in the lead, or right behind it
+            whole = first.rstrip() == start.rstrip()
+            return [lead if whole else ((first, role),), *(((piece, role),) for piece in rest)]
         return [(*lead, (first[len(start) :], role)), *(((piece, role),) for piece in rest)]
 
 

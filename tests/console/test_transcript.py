@@ -86,6 +86,24 @@ def test_a_wrapped_result_keeps_its_sign() -> None:
     ]
 
 
+def test_a_word_that_does_not_fit_beside_its_label_stands_below_it() -> None:
+    entry = Entry((("why   ", Role.MUTED), ("/a/path/that/is/long", Role.TEXT)), True, 2)
+    assert entry.rows(10) == [
+        (("why   ", Role.MUTED),),
+        (("  /a/path/", Role.TEXT),),
+        (("  that/is/", Role.TEXT),),
+        (("  long", Role.TEXT),),
+    ]
+
+
+@given(st.text("ab ", max_size=12), st.text("ab /", max_size=40), st.integers(4, 40), st.integers(0, 8))
+def test_rows_are_parts_whatever_is_broken(label: str, text: str, width: int, indent: int) -> None:
+    rows = Entry(((label, Role.MUTED), (text, Role.TEXT)), True, indent).rows(width)
+    assert all(isinstance(words, str) and isinstance(role, Role) for row in rows for words, role in row)
+    said = "".join(words for row in rows for words, _ in row)
+    assert said.replace(" ", "") == (label + text).replace(" ", "")
+
+
 @given(st.lists(st.tuples(st.text(), st.sampled_from(Role))), st.integers(0, 50))
 def test_a_line_is_exactly_as_wide_as_its_widget(parts: list[tuple[str, Role]], width: int) -> None:
     parts = [("".join(char for char in text if char.isprintable()), role) for text, role in parts]
