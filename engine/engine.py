@@ -290,8 +290,8 @@ class Engine:
             raise NotFoundError(f"there is no job {job}; `headway jobs` lists them")
         return found[0]
 
-    async def attempt_files(self, job: int, number: int | None) -> tuple[int, str, RunDir]:
-        """Attempt id, agent and run directory of a job's attempt: the newest, or the one with that number."""
+    async def attempt_files(self, job: int, number: int | None) -> tuple[AttemptRow, RunDir]:
+        """An attempt of a job and its run directory: the newest, or the one with that number."""
         await self.row(job)
         attempts = await self.store.read.attempts(job)
         if not attempts:
@@ -299,7 +299,7 @@ class Engine:
         chosen = attempts[-1] if number is None else next((one for one in attempts if one.number == number), None)
         if chosen is None:
             raise NotFoundError(f"job {job} has no attempt {number}; its last is {attempts[-1].number}")
-        return chosen.id, chosen.agent, run_dir(self.home, job, chosen.number)
+        return chosen, run_dir(self.home, job, chosen.number)
 
     async def limits(self) -> list[LimitReading]:
         return await self.store.read.limits()

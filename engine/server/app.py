@@ -100,22 +100,20 @@ class _Api:
 
     async def output(self, request: Request) -> Response:
         """What the agent printed, byte for byte."""
-        _, _, run = await self._engine.attempt_files(_job(request), _number(request, "attempt", None))
+        _, run = await self._engine.attempt_files(_job(request), _number(request, "attempt", None))
         return StreamingResponse(streams.content(run.stdout), media_type="application/octet-stream")
 
     async def diff(self, request: Request) -> Response:
-        _, _, run = await self._engine.attempt_files(_job(request), _number(request, "attempt", None))
+        _, run = await self._engine.attempt_files(_job(request), _number(request, "attempt", None))
         return StreamingResponse(streams.content(run.diff), media_type="text/x-diff")
 
     async def answer(self, request: Request) -> Response:
         """The whole of the agent's last word, where the database holds only its beginning."""
         job, number = _job(request), _number(request, "attempt", None)
-        attempt, _, run = await self._engine.attempt_files(job, number)
+        tried, run = await self._engine.attempt_files(job, number)
         if (file := run.answer) is not None:
             return StreamingResponse(streams.content(file), media_type="text/plain; charset=utf-8")
-        found = await self._engine.store.read.attempts(job)
-        said = next((one.result for one in found if one.id == attempt), None)
-        return Response((said or "").encode(), media_type="text/plain; charset=utf-8")
+        return Response((tried.result or "").encode(), media_type="text/plain; charset=utf-8")
 
     async def attach(self, request: Request) -> Response:
         """Answers once the session is the caller's: what runs in it is parked first."""

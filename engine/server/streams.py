@@ -71,11 +71,13 @@ async def log(
         async for silence in _until_started(engine, job):
             yield silence
     try:
-        attempt, agent, run = await engine.attempt_files(job, number)
+        tried, run = await engine.attempt_files(job, number)
     except NotStartedError:
         return  # it was cancelled before it started
     start = after if after is not None else await asyncio.to_thread(_start_of_tail, run.stdout, tail)
-    lines, parser, offset = Lines(start), engine.agents[agent].parser(), start
+    attempt, offset = tried.id, start
+    # Nothing is counted here: whether it was resumed only matters to sums.
+    lines, parser = Lines(start), engine.agents[tried.agent].parser(model=tried.model)
     while True:
         seq = engine.hub.seq
         ended = await engine.has_ended(job, attempt)

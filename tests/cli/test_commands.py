@@ -214,3 +214,15 @@ async def test_a_cancel_does_not_say_that_it_is_done_when_the_engine_ends_before
     served.start()
     await served.until_ended([job])
     assert served.headway("cancel", str(job)).stdout == f"left J{job}: already cancelled\n"
+
+
+@pytest.mark.parametrize("format_", ["claude", "codex", "opencode", "gemini"])
+async def test_logs_read_an_agent_in_the_format_that_its_model_names(served: Served, format_: str) -> None:
+    served.env["HEADWAY_REHEARSAL_SPEED"] = "0"
+    served.start()
+    submitted = served.headway("submit", "--scratch", "--agent", "rehearsal", "--model", f"{format_}/fix-bug", "go")
+    assert submitted.returncode == 0, submitted.stderr
+    await served.until_ended([1])
+    lines = served.headway("logs", "1").stdout.splitlines()
+    assert any("ledger.py" in line for line in lines)
+    assert not [line for line in lines if '{"type"' in line], "nothing is shown as it was printed"
