@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import uuid
@@ -19,6 +20,8 @@ async def test_each_process_is_counted_for_its_own_attempt(wood: Wood, marker: s
     second = Tree(wood.start(HIDING.replace('echo "', 'echo "other-'), marker=other), other, None)
     wood.start(sleeper("stranger"))
     await wood.hear("stranger", *HIDDEN, *(f"other-{name}" for name in HIDDEN))
+    while min(len(first.members()), len(second.members())) < len(HIDDEN):
+        await asyncio.sleep(0.01)  # each has told its name, and some have yet to start what they wait for
     census = Census()
     for _ in range(2):
         found = census.take({1: first, 2: second})

@@ -309,6 +309,8 @@ class TwoQueues(RuleBasedStateMachine):
         """The dispatcher starts these now, and no others. It is tried, and taken back."""
         if not self.foresees:
             return
+        if any(job.waits_in_line and (job.deadline or 1 << 62) <= self.plain.now for job in self.plain.jobs.values()):
+            return  # the engine fails them the moment that they are late: no preview is asked for in between
         tx = Transaction(self.connection, self.plain.now)
         self.connection.execute("BEGIN")
         for job in stopping:
