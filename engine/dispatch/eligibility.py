@@ -22,7 +22,7 @@ def reasons(job: JobRow, world: World, needs: Sequence[int] = ()) -> list[Reason
     """Why a job does not start now; none if it may start, runs, or has ended. `needs`: what it waits for."""
     if job.state in (State.RUNNING, State.GATING) or job.ended_at is not None:
         return []
-    return [*of_lane(lane_of(job), world), *of_job(job, world, needs)]
+    return [*of_job(job, world, needs), *of_lane(lane_of(job), world)]  # what is its own says more than the slots
 
 
 def of_job(job: JobRow, world: World, needs: Sequence[int] = ()) -> list[Reason]:
@@ -57,7 +57,8 @@ def _dependency(needs: Sequence[int]) -> Reason:
     names = ", ".join(f"J{job}" for job in needs[:NAMED])
     more = f" and {len(needs) - NAMED} more" if len(needs) > NAMED else ""
     what = f"comes after {names}{more}" if needs else "comes after other jobs"
-    return Reason(Cause.DEPENDENCY, what, "it may start once they have ended", jobs=list(needs))
+    ended = "it has ended" if len(needs) == 1 else "they have ended"
+    return Reason(Cause.DEPENDENCY, what, f"it may start once {ended}", jobs=list(needs))
 
 
 def of_lane(lane: Lane, world: World) -> list[Reason]:

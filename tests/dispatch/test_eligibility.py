@@ -72,6 +72,12 @@ def test_all_reasons_are_told_at_once() -> None:
     assert len(reasons(job(held_by="ann", not_before=NOW + 1), there)) == 6
 
 
+def test_what_keeps_this_one_job_is_told_before_what_keeps_its_lane() -> None:
+    blocked, full = reasons(job(state=State.BLOCKED), world(running={ALL: 2}), [3])
+    assert str(blocked) == "comes after J3; it may start once it has ended"
+    assert full.cause is Cause.CAP
+
+
 @pytest.mark.parametrize("state", sorted(set(State) - {State.READY, State.BLOCKED}))
 def test_what_runs_or_has_ended_waits_for_nothing(state: State) -> None:
     assert reasons(job(state=state, held_by="ann"), world(0, draining=True)) == []
