@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from engine import events as log
 from engine.decision import Card, Choice, Reply
 from engine.model import JobSpec, State
 from engine.server.client import Client
+from tests.cli.test_attach import Terminal
 from tests.conftest import Served, settings_file
 from tests.e2e.model_server import ModelServer, Step, model_server
 from tests.e2e.real_agents import installed
@@ -70,6 +72,35 @@ async def test_a_tool_waits_for_the_answer_from_the_command_line_and_goes_on(
     assert attempt.reason is None, "it ended by itself, once nothing more was said to it"
     assert attempt.unknown_lines == 0
     assert (Path(attempt.workspace or "") / "made").exists()
+
+
+async def test_a_tool_waits_for_the_answer_from_the_console_and_goes_on(
+    served: Served, repository: Path, tmp_path: Path
+) -> None:
+    async with model_server([TOUCH, Step("Done.")]) as server:
+        start(served, server, tmp_path)
+        async with Client(served.home) as client:
+            job, _ = await asked(served, client, repository)
+            terminal = Terminal(served)
+            try:
+                await asyncio.to_thread(terminal.until, "asks you")
+                terminal.type("i")
+                await asyncio.to_thread(terminal.until, "1 card for you")
+                terminal.type("a")
+                await served.until_ended([job])
+                terminal.type("q")
+                code = await asyncio.to_thread(terminal.end)
+            finally:
+                if terminal.process.poll() is None:
+                    terminal.process.kill()
+                    terminal.process.wait()
+                terminal.hang_up()
+            (card,) = await client.inbox(10)
+            detail = await client.job(job)
+    assert code == 0
+    assert (card.choice, card.by) == ("allow", "operator")
+    assert detail.job.state is State.SUCCEEDED
+    assert (Path(detail.attempts[0].workspace or "") / "made").exists()
 
 
 async def test_a_refusal_and_a_default_reach_the_model_as_words(
