@@ -1,0 +1,34 @@
+"""headway.yaml -> Settings. Every error names file, line, key, and the nearest valid word."""
+
+from engine.config.agents import (
+    BASE_ENVIRONMENT,
+    AccountSettings,
+    AgentSettings,
+    Api,
+    ProviderSettings,
+    SessionSettings,
+)
+from engine.config.keys import KeyReference
+from engine.config.projects import Permissions, ProjectSettings, RuleSettings
+from engine.config.reading import FILE, find_settings, load_settings
+from engine.config.settings import Settings
+from engine.config.upkeep import RetryBudget, Upkeep
+
+__all__ = [
+    "BASE_ENVIRONMENT",
+    "FILE",
+    "AccountSettings",
+    "AgentSettings",
+    "Api",
+    "KeyReference",
+    "Permissions",
+    "ProjectSettings",
+    "ProviderSettings",
+    "RetryBudget",
+    "RuleSettings",
+    "SessionSettings",
+    "Settings",
+    "Upkeep",
+    "find_settings",
+    "load_settings",
+]

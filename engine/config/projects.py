@@ -1,0 +1,53 @@
+"""What headway.yaml says of projects, and of what agents may do in them."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Annotated
+
+from msgspec import Meta, Struct, field
+
+from engine.config.agents import Slots
+from engine.decision import Effect
+from engine.model import Permission, Workspace
+
+
+class RuleSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A standing answer to requests for a tool. `engine.permission` says what it matches."""
+
+    tool: Annotated[str, Meta(min_length=1)]
+    pattern: Annotated[str, Meta(min_length=1)] = "*"
+    effect: Effect = Effect.ALLOW
+    project: str | None = None
+    """A project's name in the settings, or a directory; unset is every one."""
+
+
+class Permissions(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What becomes of an agent's requests for permission."""
+
+    timeout: str | int = "30m"
+    """Unanswered so long, the default is taken; 0 is never."""
+    default: Effect = Effect.DENY
+    rules: list[RuleSettings] = field(default_factory=list)
+
+
+class ProjectSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A named directory."""
+
+    path: str
+    workspace: Workspace = Workspace.WORKTREE
+    share: Annotated[float, Meta(gt=0, le=1_000)] = 1.0
+    """Its weight where several projects want the same slots."""
+    max_running: Slots | None = None
+    permission: Permission | None = None
+    """Who decides whether agents that can ask may use a tool."""
+    allow_bypass: bool = False
+    """Jobs of this project may run with `permission: bypass`: their agents can do anything on this machine."""
+
+    @property
+    def directory(self) -> str:
+        """Its path, with the `~` of somebody known replaced."""
+        with contextlib.suppress(RuntimeError):
+            return str(Path(self.path).expanduser())
+        return self.path

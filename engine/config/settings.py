@@ -1,0 +1,46 @@
+"""The whole of headway.yaml."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, Struct, field
+
+from engine.config.agents import AccountSettings, AgentSettings, SessionSettings, Slots
+from engine.config.projects import Permissions, ProjectSettings
+from engine.config.upkeep import RetryBudget, Upkeep
+
+
+class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Everything that headway.yaml can say."""
+
+    max_running: Slots = 8
+    """Attempts at once, over all agents."""
+    default_agent: str = "claude"
+    grace: Annotated[float, Meta(ge=0, le=600)] = 10.0
+    """Seconds between asking an agent to stop and killing what is left of it."""
+    agents: dict[str, AgentSettings] = field(default_factory=dict)
+    accounts: dict[str, AccountSettings] = field(default_factory=dict)
+    projects: dict[str, ProjectSettings] = field(default_factory=dict)
+    caps: dict[str, Slots] = field(default_factory=dict)
+    """Further caps, by scope: `tag:gpu`, `target:claude:opus@work`, `account:claude@work`."""
+    ageing: str | int = "1h"
+    """A job that waits so long while its project gets nothing goes up by one priority; 0 is never."""
+    max_attempts: Annotated[int, Meta(ge=1, le=100)] = 3
+    """Attempts of a job before the engine gives up. Waits for a limit do not count."""
+    timeout: str | int | None = None
+    """How long an attempt may take, where neither its job nor its agent says so."""
+    stall: str | int | None = None
+    """How long it may go without an event, likewise."""
+    retry_budget: RetryBudget = field(default_factory=RetryBudget)
+    memory_reserve: str | int = "512M"
+    """What has to stay free for the rest of the machine: with less, nothing new starts."""
+    upkeep: Upkeep = field(default_factory=Upkeep)
+    sessions: SessionSettings = field(default_factory=SessionSettings)
+    permissions: Permissions = field(default_factory=Permissions)
+    theme: str | None = None
+    keys: dict[str, str] = field(default_factory=dict)
+    """Console keys moved to others: action -> key."""
+
+    def agent(self, name: str) -> AgentSettings:
+        return self.agents.get(name) or AgentSettings()

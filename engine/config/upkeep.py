@@ -1,0 +1,29 @@
+"""What the engine does by itself: trying again, and clearing away."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+
+class RetryBudget(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How often the engine itself may try again on one account, however many jobs ask for it."""
+
+    burst: Annotated[int, Meta(ge=1, le=10_000)] = 10
+    """So many at once."""
+    every: str | int = "30s"
+    """Then one in this time."""
+
+
+class Upkeep(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What the engine clears away by itself. Everything else waits for `headway prune`."""
+
+    compress_after: str | int = "1d"
+    """Output of attempts that ended so long ago is kept as gzip."""
+    runs_for: str | int | None = None
+    """Run directories are removed so long after their end; unset is never."""
+    worktrees_for: str | int | None = None
+    """Worktrees of ended jobs are moved to the quarantine so long after; unset is never."""
+    quarantine_for: str | int = "30d"
+    """What was moved there is removed so long after."""

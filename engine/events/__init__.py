@@ -1,0 +1,86 @@
+"""The append-only log: one struct for each thing that can happen to a job.
+
+What is not in the log did not happen: the table of jobs can be rebuilt from it (`engine.store.fold`), so every
+body carries all that the change of state needs.
+"""
+
+from engine.events.around import BreakerMoved, EngineStarted, EngineStopped, LimitSeen
+from engine.events.body import Body
+from engine.events.cards import Answered, Asked, RuleDropped, RuleKept
+from engine.events.event import AnyBody, Event
+from engine.events.life import (
+    Adopted,
+    Blocked,
+    Claimed,
+    Due,
+    Failed,
+    Launched,
+    Pruned,
+    Requeued,
+    Submitted,
+    Succeeded,
+    Unblocked,
+)
+from engine.events.money import total_cost
+from engine.events.talk import Attached, Compacted, Detached, HandedOff, Parked
+from engine.events.verbs import (
+    Cancelled,
+    CapSet,
+    Draining,
+    Edited,
+    Held,
+    Moved,
+    Prioritised,
+    Released,
+    Rerouted,
+    Restored,
+    Retried,
+    Snoozed,
+    Standing,
+    Stopping,
+)
+
+__all__ = [
+    "Adopted",
+    "Answered",
+    "AnyBody",
+    "Asked",
+    "Attached",
+    "Blocked",
+    "Body",
+    "BreakerMoved",
+    "Cancelled",
+    "CapSet",
+    "Claimed",
+    "Compacted",
+    "Detached",
+    "Draining",
+    "Due",
+    "Edited",
+    "EngineStarted",
+    "EngineStopped",
+    "Event",
+    "Failed",
+    "HandedOff",
+    "Held",
+    "Launched",
+    "LimitSeen",
+    "Moved",
+    "Parked",
+    "Prioritised",
+    "Pruned",
+    "Released",
+    "Requeued",
+    "Rerouted",
+    "Restored",
+    "Retried",
+    "RuleDropped",
+    "RuleKept",
+    "Snoozed",
+    "Standing",
+    "Stopping",
+    "Submitted",
+    "Succeeded",
+    "Unblocked",
+    "total_cost",
+]

@@ -1,0 +1,37 @@
+"""What happens around the jobs: at the engine, its targets and their limits."""
+
+from __future__ import annotations
+
+from engine.events.body import Body
+from engine.model import Failure
+
+
+class BreakerMoved(Body, frozen=True, tag="breaker_moved"):
+    """A target was paused, is tried again, or is as good as any other."""
+
+    target: str
+    failure: Failure | None = None
+    until: int | None = None
+    allowed: int | None = None
+
+
+class LimitSeen(Body, frozen=True, tag="limit_seen"):
+    """A rate-limit window changed."""
+
+    agent: str
+    window: str
+    status: str
+    used: float | None = None
+    resets_at: int | None = None
+
+
+class EngineStarted(Body, frozen=True, tag="engine_started"):
+    pid: int
+    version: str
+
+
+class EngineStopped(Body, frozen=True, tag="engine_stopped"):
+    reason: str
+
+
+AroundBody = BreakerMoved | LimitSeen | EngineStarted | EngineStopped

@@ -1,0 +1,42 @@
+"""Cards, their answers, and the rules that come of them."""
+
+from __future__ import annotations
+
+from engine.decision import CardKind, Choice, Rule
+from engine.events.body import Body
+
+
+class Asked(Body, frozen=True, tag="asked"):
+    """The agent waits for the operator."""
+
+    card: int
+    what: CardKind
+    tool: str
+    summary: str
+    due: int | None = None
+
+
+class Answered(Body, frozen=True, tag="answered"):
+    """A card came to its end: by the operator, by a rule, by its time, or because nobody asks any more."""
+
+    card: int
+    choice: Choice
+    by: str
+    reason: str | None = None
+    rule: int | None = None
+    left: int | None = None
+    """The oldest card of the job that is still open."""
+
+
+class RuleKept(Body, frozen=True, tag="rule_kept"):
+    """A standing answer, from now on."""
+
+    rule: Rule
+
+
+class RuleDropped(Body, frozen=True, tag="rule_dropped"):
+    by: str
+    rule: Rule
+
+
+CardBody = Asked | Answered | RuleKept | RuleDropped

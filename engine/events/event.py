@@ -1,0 +1,23 @@
+"""One line of the log."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from engine.events.around import AroundBody
+from engine.events.cards import CardBody
+from engine.events.life import LifeBody
+from engine.events.talk import TalkBody
+from engine.events.verbs import VerbBody
+
+AnyBody = LifeBody | TalkBody | VerbBody | CardBody | AroundBody
+
+
+class Event(Struct, frozen=True, kw_only=True):
+    """One line of the log. `at` is milliseconds UTC; `seq` grows by one and is never used twice."""
+
+    seq: int
+    at: int
+    body: AnyBody
+    job: int | None = None
+    attempt: int | None = None

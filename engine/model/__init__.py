@@ -1,0 +1,79 @@
+"""The nouns of Headway as frozen types. No I/O, no clock.
+
+Times are integers: milliseconds since 1970-01-01 UTC. Money is integer micro-dollars. Everything that crosses
+the socket is one of these types, encoded as JSON by msgspec.
+"""
+
+from engine.model.account import AccountStatus, AgentStatus, LimitReading
+from engine.model.attempt import Attempt, DiffStat, Footprint, Progress, Usage
+from engine.model.detail import Explanation, JobDetail
+from engine.model.job import Job, JobSpec
+from engine.model.order import ActionLine, ActionResult, Order, Preview, Shift, Undone
+from engine.model.reason import Cause, Estimate, Reason
+from engine.model.status import Batch, Breaker, Cap, Counts, Status
+from engine.model.submission import Answer, Wanted
+from engine.model.target import Target
+from engine.model.words import (
+    ALL,
+    LIMITS,
+    PRIORITY_DEFAULT,
+    SCOPES,
+    TAG,
+    UNFINISHED,
+    AttemptId,
+    Failure,
+    Grade,
+    JobId,
+    OnFailure,
+    Permission,
+    State,
+    Verb,
+    Workspace,
+)
+
+__all__ = [
+    "ALL",
+    "LIMITS",
+    "PRIORITY_DEFAULT",
+    "SCOPES",
+    "TAG",
+    "UNFINISHED",
+    "AccountStatus",
+    "ActionLine",
+    "ActionResult",
+    "AgentStatus",
+    "Answer",
+    "Attempt",
+    "AttemptId",
+    "Batch",
+    "Breaker",
+    "Cap",
+    "Cause",
+    "Counts",
+    "DiffStat",
+    "Estimate",
+    "Explanation",
+    "Failure",
+    "Footprint",
+    "Grade",
+    "Job",
+    "JobDetail",
+    "JobId",
+    "JobSpec",
+    "LimitReading",
+    "OnFailure",
+    "Order",
+    "Permission",
+    "Preview",
+    "Progress",
+    "Reason",
+    "Shift",
+    "State",
+    "Status",
+    "Target",
+    "Undone",
+    "Usage",
+    "Verb",
+    "Wanted",
+    "Workspace",
+]
