@@ -1,0 +1,81 @@
+"""What every call of the API reads of a request and makes of an answer."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import TypeVar
+
+import msgspec
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response, StreamingResponse
+
+from engine.errors import NotFoundError, UsageError
+
+T = TypeVar("T")
+
+BODY_LIMIT = 128 << 20  #: bytes of a request; the longest submission that is sensible is far below it
+LIST_LIMIT = 10_000  #: entries of one answer, whatever is asked for
+OPERATOR = "operator"  #: who acts, for whoever may open the socket: it is the home's owner
+
+
+def as_json(value: object, status: int = 200) -> Response:
+    """A value as JSON."""
+    return Response(msgspec.json.encode(value), status, media_type="application/json")
+
+
+def stream(frames: AsyncIterator[bytes]) -> Response:
+    """Server-sent events."""
+    return StreamingResponse(frames, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+
+
+async def read_body(request: Request, kind: type[T]) -> T:
+    """The request's body as that type, raising `UsageError` with the path of what is wrong in it."""
+    parts, size = [], 0
+    try:
+        async for part in request.stream():
+            size += len(part)
+            if size > BODY_LIMIT:
+                raise UsageError(f"the request is larger than {BODY_LIMIT >> 20} MiB")
+            parts.append(part)
+    except ClientDisconnect:
+        raise UsageError("the request broke off") from None
+    try:
+        return msgspec.json.decode(b"".join(parts) or b"{}", type=kind)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise UsageError(f"request body: {error}") from None
+
+
+def job_of(request: Request) -> int:
+    """The job that the path names."""
+    return named(request, "job")
+
+
+def named(request: Request, what: str) -> int:
+    """A number of the path, raising `NotFoundError` where it is none."""
+    text = request.path_params[what]
+    if not is_number(text):
+        raise NotFoundError(f"there is no {what} {text[:40]}")
+    return int(text)
+
+
+def read_number(request: Request, name: str, default: int | None) -> int | None:
+    """A number of the query, raising `UsageError` where it is none."""
+    text = request.query_params.get(name)
+    if text is None or text == "":
+        return default
+    if not is_number(text):
+        raise UsageError(f"{name}={text} is not a number")
+    return int(text)
+
+
+def is_number(text: str) -> bool:
+    """Digits that fit into SQLite's integers."""
+    return text.isascii() and text.isdigit() and len(text) <= 18
+
+
+def ids_of(text: str) -> list[int]:
+    """Numbers with commas between them."""
+    words = text.split(",")
+    if not all(map(is_number, words)):
+        raise UsageError("ids must be numbers with commas between them")
+    return [int(word) for word in words]
