@@ -9,9 +9,11 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from engine.errors import HeadwayError, NoEngineError, RefusedError
+from engine.errors import HeadwayError, NoEngineError, RefusedError, UsageError
 from engine.home import LOG, make_home
 
+_SAID = "headway: "  #: how the command line begins its last words, which may be several lines
+_KINDS = {one.exit_code: one for one in (UsageError, RefusedError)}
 IDLE_EXIT_SECONDS = 300.0  #: after which an engine that the console started ends, without work and without a console
 
 
@@ -70,9 +72,12 @@ def _failure(log: Path, before: int, code: int) -> HeadwayError:
     with log.open("rb") as said:
         said.seek(before)
         lines = said.read().decode(errors="replace").strip().splitlines()
-    last = lines[-1].removeprefix("headway: ") if lines else f"the engine ended with exit code {code}"
-    kind = RefusedError if code == RefusedError.exit_code else HeadwayError
-    return kind(last if lines and lines[-1].startswith("headway: ") else f"{last}; {log} says more")
+    kind = _KINDS.get(code, HeadwayError)
+    said_at = max((at for at, line in enumerate(lines) if line.startswith(_SAID)), default=None)
+    if said_at is not None:
+        return kind("\n".join(lines[said_at:]).removeprefix(_SAID))
+    last = lines[-1] if lines else f"the engine ended with exit code {code}"
+    return kind(f"{last}; {log} says more")
 
 
 def _answers(home: Path) -> bool:

@@ -17,8 +17,8 @@ from msgspec import Struct
 
 from engine import __version__, accounts
 from engine.agents.base import Agent
-from engine.agents.registry import agents, check_agents
-from engine.config import Settings, find_settings, load_settings
+from engine.agents.registry import agents, read_settings
+from engine.config import Settings, find_settings
 from engine.drift import drift
 from engine.errors import HeadwayError, NoEngineError
 from engine.home import holder, is_home
@@ -55,13 +55,12 @@ async def examine(home: Path, *, deep: bool = False) -> list[Check]:
     settings = Settings()
     try:
         path = find_settings(home, config_home)
-        settings = load_settings(path, agents())
-        check_agents(settings)
+        settings = read_settings(path)
         checks.append(Check("settings", True, str(path or "none: defaults")))
         checks.extend(_projects(settings))
         checks.extend(await _accounts(settings, path))
     except HeadwayError as error:
-        checks.append(Check("settings", False, error.message, "mend that line; the engine does not start with it"))
+        checks.append(Check("settings", False, error.message, "mend this; the engine does not start with it"))
     checks.append(await _engine(home))
     checks.extend(_database(home, deep=deep))
     checks.extend((_disk(home), _memory(), _processes(home)))

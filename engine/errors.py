@@ -21,6 +21,15 @@ class UsageError(HeadwayError):
     exit_code, status, kind = 2, 400, "usage"
 
 
+class SettingError(UsageError):
+    """A setting that something else than its type refuses. `keys` lead to it."""
+
+    def __init__(self, keys: tuple[str, ...], why: str) -> None:
+        super().__init__(f"{'.'.join(keys)}: {why}")
+        self.keys = keys
+        self.why = why
+
+
 class EntryError(UsageError):
     """One entry of several is wrong, and all were refused. `entry` counts from 0, `key` is its wrong field."""
 

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from engine.agents.registry import check_job
 from engine.config import Settings
-from engine.documents import Place, nearest, parse_list
+from engine.documents import Place, examine, nearest
 from engine.errors import EntryError, RefusedError, UsageError
 from engine.model import JobSpec, OnFailure, Wanted, Workspace
 from engine.permission import chosen
@@ -67,10 +67,11 @@ _Content: Any = Listed | list[JobSpec]
 
 def read_job_file(text: str, name: str) -> JobFile:
     """The jobs of a file: a list, or a mapping with the key `jobs`. One bad entry refuses the whole file."""
-    read, places = parse_list(text, name, _Content, "jobs")
+    reading = examine(text, name, _Content)
+    read = reading.checked()
     if isinstance(read, Listed):
-        return JobFile(name, read.jobs, places, read.batch, read.then)
-    return JobFile(name, read, places)
+        return JobFile(name, read.jobs, reading.places("jobs"), read.batch, read.then)
+    return JobFile(name, read, reading.places())
 
 
 def accepted(wanted: Wanted, settings: Settings, agents: Collection[str], now: int) -> Submission:

@@ -69,12 +69,11 @@ def _here(context: typer.Context, name: str | None, *, check: bool) -> list[Agen
 
     from engine import accounts
     from engine.agents.registry import agents as known
-    from engine.agents.registry import check_agents
-    from engine.config import find_settings, load_settings
+    from engine.agents.registry import read_settings
+    from engine.config import find_settings
 
     config_home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    settings = load_settings(find_settings(ctx.of(context).home, config_home), known())
-    check_agents(settings)
+    settings = read_settings(find_settings(ctx.of(context).home, config_home))
     return asyncio.run(accounts.survey(settings, known(), os.environ, name=name, check=check))
 
 

@@ -36,7 +36,10 @@ def doctor(
         print_json(checks)
     else:
         for check in checks:
-            print(f"{'✓' if check.ok else '✗' if check.needed else '!'} {check.name:<12} {check.found}")
+            first, *rest = check.found.split("\n")
+            print(f"{'✓' if check.ok else '✗' if check.needed else '!'} {check.name:<12} {first}")
+            for line in rest:
+                print(f"  {'':<12} {line}")
             if not check.ok and check.mend:
                 print(f"  {'':<12} {check.mend}")
     if not all(check.ok or not check.needed for check in checks):

@@ -28,8 +28,8 @@ def serve(
     import sys
     from pathlib import Path
 
-    from engine.agents.registry import agents, check_agents
-    from engine.config import find_settings, load_settings
+    from engine.agents.registry import read_settings
+    from engine.config import find_settings
     from engine.home import make_home
     from engine.server.serve import Terms
     from engine.server.serve import serve as serve_home
@@ -44,8 +44,7 @@ def serve(
     home = ctx.of(context).home
     make_home(home)
     config_home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    settings = load_settings(find_settings(home, config_home), agents())
-    check_agents(settings)
+    settings = read_settings(find_settings(home, config_home))
     asyncio.run(serve_home(home, settings, Terms(ready_fd, idle_exit)))
 
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from engine.agents import acp_lines as lines
 from engine.agents.acp_parser import AcpParser, task
+from engine.agents.arguments import key_of
 from engine.agents.asking import Request, Told
 from engine.agents.base import Agent, Assignment, Errand, Launch, Parser
 from engine.agents.lines import decode
 from engine.config import AgentSettings
-from engine.errors import UsageError
+from engine.errors import SettingError, UsageError
 from engine.model import Permission
 
 COMMAND = ("gemini", "--acp")
@@ -42,9 +43,12 @@ class Acp(Agent):
     def check(self, settings: AgentSettings) -> None:
         for word in (*(settings.command or ()), *settings.args):
             if "yolo" in word:
-                raise UsageError(f"agents.acp: {word!r} lets the agent do anything on this machine: remove it")
+                why = f"{word!r} lets the agent do anything on this machine: remove it"
+                raise SettingError(("agents", self.name, key_of(word, settings)), why)
         if settings.allowed_tools or settings.permission_mode:
-            raise UsageError("agents.acp: what it may do unasked is said by permissions: rules: in headway.yaml")
+            key = "allowed_tools" if settings.allowed_tools else "permission_mode"
+            why = "what it may do unasked is said by permissions: rules: in headway.yaml"
+            raise SettingError(("agents", self.name, key), why)
 
     def launch(self, assignment: Assignment) -> Launch:
         """What opens the session is fed at once; the prompt follows when the agent has named the session."""

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
-from engine.errors import UsageError
+from engine.config import AgentSettings
+from engine.errors import SettingError, UsageError
 
 
 def refuse(agent: str, args: Sequence[str], reserved: Mapping[str, str], *, clusters: bool = False) -> None:
@@ -18,7 +19,7 @@ def refuse(agent: str, args: Sequence[str], reserved: Mapping[str, str], *, clus
     for arg in args:
         for option in _spellings(arg, clusters):
             if why := reserved.get(option):
-                raise UsageError(f"agents.{agent}.args: remove {arg!r}: {why}")
+                raise SettingError(("agents", agent, "args"), f"remove {arg!r}: {why}")
 
 
 def _spellings(arg: str, clusters: bool) -> Iterable[str]:
@@ -30,12 +31,19 @@ def _spellings(arg: str, clusters: bool) -> Iterable[str]:
     return [f"-{letter}" for letter in (name[1:] if clusters else name[1:2])]
 
 
-def unsafe(agent: str, word: str) -> UsageError:
+def unsafe(agent: str, word: str, settings: AgentSettings) -> SettingError:
     """The refusal of what would let an agent do anything."""
-    return UsageError(
-        f"agents.{agent}: {word!r} lets the agent do anything on this machine; "
-        "that needs a sandbox around it first: remove it"
-    )
+    why = f"{word!r} lets the agent do anything on this machine; that needs a sandbox around it first: remove it"
+    return SettingError(("agents", agent, key_of(word, settings)), why)
+
+
+def key_of(word: str, settings: AgentSettings) -> str:
+    """The key of an agent's settings in which a word stands."""
+    if word == settings.permission_mode:
+        return "permission_mode"
+    if word in settings.allowed_tools:
+        return "allowed_tools"
+    return "command" if word in (settings.command or ()) else "args"
 
 
 def one_of(agent: str, value: str | None, modes: Sequence[str]) -> str:
@@ -43,7 +51,7 @@ def one_of(agent: str, value: str | None, modes: Sequence[str]) -> str:
     if value is None:
         return modes[0]
     if value not in modes:
-        raise UsageError(f"agents.{agent}: permission_mode {value!r} is none of {', '.join(modes)}")
+        raise SettingError(("agents", agent, "permission_mode"), f"{value!r} is none of {', '.join(modes)}")
     return value
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from uuid import UUID
 
 from engine.agents import claude_asking
+from engine.agents.arguments import key_of
 from engine.agents.asking import Request, Told
 from engine.agents.base import Agent, Assignment, Launch, Parser
 from engine.agents.claude_parser import ClaudeParser
 from engine.config import AgentSettings
-from engine.errors import UsageError
+from engine.errors import SettingError, UsageError
 from engine.model import Permission
 
 #: What Headway sets for claude; `env` in the settings overrides it.
@@ -64,7 +64,7 @@ class Claude(Agent):
     )  # fmt: skip
 
     def check(self, settings: AgentSettings) -> None:
-        _refuse(settings.command or [], settings.args, settings.permission_mode)
+        _refuse(settings)
 
     def launch(self, assignment: Assignment) -> Launch:
         """The prompt goes to standard input: one argument may not pass 128 KiB, and `ps` shows arguments to all."""
@@ -103,7 +103,7 @@ class Claude(Agent):
 
 def _command(settings: AgentSettings) -> list[str]:
     command = list(settings.command or ["claude"])
-    _refuse(command, settings.args, settings.permission_mode)
+    _refuse(settings)
     return [*command, *settings.args]
 
 
@@ -129,16 +129,17 @@ def _permissions(assignment: Assignment) -> list[str]:
             return ["--permission-mode", _word(mode or "acceptEdits", "permission_mode")]
 
 
-def _refuse(command: Sequence[str], args: Sequence[str], permission_mode: str | None) -> None:
-    for word in (*command, *args, permission_mode or ""):
+def _refuse(settings: AgentSettings) -> None:
+    for word in (*(settings.command or ()), *settings.args, settings.permission_mode or ""):
         if "dangerously-skip-permissions" in word or "bypassPermissions" in word:
-            raise UsageError(
-                f"agents.claude: {word!r} lets the agent do anything on this machine: remove it. "
-                "Where that is meant, say so for the project: allow_bypass: true and permission: bypass"
+            raise SettingError(
+                ("agents", "claude", key_of(word, settings)),
+                f"{word!r} lets the agent do anything on this machine: remove it. "
+                "Where that is meant, say so for the project: allow_bypass: true and permission: bypass",
             )
-    for arg in args:
+    for arg in settings.args:
         if why := RESERVED.get(arg.partition("=")[0]):
-            raise UsageError(f"agents.claude.args: remove {arg!r}: {why}")
+            raise SettingError(("agents", "claude", "args"), f"remove {arg!r}: {why}")
 
 
 def _session(name: str) -> str:

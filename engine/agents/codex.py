@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import glob
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from engine.agents.arguments import one_of, refuse, unsafe, uuid, word
 from engine.agents.base import Agent, Assignment, Launch, Parser
 from engine.agents.codex_parser import CodexParser
 from engine.config import AgentSettings
-from engine.errors import UsageError
+from engine.errors import SettingError, UsageError
 
 #: What the sandbox around its commands lets them do; the first is the default. Without a sandbox is refused.
 MODES = ("workspace-write", "read-only")
@@ -55,8 +55,9 @@ class Codex(Agent):
     def check(self, settings: AgentSettings) -> None:
         one_of(self.name, settings.permission_mode, MODES)
         if settings.allowed_tools:
-            raise UsageError("agents.codex: allowed_tools means nothing to codex: its sandbox bounds all of its tools")
-        _refuse_unsafe((*(settings.command or []), *settings.args, settings.permission_mode or ""))
+            why = "it means nothing to codex: its sandbox bounds all of its tools"
+            raise SettingError(("agents", self.name, "allowed_tools"), why)
+        _refuse_unsafe(settings)
         refuse(self.name, settings.args, RESERVED)
 
     def launch(self, assignment: Assignment) -> Launch:
@@ -97,10 +98,11 @@ class Codex(Agent):
         return CodexParser(self.name, model=model, resumed=resumed)
 
 
-def _refuse_unsafe(words: Sequence[str]) -> None:
+def _refuse_unsafe(settings: AgentSettings) -> None:
+    words = (*(settings.command or []), *settings.args, settings.permission_mode or "")
     for one in words:
         if UNSAFE.search(one):
-            raise unsafe("codex", one)
+            raise unsafe("codex", one, settings)
     for option, value in zip(words, (*words[1:], ""), strict=True):
         if option in ("-c", "--config"):
             key = value
@@ -109,4 +111,4 @@ def _refuse_unsafe(words: Sequence[str]) -> None:
         else:
             continue
         if UNSAFE_KEYS.match(key.strip().strip('"')):
-            raise unsafe("codex", key)
+            raise unsafe("codex", key, settings)

@@ -57,12 +57,12 @@ class Gemini(Agent):
     def check(self, settings: AgentSettings) -> None:
         words = (*(settings.command or []), *settings.args)
         if settings.permission_mode == "yolo" or "yolo" in words or "--approval-mode=yolo" in words:
-            raise unsafe(self.name, "yolo")
+            raise unsafe(self.name, "yolo", settings)
         one_of(self.name, settings.permission_mode, MODES)
         for arg in settings.args:
             cluster = arg.startswith("-") and not arg.startswith("--") and "y" in arg.partition("=")[0]
             if cluster or arg.partition("=")[0] in UNSAFE:
-                raise unsafe(self.name, arg)
+                raise unsafe(self.name, arg, settings)
         refuse(self.name, settings.args, RESERVED, clusters=True)
 
     def launch(self, assignment: Assignment) -> Launch:

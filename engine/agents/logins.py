@@ -6,11 +6,11 @@ opencode.ai/docs, and for Gemini CLI its `homedir`, which GEMINI_CLI_HOME replac
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from engine.config import AccountSettings
-from engine.errors import UsageError
+from engine.documents import Complaint
 
 _CLOUD = (
     "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_BEARER_TOKEN_BEDROCK",
@@ -97,26 +97,24 @@ LOGINS: Mapping[str, Login] = {
 }  # fmt: skip
 
 
-def check_account(name: str, account: AccountSettings) -> None:
-    """Raise `UsageError` for an account that its agent could not use, or that would let another one pay."""
+def complaints(name: str, account: AccountSettings) -> Iterator[Complaint]:
+    """Why an account's agent could not use it, or how it would let another one pay."""
     login = LOGINS.get(account.agent, Login())
     if account.config_dir is not None and not login.directory:
-        raise UsageError(f"accounts.{name}.config_dir: {account.agent} has no folder of configuration")
+        yield ("accounts", name, "config_dir"), f"{account.agent} has no folder of configuration"
     if account.agent == "llm":
         if account.key is not None and account.provider is None:
-            raise UsageError(f"accounts.{name}: say whose key it is, such as provider: anthropic")
+            yield ("accounts", name), "say whose key it is, such as provider: anthropic"
         return
     if account.provider is not None:
-        raise UsageError(f"accounts.{name}.provider: only an account of llm has one; remove it")
+        yield ("accounts", name, "provider"), "only an account of llm has one; remove it"
     if account.key is None:
         return
     if login.key is None and account.key.variable is None:
-        raise UsageError(f"accounts.{name}.key: say in which variable {account.agent} takes it: key.variable")
+        yield ("accounts", name, "key"), f"say in which variable {account.agent} takes it: key.variable"
     if not login.key_decides and account.config_dir is None:
-        raise UsageError(
-            f"accounts.{name}: {account.agent} may prefer a login in its own folder to a key; give it one of its own, "
-            "with config_dir"
-        )
+        why = f"{account.agent} may prefer a login in its own folder to a key; give it one of its own, with config_dir"
+        yield ("accounts", name), why
 
 
 def config_variables(account: AccountSettings, directory: str) -> dict[str, str]:

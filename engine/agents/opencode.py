@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
 
 from engine.agents.arguments import one_of, refuse, unsafe, word
 from engine.agents.base import Agent, Assignment, Launch, Parser
 from engine.agents.opencode_parser import OpencodeParser
 from engine.config import AgentSettings
-from engine.errors import UsageError
+from engine.errors import SettingError, UsageError
 
 #: What it may do to files in its directory unasked; the first is the default.
 MODES = ("edit", "plan")
@@ -58,10 +57,10 @@ class Opencode(Agent):
         permission(settings)
         for arg in (*(settings.command or []), *settings.args):
             if arg.partition("=")[0] == "--auto":
-                raise unsafe(self.name, arg)
+                raise unsafe(self.name, arg, settings)
         if "OPENCODE_PERMISSION" in settings.env:
-            raise UsageError(
-                "agents.opencode.env: remove OPENCODE_PERMISSION: permission_mode and allowed_tools say it"
+            raise SettingError(
+                ("agents", self.name, "env"), "remove OPENCODE_PERMISSION: permission_mode and allowed_tools say it"
             )
         refuse(self.name, settings.args, RESERVED, clusters=True)
 
@@ -108,7 +107,7 @@ def permission(settings: AgentSettings) -> dict[str, str | dict[str, str]]:
     """
     rules: dict[str, str | dict[str, str]] = dict.fromkeys(CLOSED, "deny")
     rules["edit"] = "allow" if one_of("opencode", settings.permission_mode, MODES) == "edit" else "deny"
-    for tool, pattern in _rules(settings.allowed_tools):
+    for tool, pattern in _rules(settings):
         before = rules.get(tool, "deny")
         if pattern is None:
             rules[tool] = "allow"
@@ -117,13 +116,13 @@ def permission(settings: AgentSettings) -> dict[str, str | dict[str, str]]:
     return rules
 
 
-def _rules(allowed: Sequence[str]) -> list[tuple[str, str | None]]:
+def _rules(settings: AgentSettings) -> list[tuple[str, str | None]]:
     rules = []
-    for rule in allowed:
+    for rule in settings.allowed_tools:
         found = RULE.fullmatch(rule)
         if found is None:
-            raise UsageError(f"agents.opencode: allowed_tools {rule!r} is neither a tool nor TOOL(PATTERN)")
+            raise SettingError(("agents", "opencode", "allowed_tools"), f"{rule!r} is neither a tool nor TOOL(PATTERN)")
         if found["tool"] == "*":
-            raise unsafe("opencode", rule)
+            raise unsafe("opencode", rule, settings)
         rules.append((found["tool"], found["pattern"]))
     return rules

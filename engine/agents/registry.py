@@ -2,33 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
+from msgspec.structs import replace
+
+from engine.agents import logins
 from engine.agents.acp import Acp
 from engine.agents.base import Agent
 from engine.agents.claude import Claude
 from engine.agents.codex import Codex
 from engine.agents.gemini import Gemini
 from engine.agents.llm.agent import Llm
-from engine.agents.logins import check_account
 from engine.agents.opencode import Opencode
 from engine.agents.rehearsal import Rehearsal
 from engine.agents.shell import Shell
-from engine.config import Settings
-from engine.errors import UsageError
+from engine.config import AgentSettings, Settings, load_settings
+from engine.documents import Complaint, Keys
+from engine.errors import SettingError, UsageError
 from engine.model import JobSpec
 
 
-def check_agents(settings: Settings) -> None:
-    """Hold each agent's settings against what it takes, raising `UsageError` for what it refuses."""
-    for agent in agents().values():
-        own = settings.agent(agent.name)
-        for key in ("system", "schema", "temperature", "max_tokens", "providers"):
-            if not agent.answers and getattr(own, key):
-                raise UsageError(f"agents.{agent.name}.{key}: only llm takes it; remove it")
-        agent.check(own)
+def read_settings(path: Path | None) -> Settings:
+    """The settings that an engine starts with, held against what each agent takes.
+
+    Raises `DocumentError` with all that is wrong.
+    """
+    return load_settings(path, agents(), complaints)
+
+
+def complaints(settings: Settings) -> Iterator[Complaint]:
+    """What agents refuse of their settings, and of their accounts."""
+    known = agents()
+    for name, own in settings.agents.items():
+        if name in known:
+            yield from _of_agent(known[name], own)
     for name, account in settings.accounts.items():
-        check_account(name, account)
+        if account.agent in known:
+            yield from logins.complaints(name, account)
+
+
+def _of_agent(agent: Agent, own: AgentSettings) -> Iterator[Complaint]:
+    for key in ("system", "schema", "temperature", "max_tokens", "providers"):
+        if not agent.answers and getattr(own, key):
+            yield ("agents", agent.name, key), "only llm takes it; remove it"
+    seen: set[Keys] = set()
+    while True:
+        try:
+            agent.check(own)
+        except SettingError as error:
+            if error.keys in seen:
+                return
+            seen.add(error.keys)
+            yield error.keys, error.why
+            own = _without(own, *error.keys[2:])
+        else:
+            return
+
+
+def _without(own: AgentSettings, key: str, *within: str) -> AgentSettings:
+    """The settings without what was refused, so that the agent tells what else it refuses."""
+    kept = {name: one for name, one in own.providers.items() if name != within[0]} if within else None
+    return replace(own, **{key: getattr(AgentSettings(), key) if kept is None else kept})
 
 
 def check_job(spec: JobSpec, agent: str, model: str | None, settings: Settings) -> None:

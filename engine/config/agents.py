@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection, Iterator
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta, Struct, field
 
+from engine.config import checks
 from engine.config.keys import KeyReference
-from engine.model import Permission
+from engine.documents import Complaint, nearest
+from engine.model import TAG, Permission
+
+if TYPE_CHECKING:
+    from engine.config.settings import Settings
 
 Slots = Annotated[int, Meta(ge=0, le=10_000)]
 
@@ -111,3 +118,33 @@ class AccountSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """Such as `CLAUDE_CONFIG_DIR`. Keep keys out of here: name them in `pass_env` instead."""
     pass_env: list[str] = field(default_factory=list)
     max_running: Slots | None = None
+
+
+def complaints(settings: Settings, agents: Collection[str]) -> Iterator[Complaint]:
+    """What is wrong with agents, their providers and their accounts. `agents` are the names of those that exist."""
+    for name, one in settings.agents.items():
+        if name not in agents:
+            yield ("agents", name), f"there is no agent {name!r}; {nearest(name, agents)}"
+        if one.permission is Permission.BYPASS:
+            yield ("agents", name, "permission"), "bypass is said for a project, with allow_bypass: true, or for a job"
+        yield from checks.variables(("agents", name), one.env, one.pass_env)
+        yield from checks.spans(("agents", name), one, "timeout", "stall")
+        yield from checks.sizes(("agents", name), one, "memory")
+        for provider, asked in one.providers.items():
+            yield from checks.key(("agents", name, "providers", provider, "key"), asked.key)
+            yield from checks.spans(("agents", name, "providers", provider), asked, "idle")
+        if one.sessions is not None:
+            yield from checks.spans(("agents", name, "sessions"), one.sessions, "max_age")
+    for name, account in settings.accounts.items():
+        yield from _of_account(("accounts", name), account, agents)
+
+
+def _of_account(keys: tuple[str, str], account: AccountSettings, agents: Collection[str]) -> Iterator[Complaint]:
+    if account.agent not in agents:
+        yield (*keys, "agent"), f"there is no agent {account.agent!r}; {nearest(account.agent, agents)}"
+    if not re.fullmatch(TAG, keys[1]):
+        yield keys, "a name is made of letters, digits and . _ / -"
+    yield from checks.variables(keys, account.env, account.pass_env)
+    yield from checks.key((*keys, "key"), account.key)
+    if account.config_dir is not None and not checks.is_whole(account.config_dir):
+        yield (*keys, "config_dir"), "it has to be an absolute path, or begin with ~"

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta, Struct, field
 
+from engine.config import checks
 from engine.config.agents import Slots
 from engine.decision import Effect
+from engine.documents import Complaint, nearest
 from engine.model import Permission, Workspace
+
+if TYPE_CHECKING:
+    from engine.config.settings import Settings
 
 
 class RuleSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -51,3 +57,15 @@ class ProjectSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         with contextlib.suppress(RuntimeError):
             return str(Path(self.path).expanduser())
         return self.path
+
+
+def complaints(settings: Settings) -> Iterator[Complaint]:
+    """What is wrong with projects, and with what agents may do in them."""
+    for name, project in settings.projects.items():
+        if project.permission is Permission.BYPASS and not project.allow_bypass:
+            yield ("projects", name, "permission"), "bypass lets agents do anything; it also needs allow_bypass: true"
+    yield from checks.spans(("permissions",), settings.permissions, "timeout")
+    for place, rule in enumerate(settings.permissions.rules):
+        if rule.project is not None and rule.project not in settings.projects and not rule.project.startswith("/"):
+            hint = nearest(rule.project, settings.projects) if settings.projects else "give its directory"
+            yield ("permissions", "rules", place, "project"), f"there is no project {rule.project!r}; {hint}"

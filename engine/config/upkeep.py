@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta, Struct
+
+from engine.config import checks
+from engine.documents import Complaint
+
+if TYPE_CHECKING:
+    from engine.config.settings import Settings
 
 
 class RetryBudget(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -27,3 +34,10 @@ class Upkeep(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Worktrees of ended jobs are moved to the quarantine so long after; unset is never."""
     quarantine_for: str | int = "30d"
     """What was moved there is removed so long after."""
+
+
+def complaints(settings: Settings) -> Iterator[Complaint]:
+    """What is wrong with trying again, and with clearing away."""
+    yield from checks.spans(("retry_budget",), settings.retry_budget, "every")
+    kept = ("compress_after", "runs_for", "worktrees_for", "quarantine_for")
+    yield from checks.spans(("upkeep",), settings.upkeep, *kept)

@@ -109,7 +109,7 @@ def test_options_that_are_ours_are_refused(arg: str) -> None:
 
 def test_other_options_are_taken() -> None:
     CODEX.check(AgentSettings(args=["--profile=review", "-cfoo.bar=1", "--add-dir", "/data", "--oss"]))
-    with pytest.raises(UsageError, match="allowed_tools means nothing to codex"):
+    with pytest.raises(UsageError, match="allowed_tools: it means nothing to codex"):
         CODEX.check(AgentSettings(allowed_tools=["shell"]))
 
 

@@ -85,7 +85,7 @@ def test_settings_with_a_mistake_are_refused_with_file_line_and_hint(home: Path)
     done = Served(home).headway("serve")
     assert done.returncode == 2
     assert done.stderr.strip() == (
-        f"headway: {home / 'headway.yaml'}, line 4: no key 'max_runing'; did you mean 'max_running'?"
+        f"headway: {home / 'headway.yaml'}, line 4: agents.claude: no key 'max_runing'; did you mean 'max_running'?"
     )
 
 

@@ -24,8 +24,8 @@ from typing import Any
 
 import msgspec
 
-from engine.agents.registry import agents, check_agents
-from engine.config import find_settings, load_settings
+from engine.agents.registry import read_settings
+from engine.config import find_settings
 from engine.home import LOG, make_home
 from engine.runner import reaper
 from engine.server.serve import Terms, serve
@@ -103,7 +103,7 @@ def run(wanted: Wanted, ready: int, last_words: int) -> None:
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     real = time.time_ns
     time.time_ns = lambda: real() + wanted.later_ms * 1_000_000  # what the engine's clock reads
-    settings = load_settings(find_settings(home, home), agents())
+    settings = read_settings(find_settings(home, home))
     if wanted.chore:
         fate = Fate(wanted, last_words)
         fate.watch()
@@ -113,7 +113,6 @@ def run(wanted: Wanted, ready: int, last_words: int) -> None:
         return
     if wanted.steps:
         Fate(wanted, last_words).watch()
-    check_agents(settings)
     asyncio.run(serve(home, settings, Terms(ready)))
 
 

@@ -8,7 +8,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from engine.agents.registry import agents, check_agents
+from engine.agents.registry import agents, complaints, read_settings
 from engine.config import (
     AgentSettings,
     Api,
@@ -67,16 +67,22 @@ def test_everything_that_can_be_said(file: Path) -> None:
         ("max_running: many\n", "FILE, line 1: max_running: expected int, got text"),
         ("grace: 601\n", "FILE, line 1: grace: expected float <= 600.0"),
         ("grace: .nan\n", "FILE, line 1: grace"),
-        ("agents:\n  claude:\n    comand: [x]\n", "FILE, line 3: no key 'comand'; did you mean 'command'?"),
-        ("agents:\n  claude:\n    command: x\n", "FILE, line 3: command: expected a list, got text"),
+        (
+            "agents:\n  claude:\n    comand: [x]\n",
+            "FILE, line 3: agents.claude: no key 'comand'; did you mean 'command'?",
+        ),
+        ("agents:\n  claude:\n    command: x\n", "FILE, line 3: agents.claude.command: expected a list, got text"),
         ("agents:\n  claude:\n", "FILE, line 2: agents.claude: expected a mapping, got nothing"),
-        ("agents:\n  claude: {env: {PORT: 80}}\n", "FILE, line 2: env.PORT: expected text, got int"),
-        ("projects:\n  api: {}\n", "FILE, line 2: 'path' is missing"),
-        ("projects:\n  api:\n    path: /x\n    workspace: tree\n", "FILE, line 4: workspace: 'tree' is not valid"),
+        ("agents:\n  claude: {env: {PORT: 80}}\n", "FILE, line 2: agents.claude.env.PORT: expected text, got int"),
+        ("projects:\n  api: {}\n", "FILE, line 2: projects.api: 'path' is missing"),
+        (
+            "projects:\n  api:\n    path: /x\n    workspace: tree\n",
+            "FILE, line 4: projects.api.workspace: 'tree' is not valid",
+        ),
         ("keys:\n  quit: 1\n", "FILE, line 2: keys.quit: expected text, got int"),
         ("agents:\n  clade: {}\n", "there is no agent 'clade'; did you mean 'claude'?"),
         ("default_agent: zzz\n", "there is no agent 'zzz'; there are claude, shell"),
-        (b"theme: \xff\xfe\n", "FILE cannot be read: 'utf-8' codec can't decode byte 0xff in position 7"),
+        (b"theme: \xff\xfe\n", "FILE, line 1: byte 0xff is no UTF-8 text"),
         (b"\x00\x00\x00\x00", "FILE, line 1: the character U+0000 is not allowed"),
     ],
 )
@@ -118,8 +124,7 @@ def test_a_key_is_named_by_its_place_and_a_provider_by_its_address(file: Path) -
         "      local: {speaks: chat, base_url: 'http://127.0.0.1:1/v1', key: {env: LOCAL}, idle: 90s}\n"
         "accounts:\n  work: {agent: claude, config_dir: ~/.claude-work, key: {command: [pass, show, work]}}\n"
     )
-    found = load_settings(file, agents())
-    check_agents(found)
+    found = read_settings(file)
     local = ProviderSettings(
         speaks=Api.CHAT, base_url="http://127.0.0.1:1/v1", key=KeyReference(env="LOCAL"), idle="90s"
     )
@@ -134,7 +139,10 @@ def test_a_key_is_named_by_its_place_and_a_provider_by_its_address(file: Path) -
         ("accounts:\n  work: {agent: claude, key: {env: A, file: /b}}\n", "FILE, line 2: accounts.work.key: say where"),
         ("accounts:\n  work: {agent: claude, key: {command: []}}\n", "FILE, line 2: accounts.work.key: say where"),
         ("accounts:\n  work: {agent: claude, key: {env: sk-ant-1}}\n", "the key itself does not belong here"),
-        ("accounts:\n  work: {agent: claude, key: sk-ant-1}\n", "FILE, line 2: key: expected a mapping, got text"),
+        (
+            "accounts:\n  work: {agent: claude, key: sk-ant-1}\n",
+            "FILE, line 2: accounts.work.key: expected a mapping, got text",
+        ),
         (
             "accounts:\n  work: {agent: claude, key: {file: keys/a}}\n",
             "accounts.work.key.file: it has to be an absolute",
@@ -146,7 +154,7 @@ def test_a_key_is_named_by_its_place_and_a_provider_by_its_address(file: Path) -
         ("agents:\n  llm: {providers: {a: {speaks: chatt}}}\n", "did you mean 'chat'?"),
         ("agents:\n  llm: {providers: {a: {idle: soon}}}\n", "agents.llm.providers.a.idle: 'soon' is no span"),
         ("agents:\n  llm: {providers: {a: {key: {}}}}\n", "agents.llm.providers.a.key: say where it is kept"),
-        ("agents:\n  llm: {temperature: 3}\n", "temperature: expected float <= 2.0"),
+        ("agents:\n  llm: {temperature: 3}\n", "agents.llm.temperature: expected float <= 2.0"),
     ],
 )
 def test_a_key_or_a_provider_that_cannot_be_is_refused_with_its_place(file: Path, text: str, said: str) -> None:
@@ -158,5 +166,44 @@ def test_a_key_or_a_provider_that_cannot_be_is_refused_with_its_place(file: Path
 
 
 def test_what_only_llm_takes_is_refused_elsewhere() -> None:
-    with pytest.raises(UsageError, match=r"agents\.shell\.system: only llm takes it"):
-        check_agents(Settings(agents={"shell": AgentSettings(system="x")}))
+    (complaint,) = complaints(Settings(agents={"shell": AgentSettings(system="x")}))
+    assert complaint == (("agents", "shell", "system"), "only llm takes it; remove it")
+
+
+def test_a_file_with_many_mistakes_is_told_all_of_them_by_line(file: Path) -> None:
+    file.write_text(
+        "max_running: -1\n"
+        "default_agent: clude\n"
+        "agents:\n"
+        "  clade: {timeout: soon}\n"
+        "  codex: {args: [--json], permission_mode: yolo, allowed_tools: [x], system: hello}\n"
+        "accounts:\n"
+        "  work: {agent: cluade, config_dir: here}\n"
+        "  home: {agent: claude, key: {}}\n"
+        "  home: {agent: codex}\n"
+        "projects:\n"
+        "  api: {workspace: tree}\n"
+        "permissions:\n"
+        "  rules:\n"
+        "  - {tool: Bash, project: api}\n"
+        "  - {tool: Bash, project: apis}\n"
+    )
+    with pytest.raises(UsageError) as error:
+        read_settings(file)
+    assert str(error.value).replace(f"{file}, line ", "").split("\n") == [
+        "1: max_running: expected int >= 0",
+        "2: default_agent: there is no agent 'clude'; did you mean 'claude'?",
+        "4: agents.clade: there is no agent 'clade'; did you mean 'claude'?",
+        "4: agents.clade.timeout: 'soon' is no span of time; write 90s, 15m, 2h or 1d",
+        "5: agents.codex.system: only llm takes it; remove it",
+        "5: agents.codex.permission_mode: 'yolo' is none of workspace-write, read-only",
+        "5: agents.codex.allowed_tools: it means nothing to codex: its sandbox bounds all of its tools",
+        "5: agents.codex.args: remove '--json': Headway reads its JSON",
+        "7: accounts.work.agent: there is no agent 'cluade'; did you mean 'claude'?",
+        "7: accounts.work.config_dir: it has to be an absolute path, or begin with ~",
+        "8: accounts.home.key: say where it is kept, in one way: env: NAME, file: PATH or command: [PROGRAM, ...]",
+        "9: accounts: 'home' stands here twice",
+        "11: projects.api: 'path' is missing",
+        "11: projects.api.workspace: 'tree' is not valid; did you mean 'worktree'?",
+        "15: permissions.rules.project: there is no project 'apis'; did you mean 'api'?",
+    ]

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import subprocess
 import sys
 from types import ModuleType
 from typing import Annotated
 
 import hypothesis.strategies as st
+import msgspec
 import pytest
 import yaml
 from hypothesis import example, given, settings
 from msgspec import Meta, Struct, field
 
-from engine import documents
-from engine.documents import DEPTH_LIMIT, parse, parse_list
+from engine.documents import DocumentError, Keys, examine, parse, tree
+from engine.documents.mistakes import SHOWN
+from engine.documents.tree import DEPTH_LIMIT, Tree, lines_in
 from engine.errors import UsageError
 from engine.model import Workspace
 
@@ -39,7 +42,7 @@ def wrong(text: str) -> str:
     with pytest.raises(UsageError) as error:
         parse(text, "f.yaml", Outer)
     said = str(error.value)
-    assert "\n" not in said
+    assert "\n" not in said, "one mistake is one line"
     assert said.startswith("f.yaml")
     return said
 
@@ -60,19 +63,19 @@ def test_an_empty_document_is_an_empty_mapping(text: str) -> None:
     [
         ("share: 1\ninnr: {}\n", "f.yaml, line 2: no key 'innr'; did you mean 'inner'?"),
         ("share: 1\n\nzzzzz: {}\n", "f.yaml, line 3: no key 'zzzzz'; there are inner, many, share"),
-        ("inner:\n  a:\n    name: x\n    siez: 3\n", "f.yaml, line 4: no key 'siez'; did you mean 'size'?"),
-        ("inner:\n  a:\n    size: 3\n", "f.yaml, line 3: 'name' is missing"),
-        ("many:\n- name: x\n- size: 3\n", "f.yaml, line 3: 'name' is missing"),
-        ("many:\n- name: x\n- name: y\n  size: 12\n", "f.yaml, line 4: size: expected int <= 9"),
-        ("many:\n- name: x\n  size: large\n", "f.yaml, line 3: size: expected int, got text"),
-        ("many:\n- name: x\n  size: 1.5\n", "f.yaml, line 3: size: expected int, got float"),
-        ("many:\n- name: x\n  size: ~\n", "f.yaml, line 3: size: expected int, got nothing"),
-        ("many:\n- name: [x]\n", "f.yaml, line 2: name: expected text, got a list"),
-        ("many:\n- name: x\n  workspace: worktre\n", "line 3: workspace: 'worktre' is not valid; did you mean"),
-        ("many:\n- name: x\n  words:\n  - a\n  - 3\n", "f.yaml, line 5: words: expected text, got int"),
-        ("many:\n- name: x\n  words: a\n", "f.yaml, line 3: words: expected a list, got text"),
-        ("many:\n- name: x\n  env:\n    A: b\n    B: 3\n", "f.yaml, line 5: env.B: expected text, got int"),
-        ("many:\n- name: x\n  when: [1]\n", "line 3: when: expected int | text | nothing, got a list"),
+        ("inner:\n  a:\n    name: x\n    siez: 3\n", "f.yaml, line 4: inner.a: no key 'siez'; did you mean 'size'?"),
+        ("inner:\n  a:\n    size: 3\n", "f.yaml, line 3: inner.a: 'name' is missing"),
+        ("many:\n- name: x\n- size: 3\n", "f.yaml, line 3: many: 'name' is missing"),
+        ("many:\n- name: x\n- name: y\n  size: 12\n", "f.yaml, line 4: many.size: expected int <= 9"),
+        ("many:\n- name: x\n  size: large\n", "f.yaml, line 3: many.size: expected int, got text"),
+        ("many:\n- name: x\n  size: 1.5\n", "f.yaml, line 3: many.size: expected int, got float"),
+        ("many:\n- name: x\n  size: ~\n", "f.yaml, line 3: many.size: expected int, got nothing"),
+        ("many:\n- name: [x]\n", "f.yaml, line 2: many.name: expected text, got a list"),
+        ("many:\n- name: x\n  workspace: worktre\n", "line 3: many.workspace: 'worktre' is not valid; did you mean"),
+        ("many:\n- name: x\n  words:\n  - a\n  - 3\n", "f.yaml, line 5: many.words: expected text, got int"),
+        ("many:\n- name: x\n  words: a\n", "f.yaml, line 3: many.words: expected a list, got text"),
+        ("many:\n- name: x\n  env:\n    A: b\n    B: 3\n", "f.yaml, line 5: many.env.B: expected text, got int"),
+        ("many:\n- name: x\n  when: [1]\n", "line 3: many.when: expected int | text | nothing, got a list"),
         ("many: {name: x}\n", "f.yaml, line 1: many: expected a list, got a mapping"),
         ("- name: x\n", "f.yaml, line 1: expected a mapping, got a list"),
         ("hello\n", "f.yaml, line 1: expected a mapping, got text"),
@@ -87,8 +90,8 @@ def test_what_is_wrong_names_file_line_key_and_the_nearest_word(text: str, said:
     ("text", "said"),
     [
         ("share: 1\nshare: 2\n", "line 2: 'share' stands here twice"),
-        ("inner:\n  a: {name: x}\n  b: {name: y}\n  a: {name: z}\n", "line 4: 'a' stands here twice"),
-        ("many:\n- {name: x,\n   name: y}\n", "line 3: 'name' stands here twice"),
+        ("inner:\n  a: {name: x}\n  b: {name: y}\n  a: {name: z}\n", "line 4: inner: 'a' stands here twice"),
+        ("many:\n- {name: x,\n   name: y}\n", "line 3: many: 'name' stands here twice"),
         ("inner: &x {a: {name: n}}\nmany: *x\n", "line 2: anchors and aliases are not allowed"),
         ("many:\n- {name: &n x}\n- {name: *n}\n", "line 3: anchors and aliases are not allowed"),
         ("many: &m\n- *m\n", "line 2: anchors and aliases are not allowed"),
@@ -98,22 +101,22 @@ def test_what_is_wrong_names_file_line_key_and_the_nearest_word(text: str, said:
         ("share: 1\n\ttab: 2\n", "line 2: not valid YAML"),
         ("share: 'open\n", "not valid YAML"),
         ("share: 1\n---\nshare: 2\n", "line 2: not valid YAML"),
-        ("? [a]\n: b\n", "line 1: not valid YAML: found unhashable key"),
-        ("share: !!python/object:os.system {}\n", "line 1: not valid YAML: could not determine a constructor"),
-        ("share: 1\nmany: !!int ''\n", "line 2: not valid YAML: this cannot be read as int"),
-        ("share: !!float ''\n", "line 1: not valid YAML: this cannot be read as float"),
-        ("share: !!bool perhaps\n", "line 1: not valid YAML: this cannot be read as bool"),
-        ("share: !!timestamp soon\n", "line 1: not valid YAML: this cannot be read as timestamp"),
-        ("share: 0x_\n", "line 1: not valid YAML: this cannot be read as int"),
-        ("share: 1\nmany: " + "9" * 5_000 + "\n", "line 2: not valid YAML: this cannot be read as int"),
+        ("? [a]\n: b\n", "line 1: a key cannot be a list or a mapping"),
+        ("share: !!python/object:os.system {}\n", "line 1: share: this cannot be read as os.system"),
+        ("share: 1\nmany: !!int ''\n", "line 2: many: this cannot be read as int"),
+        ("share: !!float ''\n", "line 1: share: this cannot be read as float"),
+        ("share: !!bool perhaps\n", "line 1: share: this cannot be read as bool"),
+        ("share: !!timestamp soon\n", "line 1: share: this cannot be read as timestamp"),
+        ("share: 0x_\n", "line 1: share: this cannot be read as int"),
+        ("share: 1\nmany: " + "9" * 5_000 + "\n", "line 2: many: this cannot be read as int"),
         ("share: 1\nmany: a\0b\n", "line 2: the character U+0000 is not allowed"),
         ("share: 1\nmany: \x1b[31m\n", "line 2: the character U+001B is not allowed"),
         ("share: \ud800\n", "line 1: the character U+D800 is not allowed"),
-        ("many: !!set {a, b}\n", "line 1: many: expected"),
+        ("many: !!set {a, b}\n", "line 1: many: this cannot be read as set"),
         ("true: 1\n", "line 1: no key 'True'"),
         ("1: 1\n", "line 1: no key '1'"),
         ("~: 1\n", "line 1: no key 'None'"),
-        ("many:\n- name: x\n  env: {yes: a}\n", "line 3: env: expected text, got bool"),
+        ("many:\n- name: x\n  env: {yes: a}\n", "line 3: many.env: expected text, got bool"),
     ],
 )
 def test_what_yaml_would_let_through_or_trip_over_is_refused_with_its_line(text: str, said: str) -> None:
@@ -122,7 +125,7 @@ def test_what_yaml_would_let_through_or_trip_over_is_refused_with_its_line(text:
 
 @pytest.mark.parametrize("word", ["yes", "no", "on", "off", "Yes", "NO", "true", "False"])
 def test_the_booleans_of_yaml_are_no_text(word: str) -> None:
-    assert wrong(f"many:\n- name: {word}\n") == "f.yaml, line 2: name: expected text, got bool"
+    assert wrong(f"many:\n- name: {word}\n") == "f.yaml, line 2: many.name: expected text, got bool"
     assert parse(f"many:\n- name: '{word}'\n", "f.yaml", Outer).many[0].name == word
 
 
@@ -154,15 +157,15 @@ def test_the_limit_of_depth_is_exact() -> None:
 
 
 def test_too_large_a_file_is_not_even_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(documents, "SIZE_LIMIT", 1 << 20)
+    monkeypatch.setattr(tree, "SIZE_LIMIT", 1 << 20)
     assert wrong("#" * (1 << 20) + "\n") == "f.yaml: larger than 1 MiB"
 
 
 def test_a_list_knows_where_its_entries_and_their_keys_stand() -> None:
     text = "# a comment\nmany:\n- name: x\n  size: 3\n\n- {name: y,\n   size: 4}\n"
-    value, places = parse_list(text, "f.yaml", Outer, "many")
-    assert [one.name for one in value.many] == ["x", "y"]
-    assert [(place.line, dict(place.keys)) for place in places] == [
+    reading = examine(text, "f.yaml", Outer)
+    assert [one.name for one in reading.checked().many] == ["x", "y"]
+    assert [(place.line, dict(place.keys)) for place in reading.places("many")] == [
         (3, {"name": 3, "size": 4}),
         (6, {"name": 6, "size": 7}),
     ]
@@ -184,8 +187,14 @@ def test_any_text_is_a_document_or_a_usage_error(text: str) -> None:
     try:
         parse(text, "f.yaml", Outer)
     except UsageError as error:
-        assert str(error).startswith("f.yaml")
-        assert "\n" not in str(error)
+        assert isinstance(error, DocumentError)
+        assert error.mistakes, "an error says what is wrong"
+        assert [one.line for one in error.mistakes] == sorted(one.line or 0 for one in error.mistakes)
+        assert all(1 <= (one.line or 0) <= lines_in(text) for one in error.mistakes)
+        lines = str(error).split("\n")
+        assert len(lines) <= SHOWN + 1
+        assert all(re.match(r"f\.yaml, line \d+: \S|and \d+ more$", line) for line in lines)
+        assert all(line.isprintable() and len(line) <= 400 for line in lines)
 
 
 # With and without libyaml
@@ -193,14 +202,14 @@ def test_any_text_is_a_document_or_a_usage_error(text: str) -> None:
 
 @pytest.fixture(scope="module")
 def without_libyaml() -> ModuleType:
-    """The same module on a Python whose PyYAML was built without the C library."""
+    """The module that reads, on a Python whose PyYAML was built without the C library."""
     patch = pytest.MonkeyPatch()
     patch.delattr(yaml, "CSafeLoader")
-    spec = importlib.util.spec_from_file_location("documents_in_python", documents.__file__)
+    spec = importlib.util.spec_from_file_location("tree_in_python", tree.__file__)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    patch.setitem(sys.modules, "documents_in_python", module)
+    patch.setitem(sys.modules, "tree_in_python", module)
     spec.loader.exec_module(module)
     patch.undo()
     return module
@@ -208,9 +217,16 @@ def without_libyaml() -> ModuleType:
 
 def answer(module: ModuleType, text: str) -> object:
     try:
-        return module.parse(text, "f.yaml", Outer)
+        read, mistakes = module.read_tree(text, "f.yaml")
     except UsageError as error:
         return str(error).split(": not valid YAML")[0]
+    return shape(read), [(one.line, one.what) for one in mistakes]
+
+
+def shape(read: Tree) -> object:
+    """All of a tree, in a form in which the same unreadable value is the same."""
+    value = None if read.children else repr(read.value).split(" object at ")[0]
+    return read.line, value, dict(read.key_lines), {key: shape(child) for key, child in read.children.items()}
 
 
 _TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"], exclude_characters="\ufeff"), max_size=20)
@@ -238,4 +254,86 @@ def test_both_loaders_give_the_same_answers(
     text = yaml.safe_dump(data, default_flow_style=flow, default_style=style, allow_unicode=True)
     if "&id" in text:
         return
-    assert answer(documents, text) == answer(without_libyaml, text)
+    assert answer(tree, text) == answer(without_libyaml, text)
+
+
+# All of it at once
+
+MANY = """\
+shar: 1
+share: much
+inner:
+  a: {name: 3, siez: 4}
+  b: no mapping
+  a: {name: again}
+  c: {size: !!int x, workspace: worktre}
+many:
+- {name: x}
+- {size: 12, words: [a, 3, 4]}
+"""
+
+
+def test_every_mistake_is_told_at_once_by_line() -> None:
+    with pytest.raises(DocumentError) as error:
+        parse(MANY, "f.yaml", Outer)
+    assert str(error.value).split("\n") == [
+        "f.yaml, line 1: no key 'shar'; did you mean 'share'?",
+        "f.yaml, line 2: share: expected float, got text",
+        "f.yaml, line 4: inner.a: no key 'siez'; did you mean 'size'?",
+        "f.yaml, line 4: inner.a.name: expected text, got int",
+        "f.yaml, line 5: inner.b: expected a mapping, got text",
+        "f.yaml, line 6: inner: 'a' stands here twice",
+        "f.yaml, line 7: inner.c.size: this cannot be read as int",
+        "f.yaml, line 7: inner.c: 'name' is missing",
+        "f.yaml, line 7: inner.c.workspace: 'worktre' is not valid; did you mean 'worktree'?",
+        "f.yaml, line 10: many: 'name' is missing",
+        "f.yaml, line 10: many.size: expected int <= 9",
+        "f.yaml, line 10: many.words: expected text, got int",
+    ]
+
+
+def test_what_is_right_beside_mistakes_is_read_and_what_is_wrong_is_nobodys_word() -> None:
+    value = examine(MANY, "f.yaml", Outer).value
+    assert value is not None
+    assert sorted(value.inner) == ["a", "b", "c"], "a name stays known, so that others may refer to it"
+    assert (value.inner["c"].size, value.inner["c"].workspace, value.share) == (5, None, 0.5)
+    assert value.many[0].name == "x"
+    assert len(value.many) == 2, "the places of what follows stay as they are"
+
+
+def test_a_complaint_stands_at_its_line_and_not_where_nobody_wrote_the_value() -> None:
+    reading = examine(MANY, "f.yaml", Outer)
+    before = len(reading.mistakes)
+    nobodys: list[Keys] = [("inner", "b"), ("inner", "a", "name"), ("share",), ("many", 1, "size")]
+    reading.complain((keys, "x") for keys in nobodys)
+    assert len(reading.mistakes) == before
+    reading.complain([(("many", 0, "name"), "too short"), (("inner", "a", "size"), "unset, so its parent's line")])
+    assert [(one.line, one.what) for one in reading.mistakes[before:]] == [
+        (9, "many.name: too short"),
+        (4, "inner.a.size: unset, so its parent's line"),
+    ]
+
+
+def test_a_long_list_ends_with_how_many_there_are_more() -> None:
+    with pytest.raises(DocumentError) as error:
+        parse("many:\n" + "- {}\n" * 50, "f.yaml", Outer)
+    lines = str(error.value).split("\n")
+    assert len(lines) == SHOWN + 1
+    assert lines[-2:] == [f"f.yaml, line {SHOWN + 1}: many: 'name' is missing", f"and {50 - SHOWN} more"]
+    assert len(error.value.mistakes) == 50
+
+
+@given(_DOCUMENTS)
+@settings(max_examples=200, deadline=None)
+def test_a_document_is_wrong_exactly_where_its_type_refuses_it(data: dict[str, object]) -> None:
+    text = yaml.safe_dump(data, allow_unicode=True)
+    if "&id" in text:
+        return
+    reading = examine(text, "f.yaml", Outer)
+    try:
+        right = msgspec.convert(reading.tree.value, Outer)
+    except msgspec.ValidationError:
+        assert reading.mistakes
+        assert reading.value is not None, "this type can always be mended"
+    else:
+        assert (reading.value, reading.mistakes) == (right, [])

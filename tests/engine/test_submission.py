@@ -162,7 +162,7 @@ def test_a_job_file_is_a_list_or_says_jobs() -> None:
         ("job:\n- prompt: a\n", "f.yaml, line 1: no key 'job'; did you mean 'jobs'?"),
         ("jobs: 3\n", "f.yaml, line 1: jobs: expected a list, got int"),
         ("just words\n", "f.yaml, line 1: expected a mapping | a list, got text"),
-        ("", "f.yaml: 'jobs' is missing"),
+        ("", "f.yaml, line 1: 'jobs' is missing"),
     ],
 )
 def test_one_bad_entry_refuses_the_file_and_names_its_line(text: str, said: str) -> None:

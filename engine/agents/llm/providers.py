@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from engine.config import AgentSettings, Api, KeyReference
 from engine.documents import nearest
-from engine.errors import UsageError
+from engine.errors import SettingError, UsageError
 from engine.units import milliseconds
 
 #: The variable for the key of a provider that has none of its own.
@@ -46,11 +46,13 @@ def providers(settings: AgentSettings) -> Mapping[str, Provider]:
     for name, changed in settings.providers.items():
         known = KNOWN.get(name)
         if known is None and changed.base_url is None:
-            raise UsageError(f"agents.llm.providers.{name}: say where it is: base_url")
+            raise SettingError(("agents", "llm", "providers", name), "say where it is: base_url")
         if changed.base_url is not None and not changed.base_url.startswith(("http://", "https://")):
-            raise UsageError(f"agents.llm.providers.{name}.base_url: it has to begin with http:// or https://")
+            keys = ("agents", "llm", "providers", name, "base_url")
+            raise SettingError(keys, "it has to begin with http:// or https://")
         if not name or "/" in name or "@" in name:
-            raise UsageError(f"agents.llm.providers: {name!r} is no name: it stands before the / of a model")
+            why = f"{name!r} is no name: it stands before the / of a model"
+            raise SettingError(("agents", "llm", "providers", name), why)
         base = known or Provider(name, Api.CHAT, key_needed=changed.key is not None)
         found[name] = replace(
             base,

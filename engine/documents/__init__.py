@@ -1,0 +1,20 @@
+"""YAML that people write -> typed values. Every mistake is told at once, with file, line, key and the nearest word.
+
+msgspec decides what is valid. Only where it says no is the document walked again, to find each value that is wrong and
+to put something harmless in its place: what is read then can still be asked what else is wrong with it.
+"""
+
+from engine.documents.mistakes import Complaint, DocumentError, Keys, Mistake, nearest
+from engine.documents.reading import Place, Reading, examine, parse
+
+__all__ = [
+    "Complaint",
+    "DocumentError",
+    "Keys",
+    "Mistake",
+    "Place",
+    "Reading",
+    "examine",
+    "nearest",
+    "parse",
+]
