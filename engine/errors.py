@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class HeadwayError(Exception):
     """Base of every error that a user may meet. The message says what was wrong, where, and what to do."""
@@ -31,14 +33,23 @@ class SettingError(UsageError):
 
 
 class EntryError(UsageError):
-    """One entry of several is wrong, and all were refused. `entry` counts from 0, `key` is its wrong field."""
+    """One entry of several is wrong, and all were refused. `entry` counts from 0, `key` is its wrong field.
+
+    `others` are all else that is wrong, in the order of the entries. What follows a batch counts as one after the last.
+    """
 
     kind = "entry"
 
-    def __init__(self, message: str, entry: int = 0, key: str = "") -> None:
+    def __init__(self, message: str, entry: int = 0, key: str = "", others: Sequence[EntryError] = ()) -> None:
         super().__init__(message)
         self.entry = entry
         self.key = key
+        self.others = tuple(others)
+
+    @property
+    def why(self) -> str:
+        """What is wrong, without its key."""
+        return self.message.removeprefix(f"{self.key}: ")
 
 
 class NoEngineError(HeadwayError):

@@ -5,25 +5,25 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import re
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
-from msgspec import Struct
 from msgspec.structs import replace
 
 from engine.agents.registry import check_job
 from engine.config import Settings
-from engine.documents import Place, examine, nearest
+from engine.documents import nearest
 from engine.errors import EntryError, RefusedError, UsageError
 from engine.model import JobSpec, OnFailure, Wanted, Workspace
 from engine.permission import chosen
 from engine.store.submit import Accepted, Needs, Submission
 from engine.units import milliseconds, size
+
+T = TypeVar("T")
 
 TITLE_LENGTH = 80  #: characters of a title made from a prompt
 PROMPT_LIMIT = 4 << 20  #: bytes of one prompt: past this no model reads it, and the log would carry it for ever
@@ -32,120 +32,134 @@ _DELAY = re.compile(r"\d+(?:\.\d+)?\s*(ms|s|m|h|d|w)")
 _YEAR_10000_MS = 253_402_300_800_000  #: dates end before it
 
 
-@dataclass(frozen=True, slots=True)
-class JobFile:
-    """A file of jobs, with where each entry and each of its keys stands."""
-
-    name: str
-    specs: list[JobSpec]
-    places: list[Place]
-    batch: str | None = None
-    then: JobSpec | None = None
-
-    def wanted(self, specs: Sequence[JobSpec]) -> Wanted:
-        """The submission of these jobs, with what the file says of them together."""
-        return Wanted(list(specs), batch=self.batch, then=self.then)
-
-    def explain(self, error: EntryError) -> UsageError:
-        """An error about an entry, with the file and the line in front."""
-        place = self.places[error.entry] if error.entry < len(self.places) else None
-        if place is None:
-            return UsageError(f"{self.name}: {error.message}")
-        return UsageError(f"{self.name}, line {place.keys.get(error.key, place.line)}: {error.message}")
-
-
-class Listed(Struct, frozen=True, forbid_unknown_fields=True):
-    """A job file that says `jobs:` at its top."""
-
-    jobs: list[JobSpec]
-    batch: str | None = None
-    then: JobSpec | None = None
-
-
-_Content: Any = Listed | list[JobSpec]
-
-
-def read_job_file(text: str, name: str) -> JobFile:
-    """The jobs of a file: a list, or a mapping with the key `jobs`. One bad entry refuses the whole file."""
-    reading = examine(text, name, _Content)
-    read = reading.checked()
-    if isinstance(read, Listed):
-        return JobFile(name, read.jobs, reading.places("jobs"), read.batch, read.then)
-    return JobFile(name, read, reading.places())
-
-
 def accepted(wanted: Wanted, settings: Settings, agents: Collection[str], now: int) -> Submission:
-    """A whole submission, checked. Raises `EntryError` or `UsageError`."""
+    """A whole submission, checked. Raises `EntryError` with all that is wrong, or `UsageError`."""
     if wanted.then is not None and wanted.batch is None:
         raise UsageError("then: only what has a batch has something to follow; name the batch")
     asked = replace(wanted, dry_run=False, token=None)
+    wrong: list[EntryError] = []
+    jobs = _accept_all(wanted.jobs, settings, agents, now, wrong)
+    follow_up = None
+    if wanted.then is not None:
+        follow_up = _accept_follow_up(wanted.then, len(wanted.jobs), settings, agents, now, wrong)
+    _refuse(wrong)
     return Submission(
-        jobs=accept(wanted.jobs, settings, agents, now),
+        jobs=jobs,
         token=wanted.token,
         digest=hashlib.sha256(msgspec.json.encode(asked)).hexdigest() if wanted.token else "",
         batch=wanted.batch,
-        follow_up=accept_follow_up(wanted.then, settings, agents, now) if wanted.then is not None else None,
+        follow_up=follow_up,
     )
 
 
 def accept(specs: Sequence[JobSpec], settings: Settings, agents: Collection[str], now: int) -> list[Accepted]:
-    """All of them or none: raises `EntryError` that says which entry, which key and what is wrong."""
-    if not specs:
-        raise UsageError("there is no job to submit")
-    names = _names(specs)
-    accepted = [_accept_one(entry, spec, settings, agents, now, names) for entry, spec in enumerate(specs)]
-    _refuse_cycle(accepted)
+    """All of them or none: raises `EntryError` that says of each what is wrong with which key."""
+    wrong: list[EntryError] = []
+    accepted = _accept_all(specs, settings, agents, now, wrong)
+    _refuse(wrong)
     return accepted
 
 
-def accept_follow_up(spec: JobSpec, settings: Settings, agents: Collection[str], now: int) -> Accepted:
-    """What runs after a batch. Raises `UsageError`."""
-    if spec.after or spec.after_any or spec.name:
-        raise UsageError("then: it comes after the whole batch; leave out after, after_any and name")
-    try:
-        return _accept_one(0, replace(spec, on_failure=spec.on_failure or OnFailure.RUN), settings, agents, now, {})
-    except EntryError as error:
-        raise UsageError(f"then: {error.message}") from None
+def _refuse(wrong: Sequence[EntryError]) -> None:
+    if wrong:
+        first, *others = sorted(wrong, key=lambda one: one.entry)
+        raise EntryError(first.message, first.entry, first.key, others)
+
+
+def _accept_all(
+    specs: Sequence[JobSpec], settings: Settings, agents: Collection[str], now: int, wrong: list[EntryError]
+) -> list[Accepted]:
+    if not specs:
+        raise UsageError("there is no job to submit")
+    names = _names(specs, wrong)
+    found = [_accept_one(entry, spec, settings, agents, now, names, wrong) for entry, spec in enumerate(specs)]
+    accepted = [one for one in found if one is not None]
+    if len(accepted) == len(specs):
+        _refuse_cycle(accepted, wrong)
+    return accepted
+
+
+def _accept_follow_up(
+    spec: JobSpec, entry: int, settings: Settings, agents: Collection[str], now: int, wrong: list[EntryError]
+) -> Accepted | None:
+    """What runs after a batch."""
+    said = [key for key in ("after", "after_any", "name") if getattr(spec, key)]
+    wrong += [EntryError(f"{key}: what follows a batch comes after all of it; remove this", entry, key) for key in said]
+    spec = replace(spec, on_failure=spec.on_failure or OnFailure.RUN, after=[], after_any=[])
+    return _accept_one(entry, spec, settings, agents, now, {}, wrong)
+
+
+class _Trial:
+    """One entry on trial: what is wrong with it is noted, and the next thing looked at."""
+
+    def __init__(self, entry: int) -> None:
+        self._entry = entry
+        self.wrong: list[EntryError] = []
+
+    def of(self, read: Callable[..., T], *given: Any) -> T | None:
+        try:
+            return read(*given)
+        except _WrongError as wrong:
+            self.wrong.append(EntryError(f"{wrong.key}: {wrong}", self._entry, wrong.key))
+            return None
 
 
 def _accept_one(
-    entry: int, spec: JobSpec, settings: Settings, agents: Collection[str], now: int, names: Mapping[str, int]
-) -> Accepted:
-    try:
-        agent = spec.agent or settings.default_agent
-        if agent not in agents:
-            raise _WrongError("agent", f"there is no agent {agent!r}; {nearest(agent, agents)}")
-        _check_prompt(spec.prompt)
-        for key, text in (
-            ("title", spec.title),
-            ("model", spec.model),
-            ("project", spec.project),
-            ("key", spec.key),
-            ("system", spec.system),
-        ):
-            _check_text(key, text or "")
-        project = _project(spec, settings)
-        _check_measures(spec)
+    entry: int,
+    spec: JobSpec,
+    settings: Settings,
+    agents: Collection[str],
+    now: int,
+    names: Mapping[str, int],
+    wrong: list[EntryError],
+) -> Accepted | None:
+    trial = _Trial(entry)
+    agent = trial.of(_agent, spec, settings, agents)
+    trial.of(_check_prompt, spec.prompt)
+    for key in ("title", "model", "key", "system"):
+        trial.of(_check_text, key, getattr(spec, key) or "")
+    project = trial.of(_project, spec, settings)
+    for key, read in _MEASURES:
+        trial.of(_check_measure, key, getattr(spec, key), read)
+    model, account = spec.model, None
+    if agent is not None:
         model = spec.model or settings.agent(agent).model
-        _check_job(spec, agent, model, settings)
-        _check_permission(spec, agent, project, settings)
-        deadline = _time("deadline", spec.deadline, now)
-        if spec.deadline is not None and deadline is None:
-            raise _WrongError("deadline", f"{spec.deadline!r} is over already")
-        return Accepted(
-            spec=replace(spec, workspace=spec.workspace or _workspace(project, settings)),
-            title=title_of(spec),
-            agent=agent,
-            model=model,
-            project=project,
-            not_before=_time("not_before", spec.not_before, now),
-            account=checked_account(agent, spec.account, settings),
-            deadline=deadline,
-            all_of=_needs("after", spec.after, names),
-            any_of=_needs("after_any", spec.after_any, names),
-        )
-    except _WrongError as wrong:
-        raise EntryError(f"{wrong.key}: {wrong}", entry, wrong.key) from None
+        account = trial.of(checked_account, agent, spec.account, settings)
+        trial.of(_check_job, spec, agent, model, settings)
+        trial.of(_check_permission, spec, agent, project, settings)
+    deadline = trial.of(_deadline, spec, now)
+    not_before = trial.of(_time, "not_before", spec.not_before, now)
+    all_of = trial.of(_needs, "after", spec.after, names)
+    any_of = trial.of(_needs, "after_any", spec.after_any, names)
+    wrong += trial.wrong
+    if trial.wrong or agent is None or all_of is None or any_of is None:
+        return None
+    return Accepted(
+        spec=replace(spec, workspace=spec.workspace or _workspace(project, settings)),
+        title=title_of(spec),
+        agent=agent,
+        model=model,
+        project=project,
+        not_before=not_before,
+        account=account,
+        deadline=deadline,
+        all_of=all_of,
+        any_of=any_of,
+    )
+
+
+def _agent(spec: JobSpec, settings: Settings, agents: Collection[str]) -> str:
+    agent = spec.agent or settings.default_agent
+    if agent not in agents:
+        raise _WrongError("agent", f"there is no agent {agent!r}; {nearest(agent, agents)}")
+    return agent
+
+
+def _deadline(spec: JobSpec, now: int) -> int | None:
+    deadline = _time("deadline", spec.deadline, now)
+    if spec.deadline is not None and deadline is None:
+        raise _WrongError("deadline", f"{spec.deadline!r} is over already")
+    return deadline
 
 
 def checked_account(agent: str, account: str | None, settings: Settings) -> str | None:
@@ -174,26 +188,28 @@ def _check_permission(spec: JobSpec, agent: str, project: str | None, settings: 
         raise _WrongError("permission", error.message.removeprefix("permission: ")) from None
 
 
-def _check_measures(spec: JobSpec) -> None:
-    for key, value, read in (
-        ("timeout", spec.timeout, milliseconds),
-        ("stall", spec.stall, milliseconds),
-        ("memory", spec.memory, size),
-    ):
-        try:
-            amount = None if value is None else read(value)
-        except ValueError as error:
-            raise _WrongError(key, str(error)) from None
-        if amount == 0 and key != "stall":
-            raise _WrongError(key, "it is 0, so that nothing could run")
+_MEASURES: tuple[tuple[str, Callable[[str | int], int]], ...] = (
+    ("timeout", milliseconds),
+    ("stall", milliseconds),
+    ("memory", size),
+)
 
 
-def _names(specs: Sequence[JobSpec]) -> dict[str, int]:
+def _check_measure(key: str, value: str | int | None, read: Callable[[str | int], int]) -> None:
+    try:
+        amount = None if value is None else read(value)
+    except ValueError as error:
+        raise _WrongError(key, str(error)) from None
+    if amount == 0 and key != "stall":
+        raise _WrongError(key, "it is 0, so that nothing could run")
+
+
+def _names(specs: Sequence[JobSpec], wrong: list[EntryError]) -> dict[str, int]:
     """The places of the entries that have a name."""
     found: dict[str, int] = {}
     for entry, spec in enumerate(specs):
         if spec.name is not None and found.setdefault(spec.name, entry) != entry:
-            raise EntryError(f"name: {spec.name!r} is the name of an earlier entry", entry, "name")
+            wrong.append(EntryError(f"name: {spec.name!r} is the name of an earlier entry", entry, "name"))
     return found
 
 
@@ -211,7 +227,7 @@ def _needs(key: str, given: Sequence[int | str], names: Mapping[str, int]) -> Ne
     return Needs(tuple(dict.fromkeys(ids)), tuple(dict.fromkeys(entries)))
 
 
-def _refuse_cycle(accepted: Sequence[Accepted]) -> None:
+def _refuse_cycle(accepted: Sequence[Accepted], wrong: list[EntryError]) -> None:
     """Jobs that wait for each other would wait for ever. An id is of a job that is there already: no cycle meets it."""
     needs = [[*one.all_of.entries, *one.any_of.entries] for one in accepted]
     if not any(needs):
@@ -221,7 +237,7 @@ def _refuse_cycle(accepted: Sequence[Accepted]) -> None:
     except CycleError as error:
         circle = error.args[1]
         told = " after ".join(accepted[entry].spec.name or f"entry {entry + 1}" for entry in reversed(circle))
-        raise EntryError(f"after: these would wait for each other: {told}", max(circle), "after") from None
+        wrong.append(EntryError(f"after: these would wait for each other: {told}", max(circle), "after"))
 
 
 class _WrongError(UsageError):
@@ -261,6 +277,7 @@ def title_of(spec: JobSpec) -> str:
 def _project(spec: JobSpec, settings: Settings) -> str | None:
     if spec.project is None:
         return None
+    _check_text("project", spec.project)
     named = settings.projects.get(spec.project)
     directory = Path(named.path if named else spec.project)
     with contextlib.suppress(RuntimeError):  # "~somebody" whom nobody knows; it is not absolute then

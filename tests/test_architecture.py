@@ -36,7 +36,7 @@ FLOORS: list[set[str]] = [
     {"engine.config", "engine.rehearsal", "engine.permission"},
     {"engine.agents"},
     {"engine.store"},
-    {"engine.submission", "engine.context", "engine.dispatch", "engine.runner", "engine.upkeep"},
+    {"engine.submission", "engine.job_file", "engine.context", "engine.dispatch", "engine.runner", "engine.upkeep"},
     {"engine.foresight", "engine.orders", "engine.accounts", "engine.drift", "engine.takeover", "engine.inbox"},
     {"engine.engine"},
     {"engine.server"},

@@ -10,7 +10,21 @@ from typing import Annotated
 
 import typer
 
-from console.cli import agents, attention, demo, foresight, inbox, jobs, serve, sessions, steer, submit, upkeep, verbs
+from console.cli import (
+    agents,
+    attention,
+    config,
+    demo,
+    foresight,
+    inbox,
+    jobs,
+    serve,
+    sessions,
+    steer,
+    submit,
+    upkeep,
+    verbs,
+)
 from console.cli.context import Context
 from engine.errors import HeadwayError
 
@@ -24,7 +38,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for family in (submit, jobs, inbox, sessions, foresight, verbs, steer, serve, attention, agents, upkeep, demo):
+for family in (submit, jobs, inbox, sessions, foresight, verbs, steer, serve, attention, agents, config, upkeep, demo):
     family.add_to(app)
 
 

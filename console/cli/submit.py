@@ -12,8 +12,8 @@ import typer
 from console.cli import context as ctx
 
 if TYPE_CHECKING:
-    from engine.model import Answer, JobSpec, OnFailure, Permission
-    from engine.submission import JobFile
+    from engine.job_file import JobFile
+    from engine.model import Answer, JobSpec, OnFailure, Permission, Wanted
 
 
 def add_to(app: typer.Typer) -> None:
@@ -104,7 +104,7 @@ def submit(
     """
     from msgspec.structs import replace
 
-    from engine.errors import EntryError, UsageError
+    from engine.errors import UsageError
     from engine.model import JobSpec, Wanted, Workspace
 
     if prompt is None and file is None:
@@ -157,11 +157,32 @@ def submit(
             name: chosen[name] for name in ("agent", "model", "project", "account", "workspace") if name in chosen
         }
         asked = replace(asked, then=replace(JobSpec(prompt=then), **shared))
+    answer = _send(context, asked, listed)
+    _report(context, answer, len(specs), dry_run, as_json)
+
+
+def _send(context: typer.Context, asked: Wanted, listed: JobFile | None) -> Answer:
+    """Submit it. A file with mistakes is only held against the engine, to tell what else is wrong in it."""
+    from msgspec.structs import replace
+
+    from engine.errors import EntryError, HeadwayError, UsageError
+
+    if listed is not None and not listed.is_right:
+        asked = replace(asked, dry_run=True, token=None)
+    answer = None
     try:
         answer = ctx.of(context).ask(lambda client: client.send(asked))
     except EntryError as error:
-        raise listed.explain(error) if listed is not None else UsageError(error.message) from None
-    _report(context, answer, len(specs), dry_run, as_json)
+        if listed is None:
+            raise UsageError("\n".join(one.message for one in (error, *error.others))) from None
+        listed.add(error)
+    except HeadwayError:
+        if listed is None or listed.is_right:
+            raise
+    if listed is not None:
+        listed.check()
+    assert answer is not None, "an error of an entry is one of the file"
+    return answer
 
 
 def _schema(file: Path | None) -> dict[str, object] | None:
@@ -241,7 +262,7 @@ def _directory(project: str | None) -> str | None:
 
 def _read_file(name: str) -> JobFile:
     from engine.errors import UsageError
-    from engine.submission import read_job_file
+    from engine.job_file import read_job_file
 
     try:
         text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")

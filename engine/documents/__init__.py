@@ -5,14 +5,13 @@ to put something harmless in its place: what is read then can still be asked wha
 """
 
 from engine.documents.mistakes import Complaint, DocumentError, Keys, Mistake, nearest
-from engine.documents.reading import Place, Reading, examine, parse
+from engine.documents.reading import Reading, examine, parse
 
 __all__ = [
     "Complaint",
     "DocumentError",
     "Keys",
     "Mistake",
-    "Place",
     "Reading",
     "examine",
     "nearest",

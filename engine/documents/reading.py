@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import msgspec
 
-from engine.documents.mistakes import Complaint, DocumentError, Keys, Mistake, path_of
+from engine.documents.mistakes import Complaint, DocumentError, Mistake, path_of
 from engine.documents.tree import Tree, read_tree
 from engine.documents.walk import Walk, plain
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where an entry of a list stands: its own line and those of its keys, from 1."""
-
-    line: int
-    keys: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,24 +30,13 @@ class Reading(Generic[T]):
         wrong = {mistake.keys for mistake in self.mistakes if mistake.keys}
         for keys, why in complaints:
             if not any(keys[:length] in wrong for length in range(1, len(keys) + 1)):
-                self.mistakes.append(Mistake(self.tree.line_of(keys), f"{path_of(keys)}: {why}", keys))
+                self.mistakes.append(Mistake(self.tree.line_of(keys), f"{path_of(keys)}: {why}"))
 
     def checked(self) -> T:
         """The value, raising `DocumentError` with every mistake where there is one."""
         if self.mistakes or self.value is None:
             raise DocumentError(self.name, self.mistakes)
         return self.value
-
-    def places(self, *keys: str) -> list[Place]:
-        """The places of the entries of a list, found by the keys that lead to it."""
-        at: Tree | None = self.tree
-        for key in keys:
-            at = at.children.get(key) if at is not None else None
-        items = at.children.values() if at is not None and isinstance(at.value, list) else ()
-        return [Place(item.line, {str(key): line for key, line in item.key_lines.items()}) for item in items]
-
-    def line_of(self, *keys: str | int) -> int:
-        return self.tree.line_of(keys)
 
 
 def examine(text: str, name: str, kind: type[T]) -> Reading[T]:
@@ -76,6 +57,3 @@ def examine(text: str, name: str, kind: type[T]) -> Reading[T]:
 def parse(text: str, name: str, kind: type[T]) -> T:
     """The document as that type, raising `DocumentError` with every mistake in it. An empty one is `{}`."""
     return examine(text, name, kind).checked()
-
-
-__all__ = ["Keys", "Place", "Reading", "examine", "parse"]

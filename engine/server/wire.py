@@ -41,6 +41,8 @@ class WireError(Struct, frozen=True, omit_defaults=True):
     message: str
     entry: int = 0
     key: str = ""
+    others: list[WireError] = []
+    """All else that is wrong with a submission."""
 
 
 _BY_KIND: dict[str, type[HeadwayError]] = {
@@ -50,14 +52,15 @@ _BY_KIND: dict[str, type[HeadwayError]] = {
 
 def to_wire(error: HeadwayError) -> WireError:
     if isinstance(error, EntryError):
-        return WireError(error.kind, error.message, error.entry, error.key)
+        return WireError(error.kind, error.message, error.entry, error.key, [to_wire(one) for one in error.others])
     return WireError(error.kind, error.message)
 
 
 def from_wire(wire: WireError) -> HeadwayError:
     """The error that a server reported, as the same class on the client's side."""
     if wire.error == EntryError.kind:
-        return EntryError(wire.message, wire.entry, wire.key)
+        others = [EntryError(one.message, one.entry, one.key) for one in wire.others]
+        return EntryError(wire.message, wire.entry, wire.key, others)
     return _BY_KIND.get(wire.error, HeadwayError)(wire.message)
 
 

@@ -165,10 +165,9 @@ def test_a_list_knows_where_its_entries_and_their_keys_stand() -> None:
     text = "# a comment\nmany:\n- name: x\n  size: 3\n\n- {name: y,\n   size: 4}\n"
     reading = examine(text, "f.yaml", Outer)
     assert [one.name for one in reading.checked().many] == ["x", "y"]
-    assert [(place.line, dict(place.keys)) for place in reading.places("many")] == [
-        (3, {"name": 3, "size": 4}),
-        (6, {"name": 6, "size": 7}),
-    ]
+    assert [reading.tree.line_of(("many", place)) for place in (0, 1)] == [3, 6]
+    assert [reading.tree.line_of(("many", place, "size")) for place in (0, 1)] == [4, 7]
+    assert reading.tree.line_of(("many", 1, "words")) == 6, "an unset key: its entry's line"
 
 
 _SYNTAX = st.sampled_from(

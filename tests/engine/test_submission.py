@@ -13,9 +13,10 @@ from hypothesis import given, settings
 
 from engine.config import AgentSettings, ProjectSettings, Settings
 from engine.errors import EntryError, UsageError
+from engine.job_file import read_job_file
 from engine.model import JobSpec
 from engine.store.submit import Accepted
-from engine.submission import PROMPT_LIMIT, TITLE_LENGTH, accept, read_job_file
+from engine.submission import PROMPT_LIMIT, TITLE_LENGTH, accept, accepted
 
 NOW = 1_760_000_000_000
 AGENTS = ("claude", "shell")
@@ -146,8 +147,7 @@ def test_a_job_file_is_a_list_or_says_jobs() -> None:
     listed = read_job_file(text, "f.yaml")
     under = read_job_file("jobs:\n" + text, "f.yaml")
     assert listed.specs == under.specs == [JobSpec(prompt="a"), JobSpec(prompt="b", priority=0)]
-    assert [place.line for place in listed.places] == [1, 2]
-    assert [place.line for place in under.places] == [2, 3]
+    assert (listed.at, under.at) == ((), ("jobs",))
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_a_job_file_is_a_list_or_says_jobs() -> None:
 )
 def test_one_bad_entry_refuses_the_file_and_names_its_line(text: str, said: str) -> None:
     with pytest.raises(UsageError) as error:
-        read_job_file(text, "f.yaml")
+        read_job_file(text, "f.yaml").check()
     assert said in str(error.value)
 
 
@@ -175,9 +175,46 @@ def test_an_error_of_the_engine_is_told_at_the_line_of_its_key() -> None:
     file = read_job_file("- prompt: a\n\n- prompt: b\n  agent: claud\n- prompt: c\n", "f.yaml")
     with pytest.raises(EntryError) as error:
         accept(file.specs, SETTINGS, AGENTS, NOW)
-    assert str(file.explain(error.value)).startswith("f.yaml, line 4: agent: there is no agent 'claud'")
-    assert str(file.explain(EntryError("x", 2, "priority"))) == "f.yaml, line 5: x", "an unset key: the entry's line"
-    assert str(file.explain(EntryError("x", 9, "agent"))) == "f.yaml: x"
+    file.add(error.value)
+    file.add(EntryError("priority: x", 2, "priority"))
+    with pytest.raises(UsageError) as told:
+        file.check()
+    assert str(told.value).split("\n") == [
+        "f.yaml, line 4: agent: there is no agent 'claud'; did you mean 'claude'?",
+        "f.yaml, line 5: priority: x",
+    ], "an unset key stands at its entry's line"
+
+
+FILE = """\
+batch: all
+jobs:
+- {prompt: a, name: one, agent: claud, timeout: soon, after: [two]}
+- {prompt: b, name: one, priority: 12, project: /nowhere/at/all}
+- {promt: c, agent: clade}
+then: {prompt: z, agent: shel, name: last}
+"""
+
+
+def test_every_mistake_of_a_file_is_told_at_once_whoever_finds_it() -> None:
+    file = read_job_file(FILE, "f.yaml")
+    with pytest.raises(EntryError) as error:
+        accepted(file.wanted(file.specs), SETTINGS, AGENTS, NOW)
+    file.add(error.value)
+    with pytest.raises(UsageError) as told:
+        file.check()
+    assert str(told.value).replace("f.yaml, line ", "").split("\n") == [
+        "3: jobs.agent: there is no agent 'claud'; did you mean 'claude'?",
+        "3: jobs.timeout: 'soon' is no span of time; write 90s, 15m, 2h or 1d",
+        "3: jobs.after: there is no job id and no entry named 'two'; there are one",
+        "4: jobs.priority: expected int <= 9",
+        "4: jobs.name: 'one' is the name of an earlier entry",
+        "4: jobs.project: /nowhere/at/all is not a directory",
+        "5: jobs: no key 'promt'; did you mean 'prompt'?",
+        "5: jobs: 'prompt' is missing",
+        "5: jobs.agent: there is no agent 'clade'; did you mean 'claude'?",
+        "6: then.name: what follows a batch comes after all of it; remove this",
+        "6: then.agent: there is no agent 'shel'; did you mean 'shell'?",
+    ]
 
 
 _WORDS = st.text(st.characters(), max_size=30)

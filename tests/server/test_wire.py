@@ -85,9 +85,10 @@ def test_an_error_crosses_the_socket_as_what_it_is(kind: type[HeadwayError]) -> 
 
 
 def test_an_error_of_an_entry_keeps_its_place_and_a_finer_one_its_family() -> None:
-    there = from_wire(to_wire(EntryError("wrong", 3, "agent")))
+    there = from_wire(to_wire(EntryError("wrong", 3, "agent", [EntryError("too", 4, "model")])))
     assert isinstance(there, EntryError)
     assert (str(there), there.entry, there.key) == ("wrong", 3, "agent")
+    assert [(str(one), one.entry, one.key) for one in there.others] == [("too", 4, "model")]
     assert type(from_wire(to_wire(NotStartedError("not yet")))) is NotFoundError
 
 
