@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -129,8 +129,11 @@ def admit(tx: Transaction, submission: Submission) -> Admitted:
         if owner.setdefault(job, entry) == entry
     ]
     rows = _add_all(tx, [(accepted, batch) for _, accepted in mine])
-    for (entry, accepted), row in zip(mine, rows, strict=True):
-        _check_needs(tx, row, accepted, entry)
+    wrong = [
+        error for (entry, accepted), row in zip(mine, rows, strict=True) for error in _missing(tx, row, accepted, entry)
+    ]
+    if wrong:
+        raise EntryError(wrong[0].message, wrong[0].entry, wrong[0].key, wrong[1:])
     for (entry, accepted), row in zip(mine, rows, strict=True):
         if accepted.waits:
             _block(tx, row, accepted, ids, entry)
@@ -213,11 +216,11 @@ def _add_all(tx: Transaction, jobs: Sequence[tuple[Accepted, int | None]]) -> li
     return rows
 
 
-def _check_needs(tx: Transaction, row: JobRow, accepted: Accepted, entry: int) -> None:
+def _missing(tx: Transaction, row: JobRow, accepted: Accepted, entry: int) -> Iterator[EntryError]:
     for key, needs in (("after", accepted.all_of), ("after_any", accepted.any_of)):
         for job in needs.ids:
             if job >= row.id or read_job(tx.connection, job) is None:
-                raise EntryError(f"{key}: there is no job {job}", entry, key)
+                yield EntryError(f"{key}: there is no job {job}", entry, key)
 
 
 def _block(tx: Transaction, row: JobRow, accepted: Accepted, ids: Sequence[int], entry: int) -> None:

@@ -269,8 +269,12 @@ async def test_what_follows_a_batch_is_never_another_job_with_its_key(bench: Ben
 
 async def test_a_job_after_one_that_does_not_exist_refuses_all(bench: Bench) -> None:
     with pytest.raises(EntryError, match="after: there is no job 99") as refused:
-        await bench.submit(accepted(), wants(99))
+        await bench.submit(accepted(), wants(99), wants(0, 98))
     assert refused.value.entry == 1
+    assert [(one.message, one.entry) for one in refused.value.others] == [
+        ("after: there is no job 0", 2),
+        ("after: there is no job 98", 2),
+    ]
     assert (await bench.store.read.counts()).ready == 0
     assert not [event for event in bench.published if isinstance(event.body, log.Submitted)]
 
