@@ -8,7 +8,7 @@ from console.diff import diff_entries
 from console.format import age, clean_line, clean_lines, job_name, moment, plural
 from console.roles import Role
 from console.transcript import Entry
-from engine.decision import Answered, Card, Choice, Rule
+from engine.decision import Answered, Card, CardKind, Choice, Rule
 
 _PAST = {
     Choice.ALLOW: "allowed once",
@@ -16,6 +16,9 @@ _PAST = {
     Choice.RULE: "allowed by a rule",
     Choice.DENY: "denied",
     Choice.ANSWER: "answered",
+    Choice.REROUTE: "rerouted",
+    Choice.WAIT: "waits where it is",
+    Choice.STOP: "stopped",
     Choice.WITHDRAWN: "not asked any more",
 }
 
@@ -55,7 +58,8 @@ def card_lines(card: Card, now: int) -> list[str]:
     }
     lines = [f"card {card.id}  {card.kind}"]
     lines += [f"  {name:<9} {value}" for name, value in facts.items() if value]
-    lines += ["", "  arguments", *(f"    {line}" for line in clean_lines(card.arguments))]
+    arguments = argument_lines(card) if card.kind is CardKind.ROUTE else clean_lines(card.arguments)
+    lines += ["", "  arguments", *(f"    {line}" for line in arguments)]
     if card.diff:
         lines += ["", "  diff", *(f"    {line}" for line in clean_lines(card.diff))]
     return lines
@@ -98,6 +102,9 @@ def answered_line(done: Answered) -> str:
     card = done.card
     assert card.choice is not None, "it has just been answered"
     said = [f"{_PAST[card.choice]}: {job_name(card.job)} {clean_line(card.tool)} {clean_line(card.summary)}"]
+    if card.kind is CardKind.ROUTE:
+        to = f" to {clean_line(card.reason or '')}" if card.choice is Choice.REROUTE else ""
+        said = [f"{_PAST[card.choice]}: {job_name(card.job)}{to}"]
     if done.rule is not None:
         said.append(f"rule {done.rule.id}: {rule_line(done.rule)}")
     if done.also:

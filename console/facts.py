@@ -5,6 +5,7 @@ from __future__ import annotations
 from console.conversation import compacted_text, context_text, session_text
 from console.footprint import footprint_text
 from console.format import age, clean_line, clean_lines, job_name, moment, money, plural, tokens
+from console.moves import move_text
 from console.roles import Part, Role
 from console.status import DONE, FAILED, RUNNING, mark_of, shown_age
 from console.transcript import Entry
@@ -35,6 +36,8 @@ def head_lines(
     second: list[Part] = [(f" {clean_line(place or job.project or 'a scratch directory of its own')}", Role.MUTED)]
     if newest and newest.branch:
         second += [("   branch ", Role.MUTED), (clean_line(newest.branch), Role.TEXT)]
+    if detail.moves:
+        second.append((f"   {move_text(detail.moves[-1])}", Role.WAIT))
     return [first, second, _notes(detail)]
 
 
@@ -70,9 +73,9 @@ def _notes(detail: JobDetail) -> list[Part]:
 
 def attempt_entries(detail: JobDetail, now: int) -> list[Entry]:
     """Every attempt, newest first."""
+    entries: list[Entry] = _moved(detail)
     if not detail.attempts:
-        return [Entry((("No attempt yet.", Role.MUTED),))]
-    entries: list[Entry] = []
+        return [*entries, Entry((("No attempt yet.", Role.MUTED),))]
     for attempt in reversed(detail.attempts):
         entries += [*_attempt(attempt, now, session_of(detail, attempt)), Entry((("", Role.TEXT),))]
     return entries
@@ -111,6 +114,16 @@ def _attempt(attempt: Attempt, now: int, session: Session | None) -> list[Entry]
         Entry(((f"  {name:<10}", Role.MUTED), (clean_line(text), Role.TEXT)), True, 12) for name, text in facts if text
     ]
     return [Entry(tuple(head)), *lines]
+
+
+def _moved(detail: JobDetail) -> list[Entry]:
+    """Where it went, the newest move first, and by which route."""
+    route = [Entry((("route  ", Role.MUTED), (clean_line(detail.job.route), Role.TEXT)))] if detail.job.route else []
+    moves = [
+        Entry(((f"{moment(move.at)}  ", Role.MUTED), (move_text(move), Role.WAIT)), True, 2)
+        for move in reversed(detail.moves)
+    ]
+    return [*route, *moves, *([Entry((("", Role.TEXT),))] if route or moves else [])]
 
 
 def _changed(attempt: Attempt) -> str | None:

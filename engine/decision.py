@@ -24,6 +24,8 @@ class CardKind(StrEnum):
     """To use a tool."""
     QUESTION = "question"
     """Something that the agent cannot know."""
+    ROUTE = "route"
+    """Where a job goes on whose target cannot be used. Its options are targets; no agent waits for it."""
 
 
 class Choice(StrEnum):
@@ -39,6 +41,12 @@ class Choice(StrEnum):
     """The agent is told the reason, and goes on without."""
     ANSWER = "answer"
     """A question is answered, in the words of the reason."""
+    REROUTE = "reroute"
+    """The job goes on at a target: the one in the reason, by its name or its number, else the first."""
+    WAIT = "wait"
+    """It stays with its target."""
+    STOP = "stop"
+    """It fails."""
     WITHDRAWN = "withdrawn"
     """Nobody answered: the agent ended, or does not ask any more."""
 
@@ -47,6 +55,7 @@ class Choice(StrEnum):
 CHOICES: dict[CardKind, tuple[Choice, ...]] = {
     CardKind.PERMISSION: (Choice.ALLOW, Choice.JOB, Choice.RULE, Choice.DENY),
     CardKind.QUESTION: (Choice.ANSWER, Choice.DENY),
+    CardKind.ROUTE: (Choice.REROUTE, Choice.WAIT, Choice.STOP),
 }
 
 
@@ -130,7 +139,7 @@ class Reply(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True,
 
     choice: Choice
     reason: Annotated[str, Meta(max_length=REASON_LIMIT)] | None = None
-    """For `deny`, what the agent is told; for `answer`, the answer."""
+    """For `deny`, what the agent is told; for `answer`, the answer; for `reroute`, the target or its number."""
     pattern: Annotated[str, Meta(min_length=1, max_length=PATTERN_LIMIT)] | None = None
     """For `job` and `rule`: what else is allowed. Unset: for `job` any use of the tool, for `rule` this very one."""
     everywhere: bool = False

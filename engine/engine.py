@@ -23,6 +23,7 @@ from engine.config import Settings
 from engine.dispatch.budget import Budget
 from engine.dispatch.dispatcher import Dispatcher
 from engine.dispatch.preview import Change
+from engine.dispatch.routebook import Routebook
 from engine.dispatch.settling import Rules
 from engine.errors import NotFoundError, NotStartedError, RefusedError, StorageError, UsageError
 from engine.foresight import Foresight
@@ -49,6 +50,7 @@ from engine.model import (
     Wanted,
 )
 from engine.redact import Secrets
+from engine.routes import Routes
 from engine.runner.cgroup import Cgroups
 from engine.runner.follow import Follower
 from engine.runner.launch import Launcher
@@ -85,6 +87,7 @@ class Engine:
         workspaces: Workspaces,
         secrets: Secrets,
         takeovers: Takeovers,
+        book: Routebook,
     ) -> None:
         self.home = home
         self.settings = settings
@@ -95,8 +98,9 @@ class Engine:
         self.secrets = secrets
         self.started_at = now_ms()
         self.asked_to_stop = asyncio.Event()
-        self.inbox = Inbox(store, settings, secrets, runner.answered)
-        self.foresight = Foresight(store, hub, dispatcher, settings.max_attempts, agents)
+        self.inbox = Inbox(store, settings, secrets, runner.answered, book, dispatcher.wake)
+        self.routes = Routes(store, book)
+        self.foresight = Foresight(store, hub, dispatcher, settings.max_attempts, agents, self.routes.notes)
         self._runner = runner
         self._dispatcher = dispatcher
         self._workspaces = workspaces
@@ -112,7 +116,7 @@ class Engine:
         """
         if self._dispatcher.draining:
             raise RefusedError("the engine is draining and takes no new jobs")
-        submission = accepted(wanted, self.settings, self.agents.keys(), now_ms())
+        submission = accepted(wanted, self.settings, self.agents.keys(), now_ms(), self.routes.book)
         if wanted.dry_run:
             rows, needs = await self.store.write(lambda tx: submit.rehearse(tx, submission))
             return Answer(ids=[], preview=await self.foresight.preview(Change(rows, needs, free=self.foresight.free)))
@@ -123,7 +127,7 @@ class Engine:
     async def act(self, order: Order, by: str) -> ActionResult:
         """Carry out one of the operator's verbs. A dry run does the same, takes it back, and foresees what follows."""
         spec = await self._to_edit(order) if order.verb is Verb.EDIT else None
-        request = orders.request(order, by, self.settings, self.agents.keys(), now_ms(), spec)
+        request = orders.request(order, by, self.settings, self.agents.keys(), now_ms(), spec, self.routes.book)
         if order.fork:
             forks = frozenset(name for name, agent in self.agents.items() if agent.forks)
             request = dataclasses.replace(request, forks=forks)
@@ -245,6 +249,7 @@ class Engine:
             after=after,
             before=before,
             sessions=await self.sessions(job),
+            moves=await self.routes.moves(job),
         )
 
     async def _attempt(self, tried: AttemptRow) -> Attempt:
@@ -352,7 +357,8 @@ async def _working(home: Path, settings: Settings, store: Store, hub: Hub, subre
     secrets = Secrets()
     secrets.learn_from(os.environ)
     launcher = Launcher(settings, known, Workspaces(home), cgroups, secrets=secrets)
-    rules = Rules(settings.max_attempts, Budget.of(settings))
+    book = Routebook.of(settings, known, os.environ)
+    rules = Rules(settings.max_attempts, Budget.of(settings), book)
     around = Surroundings(home, store, hub, follower, launcher, boot, settings.grace, rules, subreaper)
     hub.seq = await store.read.newest_seq()
     # Before the tasks begin, so that what the store refuses comes out as it is and not in a group.
@@ -361,11 +367,12 @@ async def _working(home: Path, settings: Settings, store: Store, hub: Hub, subre
     failure: BaseException | None = None
     async with asyncio.TaskGroup() as tasks:
         runner = Runner(around, tasks, lambda: dispatcher.wake())
-        dispatcher = Dispatcher(store, settings, known, boot, runner.start, runner.meter.memory)
+        dispatcher = Dispatcher(store, settings, known, boot, runner.start, runner.meter.memory, book)
         takeovers = Takeovers(store, hub, runner, launcher, tasks, dispatcher.wake)
         engine = Engine(
-            home, settings, store, hub, follower, runner, dispatcher, known, launcher.workspaces, secrets, takeovers
-        )
+            home, settings, store, hub, follower, runner, dispatcher, known, launcher.workspaces, secrets, takeovers,
+            book,
+        )  # fmt: skip
         following = tasks.create_task(follower.run(), name="follower")
         await runner.take_over(left)
         await takeovers.watch_all()

@@ -11,6 +11,7 @@ import msgspec
 from msgspec.structs import replace
 
 from engine.agents.base import Agent
+from engine.dispatch import route_cards
 from engine.dispatch.dispatcher import Dispatcher
 from engine.dispatch.eligibility import asks, reasons
 from engine.dispatch.forecast import REACH, forecast
@@ -18,7 +19,8 @@ from engine.dispatch.preview import Change, preview
 from engine.dispatch.world import World
 from engine.hub import Hub
 from engine.model import UNFINISHED, Cause, Estimate, Explanation, Failure, Preview, Reason, State, Verb
-from engine.store import Store, Transaction, attachments, cards, sessions
+from engine.model.route import Rerouting
+from engine.store import Store, Transaction, attachments, cards, moves, sessions
 from engine.store.claims import newest_launched
 from engine.store.lanes import Lane
 from engine.store.queue import History, Open, Queue, history, queue, running_in, waited_for
@@ -48,12 +50,19 @@ class Foresight:
     """Estimates are kept for a moment: a list that is read again and again does not compute them each time."""
 
     def __init__(
-        self, store: Store, hub: Hub, dispatcher: Dispatcher, max_attempts: int, agents: Mapping[str, Agent]
+        self,
+        store: Store,
+        hub: Hub,
+        dispatcher: Dispatcher,
+        max_attempts: int,
+        agents: Mapping[str, Agent],
+        routes: Callable[[Transaction, JobRow], list[str]] = lambda tx, row: [],
     ) -> None:
         self._store = store
         self._hub = hub
         self._dispatcher = dispatcher
         self._max_attempts = max_attempts
+        self._routes = routes
         self.free = frozenset(name for name, agent in agents.items() if not agent.provider)
         """Agents that cost nothing."""
         self._kept: dict[int, Estimate] = {}
@@ -98,13 +107,15 @@ class Foresight:
             ends = f"it goes on once that has ended; `kill {attached.pid}` ends it from here"
             found = [replace(one, ends=ends) if one.cause is Cause.HELD and one.jobs else one for one in found]
         card = cards.one(tx, row.waiting_on) if row.waiting_on is not None else None
+        if card is not None and row.held_by == route_cards.holder(card.id):
+            found = [one for one in found if one.cause is not Cause.HELD or not one.jobs]  # the card says it
         return [*found, *([asks(card)] if card is not None else [])], world
 
     async def explain(self, row: JobRow) -> Explanation:
         """Why a job stands where it stands, when that ends, and what is to be expected."""
         known = await self.estimates()
 
-        def look(tx: Transaction) -> tuple[list[Reason], World, int, list[str]]:
+        def look(tx: Transaction) -> tuple[list[Reason], list[Rerouting], int, list[str]]:
             now = read_job(tx.connection, row.id) or row
             found, world = self._reasons(tx, now)
             ahead = int(tx.connection.execute(_AHEAD, (now.priority, now.rank, now.id)).fetchone()[0])
@@ -113,20 +124,21 @@ class Foresight:
             found = [_timed(reason, world, ends, lanes) for reason in found]
             if not found and now.state is State.READY:
                 found = [Reason(Cause.TURN, "it may start now", "it is claimed at the next look at the queue")]
-            return found, world, ahead, self._notes(tx, now)
+            return found, moves.of_job(tx, now.id), ahead, self._notes(tx, now)
 
-        found, _, ahead, notes = await self._store.look(look)
+        found, moved, ahead, notes = await self._store.look(look)
         waits = row.state in (State.READY, State.BLOCKED)
         estimate = known.get(row.id)
         if estimate is None and row.state in UNFINISHED:
             why = f"only the first {REACH:,} jobs in the queue are forecast"
             estimate = Estimate(job=row.id, target=str(row.target), why=why)
         return Explanation(
-            job=row.as_job(), waiting=found, ahead=ahead if waits else None, estimate=estimate, notes=notes
-        )
+            job=row.as_job(), waiting=found, ahead=ahead if waits else None, estimate=estimate, notes=notes,
+            moves=moved,
+        )  # fmt: skip
 
     def _notes(self, tx: Transaction, row: JobRow) -> list[str]:
-        notes = _session_notes(tx, row)
+        notes = [*self._routes(tx, row), *_session_notes(tx, row)]
         if row.ended_at is not None:
             ended = f"it has ended: {row.state}"
             notes.append(f"{ended}: {row.reason}" if row.reason else ended)

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from engine.config import Settings
-from engine.decision import Answered, Card, Reply, Rule
+from engine.decision import Answered, Card, CardKind, Reply, Rule
+from engine.dispatch import route_cards
+from engine.dispatch.routebook import NOTHING, Routebook
 from engine.errors import NotFoundError, UsageError
 from engine.permission import configured
 from engine.redact import Secrets
@@ -15,13 +17,19 @@ from engine.store import Store, cards, decisions, rules
 
 
 class Inbox:
-    """One for an engine. `answered` is called after each answer: an agent may wait for it."""
+    """One for an engine. `answered` is called after each answer for which an agent may wait, `wake` after one that
+    lets a job go on.
+    """
 
-    def __init__(self, store: Store, settings: Settings, secrets: Secrets, answered: Callable[[], None]) -> None:
+    def __init__(self, store: Store, settings: Settings, secrets: Secrets, answered: Callable[[], None],
+        book: Routebook = NOTHING, wake: Callable[[], None] = lambda: None,
+    ) -> None:  # fmt: skip
         self._store = store
         self._settings = settings
         self._secrets = secrets
         self._answered = answered
+        self._book = book
+        self._wake = wake
 
     async def cards(self, limit: int | None = None) -> list[Card]:
         """What waits, the oldest first; or the newest cards, answered ones too, where a limit is given."""
@@ -40,6 +48,10 @@ class Inbox:
         """Answer a card. Raises as `engine.store.decisions.answer` does. Keys in it are neither kept nor passed on."""
         out_of = self._secrets.out_of
         reply = replace(reply, reason=out_of(reply.reason), pattern=out_of(reply.pattern))
+        if (await self.card(number)).kind is CardKind.ROUTE:
+            routed = await self._store.write(lambda tx: route_cards.answer(tx, self._book, number, reply, by))
+            self._wake()
+            return routed
         answered = await self._store.write(lambda tx: decisions.answer(tx, number, reply, by))
         if not reply.dry_run:
             self._answered()

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from functools import partial
 
 from engine.config import Settings
+from engine.dispatch import rerouting
+from engine.dispatch.routebook import NOTHING, Routebook
 from engine.dispatch.snapshot import scope_of
 from engine.documents import nearest
 from engine.errors import EntryError, UsageError
@@ -18,7 +21,13 @@ ON_SCOPES = frozenset({Verb.HOLD, Verb.RELEASE, Verb.CAP, Verb.DRAIN})
 
 
 def request(
-    order: Order, by: str, settings: Settings, agents: Collection[str], now: int, spec: JobSpec | None = None
+    order: Order,
+    by: str,
+    settings: Settings,
+    agents: Collection[str],
+    now: int,
+    spec: JobSpec | None = None,
+    book: Routebook = NOTHING,
 ) -> Request:
     """What an order asks of the store. `spec` is the job's to be edited.
 
@@ -35,6 +44,8 @@ def request(
         raise UsageError("retry: a fork goes on from the session, and fresh does not: give one of them")
     if order.filter is not None and not order.filter.strip():
         raise UsageError("the filter is empty, and would match every job; say what you mean, such as state:failed")
+    if order.to is not None and order.to_next:
+        raise UsageError("reroute: name a target or take the next one of the route, not both")
     return Request(
         verb=order.verb,
         jobs=order.jobs,
@@ -48,6 +59,8 @@ def request(
         priority=order.priority,
         not_before=moment(order.until, now) if order.until is not None else None,
         target=target(order.to, settings, agents) if order.to is not None else None,
+        following=partial(rerouting.following, book) if order.to_next else None,
+        barred=book.privacy.barred,
         edit=edited(spec, order.prompt) if spec is not None and order.prompt is not None else None,
         place=Place.parse(order.place) if order.place is not None else None,
         limit=order.limit,

@@ -16,9 +16,10 @@ from msgspec.structs import replace
 
 from engine.agents.registry import check_job
 from engine.config import Settings
+from engine.dispatch.routebook import NOTHING, Matched, Route, Routebook, Traits, first
 from engine.documents import nearest
 from engine.errors import EntryError, RefusedError, UsageError
-from engine.model import JobSpec, OnFailure, Wanted, Workspace
+from engine.model import JobSpec, OnFailure, Target, Wanted, Workspace
 from engine.permission import chosen
 from engine.store.submit import Accepted, Needs, Submission
 from engine.units import milliseconds, size
@@ -32,16 +33,18 @@ _DELAY = re.compile(r"\d+(?:\.\d+)?\s*(ms|s|m|h|d|w)")
 _YEAR_10000_MS = 253_402_300_800_000  #: dates end before it
 
 
-def accepted(wanted: Wanted, settings: Settings, agents: Collection[str], now: int) -> Submission:
+def accepted(
+    wanted: Wanted, settings: Settings, agents: Collection[str], now: int, book: Routebook = NOTHING
+) -> Submission:
     """A whole submission, checked. Raises `EntryError` with all that is wrong, or `UsageError`."""
     if wanted.then is not None and wanted.batch is None:
         raise UsageError("then: only what has a batch has something to follow; name the batch")
     asked = replace(wanted, dry_run=False, token=None)
     wrong: list[EntryError] = []
-    jobs = _accept_all(wanted.jobs, settings, agents, now, wrong)
+    jobs = _accept_all(wanted.jobs, settings, agents, now, wrong, book)
     follow_up = None
     if wanted.then is not None:
-        follow_up = _accept_follow_up(wanted.then, len(wanted.jobs), settings, agents, now, wrong)
+        follow_up = _accept_follow_up(wanted.then, len(wanted.jobs), settings, agents, now, wrong, book)
     _refuse(wrong)
     return Submission(
         jobs=jobs,
@@ -52,10 +55,12 @@ def accepted(wanted: Wanted, settings: Settings, agents: Collection[str], now: i
     )
 
 
-def accept(specs: Sequence[JobSpec], settings: Settings, agents: Collection[str], now: int) -> list[Accepted]:
+def accept(
+    specs: Sequence[JobSpec], settings: Settings, agents: Collection[str], now: int, book: Routebook = NOTHING
+) -> list[Accepted]:
     """All of them or none: raises `EntryError` that says of each what is wrong with which key."""
     wrong: list[EntryError] = []
-    accepted = _accept_all(specs, settings, agents, now, wrong)
+    accepted = _accept_all(specs, settings, agents, now, wrong, book)
     _refuse(wrong)
     return accepted
 
@@ -67,12 +72,17 @@ def _refuse(wrong: Sequence[EntryError]) -> None:
 
 
 def _accept_all(
-    specs: Sequence[JobSpec], settings: Settings, agents: Collection[str], now: int, wrong: list[EntryError]
+    specs: Sequence[JobSpec],
+    settings: Settings,
+    agents: Collection[str],
+    now: int,
+    wrong: list[EntryError],
+    book: Routebook,
 ) -> list[Accepted]:
     if not specs:
         raise UsageError("there is no job to submit")
     names = _names(specs, wrong)
-    found = [_accept_one(entry, spec, settings, agents, now, names, wrong) for entry, spec in enumerate(specs)]
+    found = [_accept_one(entry, spec, settings, agents, now, names, wrong, book) for entry, spec in enumerate(specs)]
     accepted = [one for one in found if one is not None]
     if len(accepted) == len(specs):
         _refuse_cycle(accepted, wrong)
@@ -80,13 +90,19 @@ def _accept_all(
 
 
 def _accept_follow_up(
-    spec: JobSpec, entry: int, settings: Settings, agents: Collection[str], now: int, wrong: list[EntryError]
+    spec: JobSpec,
+    entry: int,
+    settings: Settings,
+    agents: Collection[str],
+    now: int,
+    wrong: list[EntryError],
+    book: Routebook,
 ) -> Accepted | None:
     """What runs after a batch."""
     said = [key for key in ("after", "after_any", "name") if getattr(spec, key)]
     wrong += [EntryError(f"{key}: what follows a batch comes after all of it; remove this", entry, key) for key in said]
     spec = replace(spec, on_failure=spec.on_failure or OnFailure.RUN, after=[], after_any=[])
-    return _accept_one(entry, spec, settings, agents, now, {}, wrong)
+    return _accept_one(entry, spec, settings, agents, now, {}, wrong, book)
 
 
 class _Trial:
@@ -112,6 +128,7 @@ def _accept_one(
     now: int,
     names: Mapping[str, int],
     wrong: list[EntryError],
+    book: Routebook,
 ) -> Accepted | None:
     trial = _Trial(entry)
     agent = trial.of(_agent, spec, settings, agents)
@@ -121,31 +138,63 @@ def _accept_one(
     project = trial.of(_project, spec, settings)
     for key, read in _MEASURES:
         trial.of(_check_measure, key, getattr(spec, key), read)
-    model, account = spec.model, None
-    if agent is not None:
-        model = spec.model or settings.agent(agent).model
+    matched = trial.of(_matched, spec, project, book)
+    target = None
+    if agent is not None and matched is not None and matched.route is not None:
+        target = trial.of(_first, book, matched.route, spec, project)
+    elif agent is not None:
         account = trial.of(checked_account, agent, spec.account, settings)
-        trial.of(_check_job, spec, agent, model, settings)
-        trial.of(_check_permission, spec, agent, project, settings)
+        target = Target(agent, spec.model or settings.agent(agent).model, account)
+    if target is not None:
+        trial.of(_check_job, replace(spec, account=target.account), target.agent, target.model, settings)
+        trial.of(_check_permission, spec, target.agent, project, settings)
+        trial.of(_check_privacy, target, project, book)
     deadline = trial.of(_deadline, spec, now)
     not_before = trial.of(_time, "not_before", spec.not_before, now)
     all_of = trial.of(_needs, "after", spec.after, names)
     any_of = trial.of(_needs, "after_any", spec.after_any, names)
     wrong += trial.wrong
-    if trial.wrong or agent is None or all_of is None or any_of is None:
+    if trial.wrong or target is None or matched is None or all_of is None or any_of is None:
         return None
     return Accepted(
         spec=replace(spec, workspace=spec.workspace or _workspace(project, settings)),
         title=title_of(spec),
-        agent=agent,
-        model=model,
+        agent=target.agent,
+        model=target.model,
         project=project,
         not_before=not_before,
-        account=account,
+        account=target.account,
         deadline=deadline,
         all_of=all_of,
         any_of=any_of,
+        route=matched.route.name if matched.route is not None else None,
+        routed=matched.why[-1] if matched.route is not None else "",
     )
+
+
+def _matched(spec: JobSpec, project: str | None, book: Routebook) -> Matched:
+    """Its route: the one that it names, or the first that matches; one that names its target itself takes no other."""
+    if spec.route is None and (spec.agent or spec.model or spec.account):
+        return Matched(None, ("it names its target itself",))
+    if spec.route is None:
+        return book.match(Traits.of(spec, project))
+    route = book.routes.get(spec.route)
+    if route is None:
+        hint = nearest(spec.route, book.routes) if book.routes else "headway.yaml names none, under routes:"
+        raise _WrongError("route", f"there is no route {spec.route!r}; {hint}")
+    return Matched(route, ("it names it",))
+
+
+def _first(book: Routebook, route: Route, spec: JobSpec, project: str | None) -> Target:
+    try:
+        return first(book, route, spec, project)
+    except UsageError as error:
+        raise _WrongError("route", error.message) from None
+
+
+def _check_privacy(target: Target, project: str | None, book: Routebook) -> None:
+    if why := book.privacy.barred(target, project):
+        raise _WrongError("agent", why)
 
 
 def _agent(spec: JobSpec, settings: Settings, agents: Collection[str]) -> str:

@@ -38,8 +38,9 @@ REMARKS: Mapping[type[log.Body], frozenset[State]] = {
     log.Compacted: frozenset({State.RUNNING}),
     log.Adopted: frozenset({State.RUNNING}),
     log.Stopping: frozenset({State.RUNNING}),
-    log.Asked: frozenset({State.RUNNING}),
-    log.Answered: frozenset({State.RUNNING}),
+    # A route asks about a job that waits; and what nobody answered is withdrawn wherever the job has got to.
+    log.Asked: frozenset({State.RUNNING, State.READY}),
+    log.Answered: frozenset(State),
     log.Prioritised: frozenset({State.BLOCKED, State.READY}),
     log.Moved: frozenset({State.BLOCKED, State.READY}),
     log.Snoozed: frozenset({State.BLOCKED, State.READY}),

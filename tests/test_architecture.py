@@ -37,7 +37,15 @@ FLOORS: list[set[str]] = [
     {"engine.agents"},
     {"engine.store"},
     {"engine.submission", "engine.job_file", "engine.context", "engine.dispatch", "engine.runner", "engine.upkeep"},
-    {"engine.foresight", "engine.orders", "engine.accounts", "engine.drift", "engine.takeover", "engine.inbox"},
+    {
+        "engine.foresight",
+        "engine.orders",
+        "engine.accounts",
+        "engine.drift",
+        "engine.takeover",
+        "engine.inbox",
+        "engine.routes",
+    },
     {"engine.engine"},
     {"engine.server"},
     {"engine.doctor"},
@@ -46,8 +54,8 @@ FLOORS: list[set[str]] = [
 
 #: What the console may know of the engine: the nouns, the words of its streams, and its client.
 CONSOLE_KNOWS = {
-    "engine", "engine.model", "engine.decision", "engine.sessions", "engine.events", "engine.agents.events",
-    "engine.errors",
+    "engine", "engine.model", "engine.model.route", "engine.decision", "engine.sessions", "engine.events",
+    "engine.agents.events", "engine.errors",
     "engine.clock", "engine.documents", "engine.home", "engine.server.client",
 }  # fmt: skip
 

@@ -18,6 +18,7 @@ from console.cli import (
     foresight,
     inbox,
     jobs,
+    routes,
     serve,
     sessions,
     steer,
@@ -38,7 +39,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for family in (submit, jobs, inbox, sessions, foresight, verbs, steer, serve, attention, agents, config, upkeep, demo):
+for family in (
+    submit, jobs, inbox, routes, sessions, foresight, verbs, steer, serve, attention, agents, config, upkeep, demo,
+):  # fmt: skip
     family.add_to(app)
 
 

@@ -39,6 +39,7 @@ def explain(
 def _explained(found: Explanation) -> list[str]:
     from console.ahead import cost_text, span_text, when_text
     from console.format import clean_line, moment, plural
+    from console.moves import move_text
     from console.status import mark_of
     from engine.clock import now_ms
 
@@ -67,6 +68,7 @@ def _explained(found: Explanation) -> list[str]:
             lines.append(
                 f"  cost      {cost_text(estimate.cost_micros)}, from {plural(estimate.basis, 'earlier attempt')}"
             )
+    lines += [f"  moved     {move_text(move)}" for move in found.moves]
     lines += [f"  note      {clean_line(note)}" for note in found.notes]
     return lines
 

@@ -64,11 +64,18 @@ def answer(
     choice: Annotated[
         str,
         typer.Argument(
-            metavar="CHOICE", help="allow (once), job (for this job), rule (from now on), deny; answer for a question."
+            metavar="CHOICE",
+            help="allow (once), job (for this job), rule (from now on), deny; answer for a question; "
+            "reroute, wait or stop for a route.",
         ),
     ],
     reason: Annotated[
-        str | None, typer.Option("--reason", "-r", help="What the agent is told: why not, or the answer.")
+        str | None,
+        typer.Option(
+            "--reason",
+            "-r",
+            help="What the agent is told: why not, or the answer. With reroute: the target, or its number.",
+        ),
     ] = None,
     rule: Annotated[
         str | None,

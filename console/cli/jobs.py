@@ -93,6 +93,7 @@ def show(context: typer.Context, job: _Job, json: _Json = False) -> None:
 
 def _described(detail: JobDetail) -> list[str]:
     from console.format import clean_line, moment, money, number
+    from console.moves import move_text
     from console.status import mark_of
     from engine.clock import now_ms
 
@@ -103,6 +104,7 @@ def _described(detail: JobDetail) -> list[str]:
         "class": job.failure,
         "reason": job.reason and clean_line(job.reason),
         "target": job.target,
+        "route": job.route,
         "project": job.project or "none: a directory of its own",
         "priority": str(job.priority),
         "kind": job.kind,
@@ -119,6 +121,7 @@ def _described(detail: JobDetail) -> list[str]:
         else None,
     }
     lines += [f"  {name:<9} {value}" for name, value in facts.items() if value]
+    lines += [f"  moved     {move_text(move)}" for move in detail.moves]
     lines += [f"  waits     {clean_line(str(why))}" for why in detail.waiting]
     lines += [f"  after     J{other} {ended or 'has not ended'}" for other, ended in list(detail.after.items())[:10]]
     if len(detail.after) > 10:

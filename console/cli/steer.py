@@ -22,16 +22,39 @@ def reroute(
     context: typer.Context,
     jobs: JOBS = None,
     to: Annotated[str, typer.Option("--to", metavar="TARGET", help="Such as claude:opus@work.")] = "",
+    to_next: Annotated[
+        bool, typer.Option("--to-next", help="The next target of each job's route that can be used.")
+    ] = False,
+    choices: Annotated[
+        bool, typer.Option("--choices", help="Where one job may go: window, cost and success of each target.")
+    ] = False,
     dry_run: DRY_RUN = False,
     json: JSON = False,
 ) -> None:
-    """Let jobs run on another target from their next attempt on: agent, agent:model or agent:model@account."""
+    """Let jobs run on another target from their next attempt on: agent, agent:model or agent:model@account.
+
+    With --choices, or with --dry-run and no target, says how each target stands for a job.
+    """
+    from console.cli.output import print_json
+    from console.cli.routes import print_choice
+    from console.cli.verbs import job_ids
     from engine.errors import UsageError
     from engine.model import Order, Verb
 
-    if not to:
-        raise UsageError("where to? headway reroute 12 --to claude:opus")
-    carry_out(context, Order(verb=Verb.REROUTE, **about(jobs), to=to, dry_run=dry_run), json=json)
+    if choices or (dry_run and not to and not to_next):
+        ids = job_ids(jobs or [])
+        if not ids:
+            raise UsageError("which job? headway reroute 12 --choices")
+        found = [ctx.of(context).ask(lambda client, job=job: client.route_of(job)) for job in ids]  # type: ignore[misc]
+        if json:
+            print_json(found)
+        for one in found if not json else ():
+            print_choice(one)
+        return
+    if not to and not to_next:
+        raise UsageError("where to? headway reroute 12 --to claude:opus, or --to-next; --choices shows what there is")
+    order = Order(verb=Verb.REROUTE, **about(jobs), to=to or None, to_next=to_next, dry_run=dry_run)
+    carry_out(context, order, json=json)
 
 
 def priority(

@@ -75,6 +75,13 @@ def submit(
     permission: Annotated[
         str | None, typer.Option(metavar="WHO", help="Who decides on its agent's tools: preset, ask (you), bypass.")
     ] = None,
+    route: Annotated[
+        str | None,
+        typer.Option(help="A route of headway.yaml. Without it, and without a target: the first that matches."),
+    ] = None,
+    triage: Annotated[
+        str | None, typer.Option(metavar="CLASS", help="What sort of effort it is, as quick or big: routes match it.")
+    ] = None,
     account: Annotated[str | None, typer.Option(help="An account of the agent, from headway.yaml.")] = None,
     kind: Annotated[str | None, typer.Option(help="What sort of work it is; forecasts learn by it.")] = None,
     tag: Annotated[
@@ -118,6 +125,8 @@ def submit(
         "model": model,
         "title": title,
         "priority": priority,
+        "route": route,
+        "triage": triage,
         "not_before": not_before,
         "workspace": Workspace.PROJECT if in_place else None,
         "project": _directory(project),

@@ -160,7 +160,7 @@ class InboxScreen(Frame):
         elif time.monotonic() - self._moved < _GRACE:
             self.say("the list has just moved: look, then press again", Role.WAIT)
         elif kind is not None and card.kind is not kind:
-            how = "enter answers it" if card.kind is CardKind.QUESTION else "a allows it, x denies it"
+            how = "a allows it, x denies it" if card.kind is CardKind.PERMISSION else "enter answers it"
             self.say(f"that is a {card.kind}: {how}", Role.WAIT)
         else:
             return card
@@ -185,7 +185,10 @@ class InboxScreen(Frame):
             self._prompt(card, "rule", f"always allow {clean_line(card.tool)}:", card.subject)
 
     def action_deny_card(self) -> None:
-        if (card := self._target()) is not None:
+        card = self.list.card
+        if card is not None and card.kind is CardKind.ROUTE:
+            self._target(CardKind.PERMISSION)  # says how it is answered
+        elif (card := self._target()) is not None:
             self._prompt(card, "deny", "no, because:", "")
 
     def action_deny_always(self) -> None:
@@ -196,6 +199,10 @@ class InboxScreen(Frame):
         card = self.list.card
         if card is not None and card.kind is CardKind.PERMISSION:
             self.action_next_part()
+        elif card is not None and card.kind is CardKind.ROUTE:
+            if (card := self._target(CardKind.ROUTE)) is not None:
+                offered = f"1-{len(card.options)}, " if card.options else ""
+                self._prompt(card, "route", f"go on where? {offered}a target, wait or stop:", "")
         elif (card := self._target(CardKind.QUESTION)) is not None:
             self._prompt(card, "answer", "answer:", "")
 
@@ -208,7 +215,7 @@ class InboxScreen(Frame):
         reply = _reply(event.kind, event.text.strip(), card) if card is not None else None
         if card is None or reply is None:
             return
-        if reply.choice is Choice.ANSWER and not reply.reason:
+        if reply.choice in (Choice.ANSWER, Choice.REROUTE) and not reply.reason:
             self.say("an answer needs words", Role.WAIT)
         else:
             self._send(card, reply)
@@ -256,6 +263,10 @@ def _reply(kind: str, text: str, card: Card) -> Reply | None:
             if text.isdecimal() and 1 <= int(text) <= len(card.options):
                 text = card.options[int(text) - 1]
             return Reply(choice=Choice.ANSWER, reason=text)
+        case "route":
+            if text in (Choice.WAIT, Choice.STOP):
+                return Reply(choice=Choice(text))
+            return Reply(choice=Choice.REROUTE, reason=text)
         case _:
             return None
 

@@ -8,8 +8,11 @@ opencode as its own configuration says (`permission`); and opencode offers files
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from engine.agents import acp_lines as lines
 from engine.agents.acp_parser import AcpParser, task
+from engine.agents.addresses import provider_at
 from engine.agents.arguments import key_of
 from engine.agents.asking import Request, Told
 from engine.agents.base import Agent, Assignment, Errand, Launch, Parser
@@ -39,6 +42,11 @@ class Acp(Agent):
         "GEMINI_API_KEY", "GEMINI_CLI_HOME", "GEMINI_MODEL", "GOOGLE_API_KEY", "GOOGLE_GEMINI_BASE_URL",
         "GOOGLE_GENAI_USE_VERTEXAI", "GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_CLOUD_PROJECT", "GOOGLE_CLOUD_LOCATION",
     )  # fmt: skip
+
+    def asks_whom(self, model: str | None, env: Mapping[str, str], settings: AgentSettings) -> str | None:
+        if settings.command is not None:
+            return None  # any program
+        return provider_at(env.get("GOOGLE_GEMINI_BASE_URL"), "google")
 
     def check(self, settings: AgentSettings) -> None:
         for word in (*(settings.command or ()), *settings.args):

@@ -16,6 +16,7 @@ from engine.agents.events import AnyAgentEvent
 from engine.config import AccountSettings, AgentSettings, KeyReference
 from engine.model import Failure, Permission, Usage
 
+LOCAL = "local"  #: the provider of what does not leave this machine
 RESULT_LIMIT = 4_000  #: characters of an agent's last word that are kept in the database
 
 
@@ -168,6 +169,13 @@ class Agent(ABC):
         self, model: str | None, settings: AgentSettings, account: AccountSettings | None = None
     ) -> None:
         """Raise `UsageError` for a model that no attempt could be started with, or not by that account."""
+
+    def asks_whom(self, model: str | None, env: Mapping[str, str], settings: AgentSettings) -> str | None:
+        """The provider whose servers are told what a job says; `LOCAL` for none, None where it cannot be known.
+
+        `env` is what the settings set for the agent and its account.
+        """
+        return None if self.provider else LOCAL
 
     def check(self, settings: AgentSettings) -> None:  # noqa: B027 - most agents take anything
         """Raise `UsageError` for settings that no attempt could be started with."""

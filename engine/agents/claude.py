@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from uuid import UUID
 
 from engine.agents import claude_asking
+from engine.agents.addresses import provider_at
 from engine.agents.arguments import key_of
 from engine.agents.asking import Request, Told
 from engine.agents.base import Agent, Assignment, Launch, Parser
@@ -38,6 +40,14 @@ RESERVED = {
 }
 
 
+#: What lets it ask a cloud for the model instead of Anthropic.
+CLOUDS = {
+    "CLAUDE_CODE_USE_BEDROCK": "bedrock",
+    "CLAUDE_CODE_USE_VERTEX": "vertex",
+    "CLAUDE_CODE_USE_FOUNDRY": "foundry",
+}
+
+
 class Claude(Agent):
     name = "claude"
     chooses_session = True
@@ -62,6 +72,12 @@ class Claude(Agent):
         "AWS_DEFAULT_REGION", "AWS_BEARER_TOKEN_BEDROCK",
         "CLOUD_ML_REGION", "GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_CLOUD_PROJECT",
     )  # fmt: skip
+
+    def asks_whom(self, model: str | None, env: Mapping[str, str], settings: AgentSettings) -> str | None:
+        for variable, provider in CLOUDS.items():
+            if env.get(variable, "0").lower() not in ("", "0", "false"):
+                return provider
+        return provider_at(env.get("ANTHROPIC_BASE_URL"), "anthropic")
 
     def check(self, settings: AgentSettings) -> None:
         _refuse(settings)

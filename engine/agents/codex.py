@@ -6,6 +6,7 @@ import glob
 import re
 from collections.abc import Mapping
 
+from engine.agents.addresses import provider_at
 from engine.agents.arguments import one_of, refuse, unsafe, uuid, word
 from engine.agents.base import Agent, Assignment, Launch, Parser
 from engine.agents.codex_parser import CodexParser
@@ -51,6 +52,9 @@ class Codex(Agent):
         "OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_ORGANIZATION", "OPENAI_PROJECT",
         "AZURE_OPENAI_API_KEY", "OLLAMA_HOST", "DO_NOT_TRACK",
     )  # fmt: skip
+
+    def asks_whom(self, model: str | None, env: Mapping[str, str], settings: AgentSettings) -> str | None:
+        return provider_at(env.get("OPENAI_BASE_URL"), "openai")
 
     def check(self, settings: AgentSettings) -> None:
         one_of(self.name, settings.permission_mode, MODES)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from engine.agents.addresses import provider_at
 from engine.agents.arguments import one_of, refuse, unsafe, uuid, word
 from engine.agents.base import Agent, Assignment, Launch, Parser
 from engine.agents.gemini_parser import GeminiParser
@@ -53,6 +56,9 @@ class Gemini(Agent):
         "GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_CLOUD_PROJECT", "GOOGLE_CLOUD_PROJECT_ID", "GOOGLE_CLOUD_LOCATION",
         "CODE_ASSIST_ENDPOINT", "DO_NOT_TRACK",
     )  # fmt: skip
+
+    def asks_whom(self, model: str | None, env: Mapping[str, str], settings: AgentSettings) -> str | None:
+        return provider_at(env.get("GOOGLE_GEMINI_BASE_URL") or env.get("GOOGLE_VERTEX_BASE_URL"), "google")
 
     def check(self, settings: AgentSettings) -> None:
         words = (*(settings.command or []), *settings.args)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 
 from engine.agents.arguments import one_of, refuse, unsafe, word
 from engine.agents.base import Agent, Assignment, Launch, Parser
@@ -51,6 +52,10 @@ class Opencode(Agent):
         "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_REGION",
         "AWS_BEARER_TOKEN_BEDROCK", "GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_CLOUD_PROJECT", "VERTEX_LOCATION",
     )  # fmt: skip
+
+    def asks_whom(self, model: str | None, env: Mapping[str, str], settings: AgentSettings) -> str | None:
+        provider, slash, _ = (model or "").partition("/")
+        return provider if slash else None  # its own default is in its configuration
 
     def check(self, settings: AgentSettings) -> None:
         one_of(self.name, settings.permission_mode, MODES)

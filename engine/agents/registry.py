@@ -20,7 +20,7 @@ from engine.agents.shell import Shell
 from engine.config import AgentSettings, Settings, load_settings
 from engine.documents import Complaint, Keys
 from engine.errors import SettingError, UsageError
-from engine.model import JobSpec
+from engine.model import JobSpec, Target
 
 
 def read_settings(path: Path | None) -> Settings:
@@ -40,6 +40,21 @@ def complaints(settings: Settings) -> Iterator[Complaint]:
     for name, account in settings.accounts.items():
         if account.agent in known:
             yield from logins.complaints(name, account)
+    for name, route in settings.routes.items():
+        for place, said in enumerate(route.named):
+            target = Target.parse(said.target)
+            if target.agent in known and (why := _refused(known[target.agent], target, settings)):
+                yield ("routes", name, "targets", place), f"{said.target}: {why}"
+
+
+def _refused(agent: Agent, target: Target, settings: Settings) -> str:
+    """Why no attempt could be started on a target; empty where one could."""
+    own = settings.agent(agent.name)
+    try:
+        agent.accept(target.model or own.model, own, settings.accounts.get(target.account or ""))
+    except UsageError as error:
+        return error.message
+    return ""
 
 
 def _of_agent(agent: Agent, own: AgentSettings) -> Iterator[Complaint]:

@@ -10,7 +10,7 @@ from msgspec import Struct, field
 
 from engine.agents import claude_asking
 from engine.agents.asking import Request, Told
-from engine.agents.base import Agent, Assignment, Exit, Launch, Outcome, Parser
+from engine.agents.base import LOCAL, Agent, Assignment, Exit, Launch, Outcome, Parser
 from engine.agents.claude_parser import ClaudeParser
 from engine.agents.codex import Codex
 from engine.agents.codex_parser import CodexParser
@@ -50,6 +50,9 @@ class Rehearsal(Agent):
     stall_seconds = 900
     footprint = 30 << 20
     pass_env = ("HEADWAY_REHEARSAL_SPEED",)
+
+    def asks_whom(self, model: str | None, env: Mapping[str, str], settings: AgentSettings) -> str | None:
+        return LOCAL
 
     def launch(self, assignment: Assignment) -> Launch:
         played = scenario.find(assignment.model or DEFAULT, assignment.workspace)

@@ -11,6 +11,7 @@ from engine.config.agents import (
 from engine.config.keys import KeyReference
 from engine.config.projects import Permissions, ProjectSettings, RuleSettings
 from engine.config.reading import FILE, find_settings, load_settings
+from engine.config.routes import MatchSettings, NeedsSettings, RouteSettings
 from engine.config.settings import Settings
 from engine.config.upkeep import RetryBudget, Upkeep
 
@@ -21,10 +22,13 @@ __all__ = [
     "AgentSettings",
     "Api",
     "KeyReference",
+    "MatchSettings",
+    "NeedsSettings",
     "Permissions",
     "ProjectSettings",
     "ProviderSettings",
     "RetryBudget",
+    "RouteSettings",
     "RuleSettings",
     "SessionSettings",
     "Settings",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from engine.config import agents as agents_section
-from engine.config import checks, projects, upkeep
+from engine.config import checks, projects, routes, upkeep
 from engine.config.settings import Settings
 from engine.documents import Complaint, nearest
 from engine.model import ALL, SCOPES
@@ -16,6 +16,7 @@ def complaints(settings: Settings, agents: Collection[str]) -> Iterator[Complain
     yield from _at_the_top(settings, agents)
     yield from agents_section.complaints(settings, agents)
     yield from projects.complaints(settings)
+    yield from routes.complaints(settings, agents)
     yield from upkeep.complaints(settings)
 
 

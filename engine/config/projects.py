@@ -48,6 +48,10 @@ class ProjectSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     max_running: Slots | None = None
     permission: Permission | None = None
     """Who decides whether agents that can ask may use a tool."""
+    private: bool = False
+    """Its jobs stay with `providers`; where there are none, on this machine."""
+    providers: list[Annotated[str, Meta(min_length=1)]] = field(default_factory=list)
+    """The only providers that its jobs may go to, such as `anthropic`; `local` is this machine. Unset: any."""
     allow_bypass: bool = False
     """Jobs of this project may run with `permission: bypass`: their agents can do anything on this machine."""
 

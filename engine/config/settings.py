@@ -8,6 +8,7 @@ from msgspec import Meta, Struct, field
 
 from engine.config.agents import AccountSettings, AgentSettings, SessionSettings, Slots
 from engine.config.projects import Permissions, ProjectSettings
+from engine.config.routes import RouteSettings
 from engine.config.upkeep import RetryBudget, Upkeep
 
 
@@ -22,6 +23,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     agents: dict[str, AgentSettings] = field(default_factory=dict)
     accounts: dict[str, AccountSettings] = field(default_factory=dict)
     projects: dict[str, ProjectSettings] = field(default_factory=dict)
+    routes: dict[str, RouteSettings] = field(default_factory=dict)
+    """Targets in order, with a policy for each way that one cannot be used. The first that matches a job counts."""
     caps: dict[str, Slots] = field(default_factory=dict)
     """Further caps, by scope: `tag:gpu`, `target:claude:opus@work`, `account:claude@work`."""
     ageing: str | int = "1h"

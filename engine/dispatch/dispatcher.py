@@ -12,7 +12,9 @@ from itertools import islice
 from engine.agents.base import Agent
 from engine.clock import now_ms
 from engine.config import Settings
+from engine.dispatch import rerouting, route_cards
 from engine.dispatch.order import Line, Lineup
+from engine.dispatch.routebook import NOTHING, Routebook
 from engine.dispatch.snapshot import Configured, world_of
 from engine.dispatch.world import Memory, World
 from engine.errors import StorageError
@@ -50,9 +52,11 @@ class Dispatcher:
         boot: str,
         start: Callable[[Claim], None],
         memory: Callable[[], Memory] = Memory,
+        book: Routebook = NOTHING,
     ) -> None:
         self._store = store
-        self._configured = Configured.of(settings)
+        self._configured = Configured.of(settings, book.privacy)
+        self._book = book
         self._resumable = frozenset(name for name, agent in agents.items() if agent.resumable)
         self._boot = boot
         self._start = start
@@ -96,6 +100,8 @@ class Dispatcher:
         if (first := _first(due)) is not None and first <= tx.now:
             # More of them than one look takes. What is late must not start, nor anything before what is more urgent.
             return Round([], tx.now, tx.now)
+        if self._book.routes:
+            due += [route_cards.look(tx, self._book), rerouting.before_start(tx, self._book)]
         world = self.world(tx)
         if world.draining or world.full or ALL in world.holds:
             return Round([], _first(due), tx.now)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from engine.decision import Card
+from engine.decision import Card, CardKind
 from engine.dispatch import breaker
 from engine.dispatch.world import World
 from engine.model import ALL, LIMITS, Cause, Reason, State
@@ -46,10 +46,12 @@ def of_job(job: JobRow, world: World, needs: Sequence[int] = ()) -> list[Reason]
 def asks(card: Card) -> Reason:
     """Why a job that runs does not get on: its agent waits for the operator."""
     how = card.choices[0]
-    ends = f"`headway answer {card.id} {how}` or `deny` ends it"
+    ends = f"`headway answer {card.id} {how}` or `{card.choices[-1]}` ends it"
     if card.due is not None:
         ends += f"; by itself it ends with {card.default}"
     text = f"its agent waits for card {card.id}: {card.tool} {card.summary}"
+    if card.kind is CardKind.ROUTE:
+        text = f"card {card.id} waits for you: {card.summary}"
     return Reason(Cause.DECISION, text, ends, card.due, jobs=[card.job])
 
 
@@ -75,6 +77,8 @@ def of_lane(lane: Lane, world: World) -> list[Reason]:
         busy = world.running.get(scope, 0)
         if cap is not None and busy >= cap:
             found.append(_cap(scope, busy, cap))
+    if world.privacy.keeps(lane.project) and (why := world.privacy.barred(lane.target, lane.project)):
+        found.append(Reason(Cause.PRIVATE, why, "`headway reroute` to one that it may go to ends it"))
     if world.breakers and (reason := _breaker(lane, world)) is not None:
         found.append(reason)
     need = world.memory.of(lane.agent)

@@ -282,4 +282,5 @@ def _gate(lane: Lane, world: World) -> tuple[object, ...]:
     """What of a lane can keep it from starting in this world: a project or a tag without a cap or a hold cannot."""
     limited = (*(f"tag:{tag}" for tag in lane.tags.split()), f"project:{lane.project or ''}")
     narrow = (scope for scope in limited if scope in world.caps or scope in world.holds)
-    return lane.agent, lane.model, lane.account, *narrow
+    kept = (lane.project,) if world.privacy.keeps(lane.project) else ()
+    return lane.agent, lane.model, lane.account, *kept, *narrow

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from engine.model import Failure
+from engine.model import LIMITS, Failure
 
 MOST_WAITS = 50  #: waits in a row that use up no attempt, before even a limit is given up on
 #: Seconds before an attempt that this machine had nothing left for is tried again: at first, and at most.
@@ -63,6 +63,18 @@ RULES: Mapping[Failure, Rule] = {
 }
 
 
+#: The same where the job's route says to stay with the target, of what would else not be tried again.
+STAYING: Mapping[Failure, Rule] = {
+    Failure.AUTH: Rule(Action.WAIT, 300.0, 3_600.0),
+    Failure.BILLING: Rule(Action.WAIT, 300.0, 3_600.0),
+    Failure.BAD_OUTPUT: Rule(Action.RESUME),
+    Failure.GATE_REFUSED: Rule(Action.RESUME, 0.0),
+}
+
+#: What says nothing of the job: where it goes on at another target, such an attempt is not counted.
+_NOT_ITS_OWN = LIMITS | {Failure.AUTH, Failure.BILLING}
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """What the decision depends on."""
@@ -85,6 +97,8 @@ class Case:
     """Its agent has no effects, so that it may be, unless the job says otherwise."""
     retry_at: int | None = None
     """When the provider says that the limit ends."""
+    stays: bool = False
+    """Its route says to stay with the target."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,19 +117,45 @@ class Next:
 def decide(case: Case, now: int, jitter: float) -> Next:
     """What follows a failure. `jitter`, 0 to 1, is the part of the delay that is waited (full jitter)."""
     rule = RULES.get(case.failure, Rule(Action.STOP))
+    if case.stays:
+        rule = STAYING.get(case.failure, rule)
     action = rule.action
-    if action is Action.STOP and rule.repeats and (case.repeatable or _again(case)):
+    if action is Action.STOP and rule.repeats and (case.repeatable or _repeats(case)):
         action = Action.RESUME
     if case.failure is Failure.CONTEXT_OVERFLOW and case.harmless:
         action = Action.STOP  # it had no conversation that could be shortened: the same question is as long again
     if action in (Action.STOP, Action.ASK):
         return Next(action)
     counted = action is not Action.WAIT and case.began
+    if (over := _over(case, counted=counted)) is not None:
+        return over
+    return _again_from(case, action, _when(rule, case, now, jitter, counted=counted), counted=counted)
+
+
+def leave(case: Case, *, told: bool) -> Next:
+    """What becomes of a job that goes on at another target, at once. Its class does not matter, its effects do.
+
+    `told`: an agent takes over there that is told what was done, and goes on from it in the same workspace.
+    """
+    counted = case.began and case.failure not in _NOT_ITS_OWN
+    if (over := _over(case, counted=counted)) is not None:
+        return over
+    if case.began and told:
+        return Next(Action.RESUME, None, counted, fresh=case.failure is Failure.CONTEXT_OVERFLOW)
+    return _again_from(case, Action.RESUME, None, counted=counted)
+
+
+def _over(case: Case, *, counted: bool) -> Next | None:
+    """That it has been tried often enough."""
     if counted and case.tries >= case.max_attempts:
         return Next(Action.STOP, why=f"after {case.tries} attempts" if case.tries > 1 else "")
     if not counted and case.waits >= MOST_WAITS:
         return Next(Action.STOP, why=f"after {case.waits} waits")
-    at = _when(rule, case, now, jitter, counted=counted)
+    return None
+
+
+def _again_from(case: Case, action: Action, at: int | None, *, counted: bool) -> Next:
+    """From where it is tried again: an attempt that may have had effects is not blindly run again."""
     if not case.began:
         return Next(action, at, counted)
     if action is Action.FRESH:
@@ -140,7 +180,7 @@ def postpone(waits: int, now: int) -> Next:
     return Next(Action.WAIT, now + round(delay * 1_000), counted=False)
 
 
-def _again(case: Case) -> bool:
+def _repeats(case: Case) -> bool:
     """Without effects all is repeated that may go better another time; a failure that nobody knows still stops."""
     return case.harmless and case.failure is not Failure.UNKNOWN
 

@@ -13,11 +13,15 @@ import msgspec
 
 from engine import events as log
 from engine.agents.base import Outcome
-from engine.dispatch import breaker, budget, retry
+from engine.dispatch import breaker, budget, rerouting, retry, route_cards
 from engine.dispatch.budget import Budget
-from engine.dispatch.retry import Action, Case
+from engine.dispatch.rerouting import Trouble
+from engine.dispatch.retry import Action, Case, Next
+from engine.dispatch.routebook import NOTHING, Routebook
+from engine.dispatch.routing import Ask, Move, Stay, Stop
 from engine.errors import RefusedError
 from engine.model import LIMITS, Breaker, DiffStat, Failure, JobSpec, Target
+from engine.model.route import CAUSES
 from engine.store import attachments, dependencies, jobs
 from engine.store.jobs import Requeue, Settlement
 from engine.store.rows import JobRow, read_spec
@@ -31,6 +35,7 @@ class Rules:
 
     max_attempts: int
     budget: Budget
+    book: Routebook = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,24 +82,23 @@ class Settle:
         if len({one.attempt for one in operations}) < len(operations):
             raise RefusedError("an attempt is settled once")
         found = jobs.fenced_all(tx, [one.attempt for one in operations])
-        ended, held = [], []
+        ended, follows = [], []
         for one, (row, tried) in zip(operations, found, strict=True):
-            ending, requeue, outcome = one.ending, None, one.ending.outcome
-            parked = not outcome.succeeded and attachments.holder(tx, row.id) is not None
-            if not outcome.succeeded and row.stopping is None and not parked:
-                requeue, outcome = _next(tx, row, tried.target, ending, one.rules)
+            ending, follow = one.ending, _Follow(None, one.ending.outcome)
+            parked = not ending.outcome.succeeded and attachments.holder(tx, row.id) is not None
+            if not ending.outcome.succeeded and row.stopping is None and not parked:
+                follow = _next(tx, row, tried.target, ending, one.rules)
             settlement = Settlement(
-                outcome, ending.exit_code, ending.diff, ending.heard, requeue,
+                follow.outcome, ending.exit_code, ending.diff, ending.heard, follow.requeue,
                 ending.memory_peak, ending.cpu_ms, ending.processes_peak,
             )  # fmt: skip
             ended.append((row, tried, settlement))
-            held.append(requeue is not None and requeue.hold)
+            follows.append(follow)
             if ending.provider and ending.began and row.stopping is None and not parked:
-                _tell_breaker(tx, tried.target, outcome)
-        settled = jobs.settle_all(tx, ended)
+                _tell_breaker(tx, tried.target, follow.outcome)
         settled = [
-            jobs.put_on_hold(tx, row, dependencies.ENGINE) if hold else row
-            for row, hold in zip(settled, held, strict=True)
+            _follow(tx, row, tried.id, follow)
+            for row, (_, tried, _), follow in zip(jobs.settle_all(tx, ended), ended, follows, strict=True)
         ]
         dependencies.after_end(tx, [row for row in settled if row.ended_at is not None])
         return settled
@@ -105,28 +109,93 @@ def settle(tx: Transaction, attempt: int, ending: Ending, rules: Rules) -> JobRo
     return Settle(attempt, ending, rules)(tx)
 
 
-def _next(tx: Transaction, row: JobRow, target: Target, ending: Ending, rules: Rules) -> tuple[Requeue | None, Outcome]:
-    """Whether and how the job goes back, and the outcome with what that adds to its reason."""
+@dataclass(frozen=True, slots=True)
+class _Follow:
+    """What follows an end. `outcome` has in its reason what that adds."""
+
+    requeue: Requeue | None
+    outcome: Outcome
+    turn: rerouting.Turn | None = None
+    """What its route does about it."""
+
+
+def _next(tx: Transaction, row: JobRow, target: Target, ending: Ending, rules: Rules) -> _Follow:
+    """Whether, how and where the job goes on."""
     outcome = ending.outcome
     failure = outcome.failure or Failure.UNKNOWN
     if row.deadline is not None and row.deadline <= tx.now:
-        return None, outcome
+        return _Follow(None, outcome)
     if ending.short:
-        decided = retry.postpone(row.waits, tx.now)
-    else:
-        spec = read_spec(tx.connection, row)
-        decided = retry.decide(_case(row, spec, failure, ending, rules), tx.now, random.random())
+        return _decided(tx, row, target, ending, rules, retry.postpone(row.waits, tx.now))
+    spec = read_spec(tx.connection, row)
+    case = _case(row, spec, failure, ending, rules)
+    turn = _turn(tx, row, spec, target, ending, rules)
+    match turn.verdict if turn is not None else None:
+        case Stop(why):
+            return _Follow(None, _with(outcome, why))
+        case Move(to):
+            decided = retry.leave(case, told=rules.book.is_told(to.target))
+        case Ask():
+            asked = replace(case, stays=True, tries=0, waits=0)  # the operator's word goes before the count
+            decided = retry.decide(asked, tx.now, random.random())
+            if decided.action is Action.STOP:
+                decided = retry.leave(asked, told=True)
+        case Stay(why=why, plain=plain, at=at):
+            decided = retry.decide(replace(case, stays=not plain), tx.now, random.random())
+            decided = _staying(decided, at, why if plain else "")
+        case _:
+            decided = retry.decide(case, tx.now, random.random())
+    return _decided(tx, row, target, ending, rules, decided, turn)
+
+
+def _decided(
+    tx: Transaction, row: JobRow, target: Target, ending: Ending, rules: Rules, decided: Next,
+    turn: rerouting.Turn | None = None,
+) -> _Follow:  # fmt: skip
+    """A decision of the table as what is written."""
+    outcome, at = _with(ending.outcome, decided.why), decided.at
     if decided.action is Action.STOP:
-        return None, _with(outcome, decided.why)
-    at = decided.at
-    if failure in LIMITS and row.target.paid_by != target.paid_by:
+        return _Follow(None, outcome)
+    moves = turn is not None and isinstance(turn.verdict, Move)
+    if outcome.failure in LIMITS and row.target.paid_by != target.paid_by:
         at = None  # it was rerouted while it ran: the limit of the account that it has left is not waited for
-    elif ending.provider and ending.began and decided.action is not Action.ASK:
+    elif ending.provider and ending.began and decided.action is not Action.ASK and not moves:
         at = _book(tx, target, rules.budget, at if at is not None else tx.now)
-    return (
-        Requeue(at, decided.counted, decided.fresh, decided.anew, hold=decided.action is Action.ASK),
-        _with(outcome, decided.why),
-    )
+    asks = turn is not None and isinstance(turn.verdict, Ask)
+    hold = decided.action is Action.ASK and not asks
+    turn = turn if moves or asks else None
+    return _Follow(Requeue(at, decided.counted, decided.fresh, decided.anew, hold=hold), outcome, turn)
+
+
+def _turn(
+    tx: Transaction, row: JobRow, spec: JobSpec, target: Target, ending: Ending, rules: Rules
+) -> rerouting.Turn | None:
+    """What the job's route does about a failure. Where the operator has sent it elsewhere, his word counts."""
+    outcome = ending.outcome
+    cause = CAUSES.get(outcome.failure or Failure.UNKNOWN)
+    if cause is None or row.route is None or row.target != target:
+        return None
+    trouble = Trouble(cause, outcome.reason or "", outcome.retry_at, started=ending.began)
+    return rerouting.after_failure(tx, rules.book, row, spec, trouble)
+
+
+def _staying(decided: Next, at: int | None, why: str) -> Next:
+    """The table's answer, but not later than the route says, and with the reason why nothing else could be done."""
+    if at is not None and decided.at is not None:
+        decided = replace(decided, at=min(decided.at, at))
+    return replace(decided, why="; ".join(filter(None, (decided.why, why))))
+
+
+def _follow(tx: Transaction, row: JobRow, attempt: int, follow: _Follow) -> JobRow:
+    """Write what follows a settlement: a move, a card, a hold."""
+    if follow.turn is not None and row.ended_at is None:
+        if isinstance(follow.turn.verdict, Move):
+            row = rerouting.make(tx, row, follow.turn.verdict, follow.turn, attempt)
+        elif isinstance(follow.turn.verdict, Ask):
+            row = route_cards.put_up(tx, row, attempt, follow.turn.verdict, follow.turn)
+    if follow.requeue is not None and follow.requeue.hold and row.ended_at is None:
+        row = jobs.put_on_hold(tx, row, dependencies.ENGINE)
+    return row
 
 
 def _case(row: JobRow, spec: JobSpec, failure: Failure, ending: Ending, rules: Rules) -> Case:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from engine.config import Settings
+from engine.dispatch.privacy import Privacy
 from engine.dispatch.world import Memory, World
 from engine.model import ALL
 from engine.store import Transaction, claims
@@ -19,9 +20,10 @@ class Configured:
     caps: Mapping[str, int]
     shares: Mapping[str | None, float]
     ageing: int
+    privacy: Privacy = field(default_factory=Privacy)
 
     @classmethod
-    def of(cls, settings: Settings) -> Configured:
+    def of(cls, settings: Settings, privacy: Privacy | None = None) -> Configured:
         caps = {ALL: settings.max_running}
         shares: dict[str | None, float] = {}
         for name, agent in settings.agents.items():
@@ -35,7 +37,7 @@ class Configured:
             if project.max_running is not None:
                 caps[f"project:{project.directory}"] = project.max_running
         caps |= {scope_of(scope, settings): n for scope, n in settings.caps.items()}
-        return cls(caps, shares, milliseconds(settings.ageing))
+        return cls(caps, shares, milliseconds(settings.ageing), privacy or Privacy())
 
 
 def scope_of(text: str, settings: Settings) -> str:
@@ -64,5 +66,6 @@ def world_of(tx: Transaction, configured: Configured, memory: Memory, *, drainin
         draining=draining,
         shares=configured.shares,
         served=claims.served(tx),
+        privacy=configured.privacy,
         ageing=configured.ageing,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from engine.dispatch.privacy import Privacy
 from engine.model import ALL, Breaker
 from engine.store.lanes import Lane
 
@@ -45,6 +46,8 @@ class World:
     """The weight of a project, where it is not 1."""
     served: dict[str | None, int] = field(default_factory=dict)
     """When a job of a project was last given to an attempt."""
+    privacy: Privacy = field(default_factory=Privacy)
+    """Which projects' jobs may go where."""
     ageing: int = HOUR_MS
     """Waiting so long is worth one priority; 0 is never."""
 

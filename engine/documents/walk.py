@@ -76,14 +76,15 @@ class Walk:
         made = {}
         for field in msgspec.structs.fields(kind):
             mended = NOTHING
-            if field.name in tree.children:
-                mended = self.mend(tree.children[field.name], hints[field.name], (*keys, field.name))
+            name = field.encode_name  # as people write it: some would be words of Python
+            if name in tree.children:
+                mended = self.mend(tree.children[name], hints[name], (*keys, name))
             elif field.required:
-                self._replace(tree.line, (*keys, field.name), f"{path_of(keys)}: {field.name!r} is missing")
+                self._replace(tree.line, (*keys, name), f"{path_of(keys)}: {name!r} is missing")
             if mended is not NOTHING:
-                made[field.name] = mended
+                made[name] = mended
             elif field.required:
-                made[field.name] = harmless(hints[field.name])
+                made[name] = harmless(hints[name])
         return made
 
     def _leave_out(self, line: int, what: str) -> None:
@@ -106,7 +107,8 @@ def harmless(kind: Any) -> Any:
             return next(iter(member)).value
         if isinstance(member, type) and issubclass(member, msgspec.Struct):
             hints = _hints(member)
-            parts = {one.name: harmless(hints[one.name]) for one in msgspec.structs.fields(member) if one.required}
+            fields = [one.encode_name for one in msgspec.structs.fields(member) if one.required]
+            parts = {name: harmless(hints[name]) for name in fields}
             return NOTHING if NOTHING in parts.values() else parts
     return NOTHING
 
@@ -144,7 +146,8 @@ def _fits(value: Any, kind: Any) -> bool:
 
 @functools.cache
 def _hints(kind: type[msgspec.Struct]) -> Mapping[str, Any]:
-    return typing.get_type_hints(kind, include_extras=True)
+    hints = typing.get_type_hints(kind, include_extras=True)
+    return {field.encode_name: hints[field.name] for field in msgspec.structs.fields(kind)}
 
 
 def _bare(kind: Any) -> Any:

@@ -18,6 +18,9 @@ class Submitted(Body, frozen=True, tag="submitted"):
     account: str | None = None
     deadline: int | None = None
     batch: int | None = None
+    route: str | None = None
+    routed: str = ""
+    """Why it takes that route."""
 
 
 class Blocked(Body, frozen=True, tag="blocked"):

@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from engine.events.body import Body
 from engine.model import Failure, JobSpec, State, Usage
+from engine.model.route import RouteCause
 
 
 class Stopping(Body, frozen=True, tag="stopping"):
@@ -80,6 +81,13 @@ class Rerouted(Body, frozen=True, tag="rerouted"):
     """The target before, as it is written."""
     at_once: bool = False
     """What it waited for was a limit of the account that it has left."""
+    cause: RouteCause | None = None
+    """In which way the target before could not be used, where that is why."""
+    reason: str = ""
+    until: int | None = None
+    """When the target before is expected to serve again."""
+    added: int | None = None
+    """Micro-dollars that the move was expected to add; None where that is not known."""
 
 
 class Standing(Struct, frozen=True, omit_defaults=True):

@@ -7,6 +7,7 @@ from msgspec import Struct, field
 from engine.model.attempt import Attempt
 from engine.model.job import Job, JobSpec
 from engine.model.reason import Estimate, Reason
+from engine.model.route import Rerouting
 from engine.sessions import Session
 
 
@@ -24,6 +25,8 @@ class JobDetail(Struct, frozen=True, kw_only=True):
     """Jobs that come after it."""
     sessions: list[Session] = field(default_factory=list)
     """The conversations that were begun for it."""
+    moves: list[Rerouting] = field(default_factory=list)
+    """From which target to which it went, the oldest move first."""
 
 
 class Explanation(Struct, frozen=True, kw_only=True):
@@ -36,3 +39,5 @@ class Explanation(Struct, frozen=True, kw_only=True):
     estimate: Estimate | None
     notes: list[str] = field(default_factory=list)
     """What else the operator should know: a deadline, a retry, a limit on attempts."""
+    moves: list[Rerouting] = field(default_factory=list)
+    """From which target to which it went, the oldest move first."""

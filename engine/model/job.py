@@ -54,6 +54,10 @@ class JobSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     """A system prompt, for an agent that takes one: `llm`."""
     schema: dict[str, object] | None = None
     """A JSON Schema that the answer has to be valid against, likewise."""
+    route: Annotated[str, Meta(pattern=TAG)] | None = None
+    """A route of the settings. Unset: the first one that matches, unless the job names its agent, model or account."""
+    triage: Annotated[str, Meta(pattern=TAG)] | None = None
+    """What sort of effort it is, such as `quick` or `big`: a route may match it."""
     permission: Permission | None = None
     """Who decides whether its agent may use a tool. Unset: what the project says, else the agent's settings."""
 
@@ -76,6 +80,8 @@ class Job(Struct, frozen=True, kw_only=True):
     not_before: int | None = None
     held_by: str | None = None
     account: str | None = None
+    route: str | None = None
+    """The route that says where else it may run; None where nothing but the operator moves it."""
     kind: str | None = None
     tags: list[str] = field(default_factory=list)
     key: str | None = None

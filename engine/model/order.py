@@ -31,6 +31,8 @@ class Order(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True,
     """`snooze`: a time or a delay, as `not_before` of a job; None for at once."""
     to: str | None = None
     """`reroute`: the target."""
+    to_next: bool = False
+    """`reroute`: instead, the next target of each job's route that can be used."""
     prompt: str | None = None
     """`edit`: the new prompt."""
     place: str | None = None

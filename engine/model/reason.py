@@ -21,6 +21,8 @@ class Cause(StrEnum):
     MEMORY = "memory"
     DECISION = "decision"
     """It runs, and its agent waits for the operator."""
+    PRIVATE = "private"
+    """Its project does not let it go to its target's provider."""
     TURN = "turn"
     """Nothing: it may start, and others go first."""
 

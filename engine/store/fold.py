@@ -44,6 +44,7 @@ def apply(row: JobRow | None, event: log.Event) -> JobRow:
             tags=tagged(body.spec),
             unique_key=body.spec.key,
             batch=body.batch,
+            route=body.route,
             deadline=body.deadline,
             rank=event.seq << RANK_BITS,
         )
@@ -134,7 +135,8 @@ def apply(row: JobRow | None, event: log.Event) -> JobRow:
             return replace(row, title=body.title, spec_seq=event.seq)
         case log.Rerouted():
             rerouted = replace(row, agent=body.agent, model=body.model, account=body.account)
-            return replace(rerouted, not_before=None, waits=0) if body.at_once else rerouted
+            waits = 0 if body.cause is None else row.waits  # what goes from limit to limit is given up on in the end
+            return replace(rerouted, not_before=None, waits=waits) if body.at_once else rerouted
         case log.Restored():
             return replace(row, **structs.asdict(body.to))
         case log.Stopping():

@@ -60,6 +60,7 @@ class JobRow(Struct, frozen=True, kw_only=True, array_like=True):
     anew: bool = False
     fork: bool = False
     waiting_on: int | None = None
+    route: str | None = None
 
     @property
     def target(self) -> Target:
@@ -90,6 +91,7 @@ class JobRow(Struct, frozen=True, kw_only=True, array_like=True):
             not_before=self.not_before,
             held_by=self.held_by,
             account=self.account,
+            route=self.route,
             kind=self.kind,
             tags=self.tags.split(),
             key=self.unique_key,

@@ -43,6 +43,9 @@ class Accepted:
     deadline: int | None = None
     all_of: Needs = NOTHING
     any_of: Needs = NOTHING
+    route: str | None = None
+    routed: str = ""
+    """Why it takes that route."""
 
     @property
     def waits(self) -> bool:
@@ -208,6 +211,8 @@ def _add_all(tx: Transaction, jobs: Sequence[tuple[Accepted, int | None]]) -> li
             account=accepted.account,
             deadline=accepted.deadline,
             batch=batch,
+            route=accepted.route,
+            routed=accepted.routed,
         )
         for accepted, batch in jobs
     )

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field, replace
 
 from engine import events as log
 from engine.errors import NotFoundError, UsageError
-from engine.model import ALL, LIMITS, ActionResult, JobSpec, State, Target, Verb
-from engine.store import actions, attachments, dependencies
+from engine.model import ALL, ActionResult, JobSpec, State, Target, Verb
+from engine.store import actions, attachments, dependencies, moves
 from engine.store.actions import Inverse
 from engine.store.claims import newest_launched
 from engine.store.filter import Filter
 from engine.store.fold import record
+from engine.store.moves import Moving
 from engine.store.places import Place, places
 from engine.store.queue import Open, waited_for
 from engine.store.rows import SELECT_JOB, JobRow, holder_of, job_row, read_job
@@ -24,10 +25,6 @@ SET_FREE = "set free, as they run however it ends"
 PUT_BACK = "put back, as they were skipped because of it"
 
 MOST_JOBS = 100_000  #: of one verb
-_REQUEUED = (
-    "SELECT json_extract(body, '$.not_before') FROM events "
-    "WHERE job = ? AND json_extract(body, '$.kind') = 'requeued' ORDER BY seq DESC LIMIT 1"
-)
 _MATCHING = f"{SELECT_JOB} WHERE {{where}} ORDER BY priority, rank, id LIMIT {MOST_JOBS + 1}"
 
 
@@ -50,6 +47,10 @@ class Request:
     priority: int | None = None
     not_before: int | None = None
     target: Target | None = None
+    following: Callable[[Transaction, JobRow], Target | str] | None = None
+    """Instead: the next target of a job's route; else why there is none."""
+    barred: Callable[[Target, str | None], str] = lambda target, project: ""
+    """Why the jobs of a project may not go to a target."""
     edit: tuple[JobSpec, str] | None = None
     """The new spec and title."""
     place: Place | None = None
@@ -286,27 +287,26 @@ def _snooze(tx: Transaction, row: JobRow, request: Request, tally: _Tally) -> No
 
 
 def _reroute(tx: Transaction, row: JobRow, request: Request, tally: _Tally) -> None:
-    target = request.target
-    if target is None:
-        raise UsageError("reroute needs a target, such as claude:opus@work")
     if row.state in (State.SUCCEEDED, State.GATING):
         tally.skip(row, f"already {row.state}")
+        return
+    target = request.target if request.following is None else request.following(tx, row)
+    if target is None:
+        raise UsageError("reroute needs a target, such as claude:opus@work")
+    if isinstance(target, str):
+        tally.skip(row, target)
     elif row.target == target:
         tally.skip(row, f"it is on {target}")
+    elif why := request.barred(target, row.project):
+        tally.skip(row, why)
     else:
-        at_once = target.paid_by != row.target.paid_by and _waits_for_limit(tx, row)
-        body = log.Rerouted(request.by, target.agent, target.model, target.account, str(row.target), at_once)
-        _do(tx, row, tally, body)
+        at_once = target.paid_by != row.target.paid_by and moves.waits_for_limit(tx, row)
+        running = row.attempt if row.state is State.RUNNING else None
+        after = moves.move(tx, row, Moving(target, request.by, at_once=at_once), running)
+        tally.change(row, after)
+        tally.done.append(row.id)
         if row.state is State.RUNNING:
             tally.also.setdefault("go on where they run; their next attempt goes there", []).append(row.id)
-
-
-def _waits_for_limit(tx: Transaction, row: JobRow) -> bool:
-    """Whether a job waits until a limit of its account ends, and not for a time that somebody has chosen since."""
-    if row.not_before is None or row.failure not in LIMITS:
-        return False
-    found = tx.connection.execute(_REQUEUED, (row.id,)).fetchone()
-    return found is not None and found[0] == row.not_before
 
 
 def _edit(tx: Transaction, row: JobRow, request: Request, tally: _Tally) -> None:

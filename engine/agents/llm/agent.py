@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 
 import msgspec
 
+from engine.agents.addresses import provider_at
 from engine.agents.base import Agent, Assignment, Launch, Parser
 from engine.agents.llm import call
 from engine.agents.llm.lines import ASSIGNMENT, Call
@@ -31,6 +33,13 @@ class Llm(Agent):
     def accept(self, model: str | None, settings: AgentSettings, account: AccountSettings | None = None) -> None:
         provider, _ = chosen(model, settings)
         _check_account(account, provider)
+
+    def asks_whom(self, model: str | None, env: Mapping[str, str], settings: AgentSettings) -> str | None:
+        try:
+            provider, _ = chosen(model, settings)
+        except UsageError:
+            return None
+        return provider_at(provider.base_url or env.get(provider.address or ""), provider.name)
 
     def launch(self, assignment: Assignment) -> Launch:
         settings = assignment.settings
