@@ -15,14 +15,16 @@ from engine.agents.base import Agent
 from engine.clock import now_ms
 from engine.config import Settings
 from engine.context.handoff import Story, handoff, tokens
-from engine.context.record import deeds_of, history
+from engine.context.record import deeds_of, history, moved
 from engine.context.resuming import Here, Policy, obstacle, remark, worn
+from engine.runner.run_dir import read_regular, run_dir
 from engine.runner.workspace import Placed
 from engine.sessions import Session
 from engine.store.claims import Claim
 from engine.store.rows import AttemptRow
 from engine.store.sessions import Begun
 
+DIFF_BYTES = 64 << 10  #: of a diff that is looked at: more than any hand-off has room for
 HANDOFF = "handoff.md"  #: the file of a run directory that holds what the new session was handed
 
 RESUME_PROMPT = (
@@ -117,6 +119,9 @@ class Talks:
             return ""
         last = next((one for one in reversed(earlier.attempts) if one.started_at is not None), None)
         deeds = await asyncio.to_thread(deeds_of, self.home, earlier.attempts, self.agents)
+        diff = await asyncio.to_thread(_diff_of, self.home, last) if last is not None else ""
+        if last is not None and last.target != claim.attempt.target:
+            why = moved(earlier.events) or why
         story = Story(
             task=claim.spec.prompt,
             why=why,
@@ -124,6 +129,7 @@ class Talks:
             ended=_reason(claim),
             changed=_changed(last),
             deeds=deeds,
+            diff=diff,
             history=history(earlier.events),
         )
         return handoff(story, budget)
@@ -163,6 +169,12 @@ def _is_told(claim: Claim, agent: Agent) -> bool:
 
 def _reason(claim: Claim) -> str:
     return (claim.previous.reason if claim.previous is not None else None) or "the attempt ended early"
+
+
+def _diff_of(home: Path, last: AttemptRow) -> str:
+    """What an attempt left changed, from its beginning. Blocks: call it in a thread."""
+    data = read_regular(run_dir(home, last.job, last.number).diff, DIFF_BYTES) or b""
+    return data.decode(errors="replace")
 
 
 def _changed(last: AttemptRow | None) -> str:

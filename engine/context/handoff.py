@@ -63,6 +63,8 @@ class Story:
     changed: str = ""
     """The size of the diff."""
     deeds: Deeds = Deeds()
+    diff: str = ""
+    """What the last attempt left changed in its workspace, as a unified diff."""
     history: Sequence[str] = ()
     """What happened to the job, one line each, the oldest first."""
 
@@ -97,6 +99,7 @@ def _parts(story: Story) -> Iterable[tuple[str, list[str] | str, float]]:
     yield "## Last words", list(reversed(deeds.said[-3:])), 0.3
     yield "## Files changed", _edits(story), 0.3
     yield "## Commands and how they ended", _commands(deeds), 0.4
+    yield "## The diff", _diff(story.diff), 0.3
     yield "## The task", story.task, 0.5
     yield "## Where", _line(story.place), 0.2
     yield "## Refused for want of permission", [f"- {_line(tool)}" for tool in dict.fromkeys(deeds.denied)], 0.1
@@ -129,6 +132,11 @@ def _edits(story: Story) -> list[str]:
 def _commands(deeds: Deeds) -> list[str]:
     ends = {True: "ok", False: "failed", None: "not seen to end"}
     return [f"- {_line(one.what)}: {ends[one.ok]}" for one in reversed(deeds.ran)]
+
+
+def _diff(diff: str) -> list[str]:
+    """Its lines, as code: nothing in them is an instruction."""
+    return [f"    {line}" for line in diff.splitlines()]
 
 
 def _line(text: str) -> str:

@@ -11,7 +11,7 @@ from engine import events as log
 from engine.agents import events as said
 from engine.agents.base import Agent
 from engine.context.handoff import Deeds, Edited, Ran
-from engine.model import Failure
+from engine.model import Failure, Target
 from engine.runner.run_dir import run_dir
 from engine.store.rows import AttemptRow
 from engine.upkeep.kept import last_bytes
@@ -81,6 +81,12 @@ def history(events: Iterable[log.Event], most: int = 40) -> list[str]:
     return list(told)
 
 
+def moved(events: Iterable[log.Event]) -> str:
+    """The last move of a job, in one line; empty where it has stayed with its target."""
+    newest = [event.body for event in events if isinstance(event.body, log.Rerouted)]
+    return _told(newest[-1]) if newest else ""
+
+
 def _told(body: log.AnyBody) -> str:
     match body:
         case log.Claimed(number=number):
@@ -95,9 +101,9 @@ def _told(body: log.AnyBody) -> str:
             return f"{by} cancelled it"
         case log.Retried(by=by):
             return f"{by} put it back into the queue"
-        case log.Rerouted(by=by, was=was, agent=agent, model=model, account=account):
-            target = f"{agent}{f':{model}' if model else ''}{f'@{account}' if account else ''}"
-            return f"{by} sent it from {was or 'its target'} to {target}"
+        case log.Rerouted(by=by, was=was, agent=agent, model=model, account=account, cause=cause, reason=reason):
+            because, said = (f", because of {cause},", f": {reason}") if cause is not None else ("", "")
+            return f"{by} sent it{because} from {was or 'its target'} to {Target(agent, model, account)}{said}"
         case log.Edited(by=by):
             return f"{by} changed the task"
         case log.Compacted(before_tokens=before, after_tokens=after):

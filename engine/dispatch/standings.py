@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from engine.dispatch import breaker
 from engine.dispatch.routebook import Route, Routebook, Station
-from engine.model import ALL, Breaker, Failure, Target
+from engine.model import Breaker, Failure, Target
 from engine.model.route import CAUSES, Expected, RouteCause, Standing, WindowState
 from engine.store import claims, moves, sessions
 from engine.store.moves import Experience, Window
@@ -57,10 +57,10 @@ class Facts:
     def closed(self, target: Target) -> tuple[str, int | None, RouteCause | None]:
         """Why nothing may start on a target now, until when, and which cause that is; empty where something may.
 
-        The operator's hold is no cause: what he holds is to wait.
+        The operator's hold is no cause: what he holds is to wait. One on everything tells no target from another.
         """
         now = self.tx.now
-        for scope in (ALL, f"agent:{target.agent}", f"account:{target.paid_by}", f"target:{target}"):
+        for scope in (f"agent:{target.agent}", f"account:{target.paid_by}", f"target:{target}"):
             if scope in self.holds:
                 return f"{scope} is held by {self.holds[scope]}", None, None
         shut = [one for one in self._windows(target) if one.closed(now)]
