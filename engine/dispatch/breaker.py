@@ -1,7 +1,8 @@
 """The breaker of a target: what keeps failing in one way is paused, tried by one, and let on step by step. Pure.
 
-Five failures of one class within an hour pause the target. After the pause one attempt goes first; each success then
-doubles how many may run at once, until nothing is limited. A failure on the way pauses it again, for twice as long.
+Five failures of one class in a row within an hour pause the target, and so does one class that makes half of five or
+more ends within a minute. After the pause one attempt goes first; each success then doubles how many may run at once,
+until nothing is limited. A failure on the way pauses it again, for twice as long.
 
 A limit pauses nothing: its end is known to the job that met it, or found out by trying. But from then on one attempt
 goes first as well, so that neither those that wait in line nor those that come back at its end all run into it.
@@ -15,9 +16,12 @@ from msgspec.structs import replace
 
 from engine.model import Breaker, Failure
 
-STRIKES = 5  #: failures of one class within `WINDOW_MS` that pause a target
+STRIKES = 5  #: failures of one class in a row, within `WINDOW_MS`, that pause a target
 WINDOW_MS = 3_600_000
-PAUSE_MS = 60_000  #: the first pause
+SHARE = 0.5  #: of at least `STRIKES` ends within `SHARE_MS`, failures of one class that pause it too
+SHARE_MS = 60_000
+REMEMBERED = 64  #: ends of the last minute, at most
+PAUSE_MS = 30_000  #: the first pause
 LONGEST_PAUSE_MS = 900_000
 OPEN_AGAIN = 16  #: a ramp that has come so far limits nothing any more
 
@@ -34,11 +38,11 @@ def after_failure(breaker: Breaker, failure: Failure, now: int, jitter: float | 
         return replace(_struck(breaker, failure, now), allowed=1) if is_past(breaker, now) else breaker
     if failure not in COUNTED:
         return breaker
-    struck = _struck(breaker, failure, now)
+    struck = _seen(_struck(breaker, failure, now), failure, now)
     ramping = breaker.opened > 0 and breaker.allowed is not None and is_past(breaker, now)
     if breaker.until is not None and now < breaker.until:
         return breaker  # one that had begun before the pause
-    if not ramping and len(struck.strikes) < STRIKES:
+    if not ramping and len(struck.strikes) < STRIKES and not _fails_often(struck, failure):
         return struck
     pause = min(PAUSE_MS << breaker.opened, LONGEST_PAUSE_MS)
     extra = round(pause * 0.2 * (random.random() if jitter is None else jitter))
@@ -55,12 +59,26 @@ def _struck(breaker: Breaker, failure: Failure, now: int) -> Breaker:
 
 def after_success(breaker: Breaker, now: int) -> Breaker:
     """The breaker after an attempt of the target went well."""
-    if breaker.allowed is None or not is_past(breaker, now):
+    if not is_past(breaker, now):
         return breaker
-    allowed = breaker.allowed * 2
-    if allowed >= OPEN_AGAIN:
-        return Breaker(breaker.target)
-    return replace(breaker, allowed=allowed, strikes=(), others={})
+    after = replace(_seen(breaker, None, now), strikes=(), others={})
+    allowed = None if breaker.allowed is None else breaker.allowed * 2
+    if allowed is not None and allowed < OPEN_AGAIN:
+        return replace(after, allowed=allowed)
+    # Nothing is limited. What failed within the last minute still tells how often it does.
+    failed = any(how is not None for _, how in after.recent) and breaker.allowed is None
+    return Breaker(breaker.target, failure=breaker.failure, recent=after.recent) if failed else Breaker(breaker.target)
+
+
+def _seen(breaker: Breaker, how: Failure | None, now: int) -> Breaker:
+    """With one more end, and without those that are too old to count."""
+    recent = [one for one in breaker.recent if one[0] > now - SHARE_MS]
+    return replace(breaker, recent=(*recent, (now, how))[-REMEMBERED:])
+
+
+def _fails_often(breaker: Breaker, failure: Failure) -> bool:
+    count = sum(how is failure for _, how in breaker.recent)
+    return len(breaker.recent) >= STRIKES and count >= SHARE * len(breaker.recent)
 
 
 def is_past(breaker: Breaker, now: int) -> bool:

@@ -81,7 +81,7 @@ class Breaker(Struct, frozen=True, omit_defaults=True):
     target: str
     failure: Failure | None = None
     strikes: tuple[int, ...] = ()
-    """When it failed so, within the last hour."""
+    """When it failed so, within the last hour and since it last went well."""
     until: int | None = None
     """Nothing starts before."""
     opened: int = 0
@@ -90,3 +90,5 @@ class Breaker(Struct, frozen=True, omit_defaults=True):
     """After a pause: how many attempts may run at once. None where nothing is limited."""
     others: dict[Failure, tuple[int, ...]] = field(default_factory=dict)
     """When it failed in other ways within the last hour."""
+    recent: tuple[tuple[int, Failure | None], ...] = ()
+    """How the attempts of the last minute ended; None for one that went well. Kept from the first failure on."""

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import hypothesis.strategies as st
 import pytest
+from hypothesis import given
 
 from engine.dispatch.breaker import (
+    COUNTED,
     HEEDED,
     LONGEST_PAUSE_MS,
     PAUSE_MS,
+    SHARE_MS,
     STRIKES,
     WINDOW_MS,
     after_failure,
     after_success,
+    is_past,
     limit,
 )
 from engine.model import Breaker, Failure
@@ -92,3 +97,62 @@ def test_a_failure_after_a_limit_is_the_first_of_five() -> None:
 def test_a_limit_does_not_end_a_pause() -> None:
     paused = failed(FRESH, STRIKES)
     assert failed(paused, 1, failure=Failure.RATE_LIMITED) == paused
+
+
+def test_a_success_in_between_begins_the_count_anew() -> None:
+    one = after_success(failed(FRESH, STRIKES - 1), NOW + SHARE_MS)
+    assert limit(failed(one, STRIKES - 1, NOW + SHARE_MS), NOW + SHARE_MS) is None
+    assert limit(failed(one, STRIKES, NOW + SHARE_MS), NOW + SHARE_MS) == 0
+
+
+def test_what_fails_half_of_the_time_within_a_minute_is_paused_though_never_five_times_in_a_row() -> None:
+    one = FRESH
+    for step in range(2):
+        one = after_success(failed(one, 1, NOW + step), NOW + step)
+    assert limit(one, NOW) is None, "two of four are too few to tell"
+    assert limit(failed(one, 1, NOW + 2), NOW + 2) == 0
+
+
+def test_the_same_share_over_a_longer_time_pauses_nothing() -> None:
+    one = FRESH
+    for step in range(20):
+        at = NOW + step * SHARE_MS
+        one = after_success(failed(one, 1, at), at)
+        assert limit(one, at) is None
+
+
+_ENDS = st.lists(st.tuples(st.sampled_from([None, *sorted(Failure)]), st.integers(0, 90_000)), min_size=1, max_size=60)
+
+
+@given(_ENDS)
+def test_any_order_of_ends_keeps_the_promises(ends: list[tuple[Failure | None, int]]) -> None:
+    one, at = FRESH, NOW
+    row: list[Failure] = []
+    """Failures that count, since the last success."""
+    minute: list[tuple[int, Failure | None]] = []
+    for how, later in ends:
+        at += later
+        before, was = one, limit(one, at)
+        one = after_success(one, at) if how is None else after_failure(one, how, at, jitter=0)
+        now = limit(one, at)
+        if how is not None and how not in HEEDED:
+            assert one == before, "a fault of the job"
+            continue
+        minute = [end for end in minute if end[0] > at - SHARE_MS]
+        if how is None or how in COUNTED:
+            minute.append((at, how))
+        row = [] if how is None else [*row, how] if how in COUNTED else row
+        if was == 0:
+            assert one.until == before.until, "nothing ends a pause or lengthens it but its time"
+        elif now == 0:
+            assert how in COUNTED
+            assert one.until is not None
+            assert PAUSE_MS <= one.until - at <= LONGEST_PAUSE_MS
+            often = len(minute) >= STRIKES and sum(end[1] is how for end in minute) * 2 >= len(minute)
+            assert before.opened or row.count(how) >= STRIKES or often
+            assert limit(one, one.until) == 1, "then one attempt tries it"
+    for _ in range(5):
+        at = max(at, one.until or 0) + SHARE_MS
+        one = after_success(one, at)
+    assert one == FRESH, "what goes well again is as good as any other"
+    assert is_past(one, at)
