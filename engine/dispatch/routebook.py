@@ -262,8 +262,9 @@ def _terms(match: MatchSettings, traits: Traits, settings: Settings) -> Iterator
 def _said(name: str, both: Sequence[str], wanted: Sequence[str], has: Sequence[str]) -> str:
     if both:
         return f"{name} {both[0]}"
-    owns = f"{name} is {', '.join(has)}" if has else f"it has no {name}"
-    return f"{owns}, and not {' or '.join(wanted)}"
+    if not has:
+        return f"it has no {name} {' or '.join(wanted)}"
+    return f"its {name} is {', '.join(has)}, and not {' or '.join(wanted)}"
 
 
 def _directory(project: str, settings: Settings) -> str:
