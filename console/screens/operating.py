@@ -71,7 +71,8 @@ class Operating(Frame):
         self._order(until, Order(verb=Verb.SNOOZE, until=when), "snooze until when? :snooze 2h, or :snooze now")
 
     def action_reroute(self, target: str = "") -> None:
-        self._order(target, Order(verb=Verb.REROUTE, to=target), "reroute to what? :reroute claude:opus")
+        order = Order(verb=Verb.REROUTE, to_next=True) if target == "next" else Order(verb=Verb.REROUTE, to=target)
+        self._order(target, order, "reroute to what? :reroute claude:opus, or :reroute next")
 
     def action_move(self, place: str = "") -> None:
         order = Order(verb=Verb.MOVE, place=place)

@@ -17,8 +17,9 @@ from engine import events as log
 from engine.decision import Rule
 from engine.errors import NotFoundError, RefusedError
 from engine.model import Undone
-from engine.store import dependencies, rules
+from engine.store import dependencies, moves, rules
 from engine.store.fold import record
+from engine.store.moves import Moving
 from engine.store.rows import JobRow, holder_of, read_job
 from engine.store.writer import RollbackError, Transaction
 from engine.transitions import RESTORABLE
@@ -166,6 +167,8 @@ def _restore(
         if other is not None:
             return f"J{other} has its key {row.unique_key!r} now"
     after = record(tx, row, log.Restored(by=by, action=action, to=to))
+    if after.target != row.target:
+        moves.keep(tx, row, after, Moving(after.target, f"undo by {by}"))
     changes[job] = (row, after)
     return None
 

@@ -30,6 +30,7 @@ _COLUMNS = {
     "account": "account",
     "target": "agent",
     "kind": "kind",
+    "route": "route",
     "tag": "tags",
     "key": "unique_key",
     "batch": "batch",

@@ -34,6 +34,7 @@ from engine.model import (
     Undone,
     Verb,
 )
+from engine.model.route import Rerouting
 from engine.sessions import Session
 
 NOW = 1_790_000_000_000  #: the moment at which every scripted scene takes place, milliseconds UTC
@@ -82,6 +83,7 @@ class FakeEngine:
         self.diffs: dict[int, str] = {}
         self.waiting: dict[int, list[Reason]] = {}
         self.sessions: dict[int, list[Session]] = {}
+        self.moves: dict[int, list[Rerouting]] = {}
         self.orders: list[Order] = []
         self.prompts: dict[int, str] = {}
         self.acts: list[tuple[Verb, tuple[int, ...], bool]] = []
@@ -204,8 +206,10 @@ class FakeEngine:
             for number in range(1, found.attempts + 1)
         ]  # fmt: skip
         spec = JobSpec(prompt=self.prompts.get(job, f"Do what job {job} says.\nThen stop."), agent=found.agent)
-        sessions = self.sessions.get(job, [])
-        return JobDetail(job=found, spec=spec, attempts=attempts, waiting=self.waiting.get(job, []), sessions=sessions)
+        return JobDetail(
+            job=found, spec=spec, attempts=attempts, waiting=self.waiting.get(job, []),
+            sessions=self.sessions.get(job, []), moves=self.moves.get(job, []),
+        )  # fmt: skip
 
     async def submit(self, specs: Sequence[JobSpec]) -> list[int]:
         raise UsageError("the console does not submit")

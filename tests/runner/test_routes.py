@@ -38,9 +38,8 @@ ENDS: Mapping[RouteCause, tuple[Steps, Failure]] = {
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Retries do not wait, and rehearsals do not pause."""
+    """Retries do not wait."""
     monkeypatch.setattr(random, "random", lambda: 0.0)
-    monkeypatch.setenv("HEADWAY_REHEARSAL_SPEED", "0")
 
 
 def settings(targets: list[str], **said: Any) -> Settings:
