@@ -119,6 +119,7 @@ class Engine:
         submission = accepted(wanted, self.settings, self.agents.keys(), now_ms(), self.routes.book)
         if wanted.dry_run:
             rows, needs = await self.store.write(lambda tx: submit.rehearse(tx, submission))
+            rows = await self.routes.foresee(rows, [one.spec for one in submission.all])
             return Answer(ids=[], preview=await self.foresight.preview(Change(rows, needs, free=self.foresight.free)))
         admitted = await self.store.write(submit.Admission(submission))
         self._dispatcher.wake()
@@ -136,6 +137,7 @@ class Engine:
             return replace(acted.result, action=None)
         if order.dry_run:
             change = await self.foresight.change_of(order.verb, acted, order.limit)
+            change = dataclasses.replace(change, rows=await self.routes.foresee(change.rows))
             return replace(acted.result, preview=await self.foresight.preview(change), action=None)
         for job in acted.result.stopping:
             self._runner.stop(job)

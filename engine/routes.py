@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from msgspec.structs import replace
 
 from engine.config import MatchSettings, NeedsSettings, RouteSettings
@@ -46,6 +48,15 @@ class Routes:
     async def moves(self, job: int) -> list[Rerouting]:
         """Where a job went, the oldest move first."""
         return await self._store.look(lambda tx: moves.of_job(tx, job))
+
+    async def foresee(self, rows: Mapping[int, JobRow], specs: Sequence[JobSpec] = ()) -> dict[int, JobRow]:
+        """Jobs of a preview as they would stand after the next look at the queue. `specs`: theirs, where the store
+        has none of them.
+        """
+        known = dict(zip(sorted(rows), specs, strict=True)) if len(specs) == len(rows) else {}
+        if not self.book.routes or (specs and not known):
+            return dict(rows)
+        return await self._store.look(lambda tx: rerouting.foresee(tx, self.book, rows, known))
 
     async def of_job(self, job: int) -> RouteChoice:
         """The route of a job, how its targets stand for it, and what would be done. Raises `NotFoundError`."""

@@ -101,10 +101,11 @@ class Dispatcher:
             # More of them than one look takes. What is late must not start, nor anything before what is more urgent.
             return Round([], tx.now, tx.now)
         if self._book.routes:
-            due += [route_cards.look(tx, self._book), rerouting.before_start(tx, self._book)]
+            due.append(route_cards.look(tx, self._book))
         world = self.world(tx)
         if world.draining or world.full or ALL in world.holds:
             return Round([], _first(due), tx.now)
+        due.append(rerouting.before_start(tx, self._book))
         due += [one.until for one in world.breakers.values() if one.until is not None and one.until > tx.now]
         heads = claims.heads(tx)
         lineup = Lineup(world, [_line(tx, head) for head in heads])

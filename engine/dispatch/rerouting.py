@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from msgspec.structs import replace
@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from engine.dispatch.routebook import CHARACTERS_A_TOKEN, Route, Routebook, too_small
 from engine.dispatch.routing import AWAY_MS, Candidate, Case, Move, Stay, Verdict, decide
 from engine.dispatch.standings import Facts
-from engine.model import LIMITS, JobSpec, Target
+from engine.model import LIMITS, JobSpec, State, Target
 from engine.model.route import CAUSES, PASSING, Rerouting, RouteCause, RoutePolicy
 from engine.store import moves
 from engine.store.moves import Moving
@@ -115,18 +115,41 @@ def before_start(tx: Transaction, book: Routebook) -> int | None:
             if not _any(tx, route, target):
                 continue
             facts = facts or Facts.read(tx, book)
-            closed, until, cause = facts.closed(target)
             for row in _routed(tx, route, target):
-                trouble = _trouble(tx, row, closed, until, cause)
-                if trouble is None or route.policies.get(trouble.cause) is not RoutePolicy.REROUTE:
-                    continue
-                case = case_of(facts, row, read_spec(tx.connection, row), route, trouble)
-                turn = Turn(decide(case, tx.now), case, trouble)
-                if isinstance(turn.verdict, Move):
+                turn = _turn(facts, row, route)
+                if turn is not None and isinstance(turn.verdict, Move):
                     make(tx, row, turn.verdict, turn)
-                else:
+                elif turn is not None:
                     due = _sooner(due, _reopens(turn, tx.now))
     return due
+
+
+def foresee(
+    tx: Transaction, book: Routebook, rows: Mapping[int, JobRow], specs: Mapping[int, JobSpec]
+) -> dict[int, JobRow]:
+    """Jobs as they would stand after the next look at the queue: those that `before_start` would move, moved."""
+    found = dict(rows)
+    routed = {job: row for job, row in rows.items() if book.routes and row.route in book.routes}
+    facts = Facts.read(tx, book) if routed else None
+    for job, row in routed.items():
+        route = book.routes[row.route or ""]
+        if facts is None or row.state is not State.READY or row.held_by is not None or row.target not in route.targets:
+            continue
+        turn = _turn(facts, row, route, specs.get(job))
+        if turn is not None and isinstance(turn.verdict, Move):
+            to = turn.verdict.to.target
+            found[job] = replace(row, agent=to.agent, model=to.model, account=to.account, not_before=None)
+    return found
+
+
+def _turn(facts: Facts, row: JobRow, route: Route, spec: JobSpec | None = None) -> Turn | None:
+    """What a route that reroutes does about a waiting job whose target cannot be used; None where it can, or waits."""
+    trouble = _trouble(facts.tx, row, *facts.closed(row.target))
+    if trouble is None or route.policies.get(trouble.cause) is not RoutePolicy.REROUTE:
+        return None
+    spec = spec if spec is not None else read_spec(facts.tx.connection, row)
+    case = case_of(facts, row, spec, route, trouble)
+    return Turn(decide(case, facts.tx.now), case, trouble)
 
 
 def following(book: Routebook, tx: Transaction, row: JobRow) -> Target | str:

@@ -67,6 +67,11 @@ class Submission:
     """Runs once all of the batch have ended."""
 
     @property
+    def all(self) -> list[Accepted]:
+        """Its jobs and what follows them, in the order of their ids."""
+        return [*self.jobs, *([self.follow_up] if self.follow_up is not None else [])]
+
+    @property
     def is_plain(self) -> bool:
         """Its jobs have nothing to do with any other job."""
         if self.token is not None or self.batch is not None or self.follow_up is not None:

@@ -15,7 +15,7 @@ from engine.config import AccountSettings, ProjectSettings, RouteSettings, Setti
 from engine.decision import Card, CardKind, Choice, Reply
 from engine.engine import Engine, serving
 from engine.errors import EntryError
-from engine.model import Cause, Failure, JobSpec, Order, State, Verb
+from engine.model import Cause, Failure, JobSpec, Order, State, Verb, Wanted
 from engine.model.route import RouteCause, RoutePolicy
 from engine.runner.run_dir import run_dir
 from engine.store import jobs
@@ -382,3 +382,30 @@ async def test_a_move_to_another_agent_takes_the_workspace_along_and_hands_over(
     for part in ("# Hand-off", "## Why a new session", "because of limit", "I will mend a.txt", "+mended", "mend it"):
         assert part in prompt
     assert "echo broken" in prompt.partition("## What failed and is open")[2]
+
+
+# What is foreseen
+
+
+async def test_a_preview_shows_the_target_that_the_dispatcher_would_choose(home: Path, tmp_path: Path) -> None:
+    good = f"rehearsal:{rehearsal(tmp_path, DONE)}"
+    async with serving(home, settings([good, good], limit="reroute")) as engine:
+        first, second = engine.routes.book.routes["r"].targets
+        await limits(engine, first.paid_by, engine.started_at + LATER * 1000)
+        answer = await engine.submit(Wanted([routed()], dry_run=True))
+        assert answer.preview is not None
+        (shift,) = answer.preview.shifts
+        assert shift.after is not None
+        assert shift.after.target == str(second)
+        await engine.act(Order(verb=Verb.HOLD, scope="all"), "ann")
+        (job,) = await submit(engine, routed())
+        await engine.act(Order(verb=Verb.HOLD, jobs=[job]), "ann")
+        would = await engine.act(Order(verb=Verb.RELEASE, jobs=[job], dry_run=True), "ann")
+        assert would.preview is not None
+        after = would.preview.shifts[0].after
+        assert (await engine.row(job)).target == first, "nothing was done, and what is held does not move"
+        await engine.act(Order(verb=Verb.RELEASE, jobs=[job]), "ann")
+        await engine.act(Order(verb=Verb.RELEASE, scope="all"), "ann")
+        row, _ = await ended(engine, job)
+        assert after is not None
+        assert after.target == str(row.target) == str(second)
