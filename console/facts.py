@@ -139,6 +139,7 @@ def spec_entries(detail: JobDetail) -> list[Entry]:
         ("job", job_name(detail.job.id)),
         ("agent", spec.agent),
         ("model", spec.model),
+        ("route", detail.job.route),
         ("project", spec.project),
         ("workspace", spec.workspace),
         ("priority", str(spec.priority)),

@@ -11,7 +11,6 @@ import msgspec
 from msgspec.structs import replace
 
 from engine.agents.base import Agent
-from engine.dispatch import route_cards
 from engine.dispatch.dispatcher import Dispatcher
 from engine.dispatch.eligibility import asks, reasons
 from engine.dispatch.forecast import REACH, forecast
@@ -107,7 +106,7 @@ class Foresight:
             ends = f"it goes on once that has ended; `kill {attached.pid}` ends it from here"
             found = [replace(one, ends=ends) if one.cause is Cause.HELD and one.jobs else one for one in found]
         card = cards.one(tx, row.waiting_on) if row.waiting_on is not None else None
-        if card is not None and row.held_by == route_cards.holder(card.id):
+        if card is not None and row.held_by == cards.holder(card.id):
             found = [one for one in found if one.cause is not Cause.HELD or not one.jobs]  # the card says it
         return [*found, *([asks(card)] if card is not None else [])], world
 

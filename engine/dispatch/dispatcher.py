@@ -57,6 +57,8 @@ class Dispatcher:
         self._store = store
         self._configured = Configured.of(settings, book.privacy)
         self._book = book
+        self._asked = True
+        """There may be cards of routes, if only of such as headway.yaml had before."""
         self._resumable = frozenset(name for name, agent in agents.items() if agent.resumable)
         self._boot = boot
         self._start = start
@@ -100,8 +102,10 @@ class Dispatcher:
         if (first := _first(due)) is not None and first <= tx.now:
             # More of them than one look takes. What is late must not start, nor anything before what is more urgent.
             return Round([], tx.now, tx.now)
-        if self._book.routes:
-            due.append(route_cards.look(tx, self._book))
+        if self._book.routes or self._asked:
+            looked = route_cards.look(tx, self._book)
+            self._asked = looked.left
+            due.append(looked.due)
         world = self.world(tx)
         if world.draining or world.full or ALL in world.holds:
             return Round([], _first(due), tx.now)

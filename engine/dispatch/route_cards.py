@@ -5,6 +5,8 @@ While its card is open a job is held by it, with what `wait` would come to alrea
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import msgspec
 
 from engine import events as log
@@ -53,12 +55,7 @@ def put_up(tx: Transaction, row: JobRow, attempt: int, ask: Ask, turn: Turn) -> 
     cards.sent(tx, card)  # no agent waits for it
     asked = log.Asked(card=card, what=CardKind.ROUTE, tool=TOOL, summary=asking.summary, due=due)
     row = record(tx, row, asked, attempt)
-    return record(tx, row, log.Held(by=holder(card)))
-
-
-def holder(card: int) -> str:
-    """What the hold of a job says that waits for a card."""
-    return f"card {card}"
+    return record(tx, row, log.Held(by=cards.holder(card)))
 
 
 def told_of(one: Standing) -> str:
@@ -108,17 +105,23 @@ def answer(tx: Transaction, book: Routebook, number: int, reply: Reply, by: str)
     return answered
 
 
-def look(tx: Transaction, book: Routebook) -> int | None:
-    """Take the defaults of cards whose time is over, and withdraw those whose job has moved on.
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a look at the open cards came to. `due`: when the next one is answered by itself."""
 
-    Returns when the next one is due.
-    """
+    left: bool
+    due: int | None = None
+
+
+def look(tx: Transaction, book: Routebook) -> Looked:
+    """Take the defaults of cards whose time is over, and withdraw those whose job has moved on."""
     following: int | None = None
-    for number, due in tx.connection.execute(_OPEN).fetchall():
+    opened = tx.connection.execute(_OPEN).fetchall()
+    for number, due in opened:
         card = cards.one(tx, number)
         assert card is not None, "it was selected a moment ago"
         row = cards.job_of(tx, card)
-        if row.held_by != holder(card.id) or row.state is not State.READY:
+        if row.held_by != cards.holder(card.id) or row.state is not State.READY:
             _close(tx, row, card, Closing(Choice.WITHDRAWN, "headway", STAYED))
         elif due is not None and due <= tx.now:
             to = _first(tx, book, card, row) if card.default is Choice.REROUTE else None
@@ -126,7 +129,7 @@ def look(tx: Transaction, book: Routebook) -> int | None:
             _carry_out(tx, book, card, Closing(choice, "time-out", str(to) if to is not None else None), to)
         elif due is not None:
             following = due if following is None else min(following, due)
-    return following
+    return Looked(bool(opened), following)
 
 
 def _chosen(book: Routebook, card: Card, row: JobRow, reply: Reply) -> Target:
@@ -158,7 +161,7 @@ def _first(tx: Transaction, book: Routebook, card: Card, row: JobRow) -> Target 
 
 def _carry_out(tx: Transaction, book: Routebook, card: Card, closing: Closing, to: Target | None) -> JobRow:
     row = _close(tx, cards.job_of(tx, card), card, closing)
-    if row.held_by == holder(card.id):
+    if row.held_by == cards.holder(card.id):
         row = record(tx, row, log.Released(by=closing.by))
     if to is not None:
         return moves.move(tx, row, _moving(tx, book, row, to, closing.by))

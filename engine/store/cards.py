@@ -80,6 +80,18 @@ def put_up(tx: Transaction, row: JobRow, attempt: int, asking: Asking, due: Due)
     return made.lastrowid or 0
 
 
+def holder(card: int) -> str:
+    """What the hold of a job says that waits for a card."""
+    return f"card {card}"
+
+
+def holding(tx: Transaction, row: JobRow) -> Card | None:
+    """The card by which a job is held; None where none holds it."""
+    if row.waiting_on is None or row.held_by != holder(row.waiting_on):
+        return None
+    return one(tx, row.waiting_on)
+
+
 def close(tx: Transaction, row: JobRow, attempt: int, card: int, closing: Closing) -> JobRow:
     """Write how a card ended, and what the job waits for then."""
     tx.connection.execute(

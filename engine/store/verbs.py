@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from engine import events as log
+from engine.decision import Choice
 from engine.errors import NotFoundError, UsageError
 from engine.model import ALL, ActionResult, JobSpec, State, Target, Verb
-from engine.store import actions, attachments, dependencies, moves
+from engine.store import actions, attachments, cards, dependencies, moves
 from engine.store.actions import Inverse
+from engine.store.cards import Closing
 from engine.store.claims import newest_launched
 from engine.store.filter import Filter
 from engine.store.fold import record
@@ -303,6 +305,9 @@ def _reroute(tx: Transaction, row: JobRow, request: Request, tally: _Tally) -> N
         at_once = target.paid_by != row.target.paid_by and moves.waits_for_limit(tx, row)
         running = row.attempt if row.state is State.RUNNING else None
         after = moves.move(tx, row, Moving(target, request.by, at_once=at_once), running)
+        if (card := cards.holding(tx, row)) is not None:  # it is what it asked
+            after = cards.close(tx, after, card.attempt, card.id, Closing(Choice.REROUTE, request.by, str(target)))
+            after = record(tx, after, log.Released(by=request.by))
         tally.change(row, after)
         tally.done.append(row.id)
         if row.state is State.RUNNING:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from engine import events as log
 from tests.conftest import Served, settings_file
 
 LIMITED = [{"do": "say", "text": "on it"}, {"do": "fail", "kind": "usage_limit", "resets_in": 7_200}]
@@ -31,6 +32,7 @@ def routed(served: Served, tmp_path: Path) -> Served:
                 "targets": [targets[0], {"target": f"{targets[1]}@spare", "cost": 0.5}],
                 "limit": "reroute",
             },
+            "asks": {"targets": [targets[0], f"{targets[1]}@spare"], "limit": "ask"},
             "stays": {"targets": [targets[0], f"{targets[1]}@spare"]},
         },
     }
@@ -87,3 +89,22 @@ async def test_the_operator_sees_where_a_job_may_go_and_sends_it_there(routed: S
     job: Any = routed.json("show", "1")
     assert job["job"]["account"] is None
     assert [move["by"] for move in job["moves"]] == ["operator", "undo by operator"]
+
+
+async def test_a_card_of_a_route_is_shown_and_answered_like_any_other(routed: Served) -> None:
+    routed.headway("submit", "--scratch", "--route", "asks", "mend it")
+    await routed.until(lambda event: isinstance(event.body, log.Asked))
+    assert "wait in" in routed.headway("inbox").stdout
+    shown = routed.headway("inbox", "1").stdout
+    for words in ("card 1  route", "choices   reroute, wait, stop", "@spare: unknown; its cost is not known"):
+        assert words in shown
+    assert "`headway answer 1 reroute` or `stop` ends it" in routed.headway("explain", "1").stdout
+    wrong = routed.headway("answer", "1", "allow")
+    assert (wrong.returncode, wrong.stderr) == (
+        2, "headway: a route cannot be answered with allow; choose reroute, wait, stop\n",
+    )  # fmt: skip
+    assert "is no target of the route" in routed.headway("answer", "1", "reroute", "-r", "codex").stderr
+    assert routed.headway("answer", "1", "reroute", "--dry-run").stdout.startswith("would: rerouted: J1 to rehearsal:")
+    assert routed.headway("answer", "1", "reroute").returncode == 0
+    await routed.until_ended([1])
+    assert "chosen by operator)" in routed.headway("show", "1").stdout

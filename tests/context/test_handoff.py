@@ -28,6 +28,16 @@ STORY = Story(
 )
 
 
+def test_the_diff_stands_in_it_as_code_and_is_cut_like_all_else() -> None:
+    parts = {name: getattr(STORY, name) for name in STORY.__slots__}
+    text = handoff(Story(**{**parts, "diff": "--- a/x\n+++ b/x\n@@ -1 +1 @@\n-one\n+two"}), 4_000)
+    assert "## The diff\n\n    --- a/x\n    +++ b/x\n" in text
+    assert "    +two" in text
+    long = handoff(Story(**{**parts, "diff": "+more\n" * 50_000}), 1_000)
+    assert tokens(long) <= 1_000
+    assert "more" in long.partition("## The diff")[2].partition("##")[0]
+
+
 def test_it_tells_what_was_asked_done_and_left_open() -> None:
     text = handoff(STORY, 2_000)
     order = [

@@ -12,6 +12,7 @@ import pytest
 
 from engine import events as log
 from engine.config import AccountSettings, ProjectSettings, RouteSettings, Settings
+from engine.config.routes import CardSettings
 from engine.decision import Card, CardKind, Choice, Reply
 from engine.engine import Engine, serving
 from engine.errors import EntryError
@@ -310,6 +311,34 @@ async def test_a_card_is_withdrawn_when_its_job_goes_another_way(home: Path, ask
         await until(engine, closed)
         assert (await engine.inbox.card(card.id)).choice is Choice.WITHDRAWN
         assert (await engine.row(job)).waiting_on is None
+
+
+async def test_a_reroute_answers_the_card_of_its_job(home: Path, asking: Settings) -> None:
+    async with serving(home, asking) as engine:
+        (job,) = await submit(engine, routed())
+        card = await card_of(engine, job)
+        await engine.act(Order(verb=Verb.REROUTE, jobs=[job], to=card.options[0]), "ann")
+        row, _ = await ended(engine, job)
+        assert row.state is State.SUCCEEDED
+        done = await engine.inbox.card(card.id)
+        assert (done.choice, done.by, done.reason) == (Choice.REROUTE, "ann", card.options[0])
+
+
+async def test_a_card_of_a_route_that_is_gone_is_still_answered_by_its_time(
+    home: Path, asking: Settings, tmp_path: Path
+) -> None:
+    route = msgspec.structs.replace(asking.routes["r"], card=CardSettings(timeout="1s"))
+    async with serving(home, msgspec.structs.replace(asking, routes={"r": route})) as engine:
+        (job,) = await submit(engine, routed())
+        card = await card_of(engine, job)
+    async with serving(home, msgspec.structs.replace(asking, routes={})) as engine:
+
+        async def closed() -> bool:
+            return not (await engine.inbox.card(card.id)).open
+
+        await until(engine, closed)
+        assert (await engine.inbox.card(card.id)).choice is Choice.WAIT
+        assert "not in headway.yaml any more" in await explained(engine, job)
 
 
 async def test_a_card_that_nobody_answers_takes_its_default(home: Path, tmp_path: Path) -> None:
