@@ -15,6 +15,7 @@ from console.cli import (
     attention,
     config,
     demo,
+    drill,
     foresight,
     inbox,
     jobs,
@@ -40,8 +41,22 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for family in (
-    submit, jobs, inbox, routes, sessions, foresight, verbs, steer, serve, attention, agents, config, upkeep, demo,
-):  # fmt: skip
+    submit,
+    jobs,
+    inbox,
+    routes,
+    sessions,
+    foresight,
+    verbs,
+    steer,
+    serve,
+    attention,
+    agents,
+    config,
+    upkeep,
+    demo,
+    drill,
+):
     family.add_to(app)
 
 

@@ -83,7 +83,7 @@ class Dispatcher:
         while True:
             self._wake.clear()
             try:
-                found = await self._store.write(self._round)
+                found = await self._store.write(self.round)
             except StorageError as error:
                 logger.error("%s; looking again in %.0f s", error, STORAGE_RETRY_SECONDS)
                 now = now_ms()
@@ -94,7 +94,7 @@ class Dispatcher:
                 self._wake.set()
             await self._until(None if found.due is None else (found.due - found.now) / 1000)
 
-    def _round(self, tx: Transaction) -> Round:
+    def round(self, tx: Transaction) -> Round:
         """Open what is due, fail what is late, and claim what may start."""
         # In this order: what a deadline sets free may itself be due, or have a time to wait for.
         late = jobs.pass_deadlines(tx)

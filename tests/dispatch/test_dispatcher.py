@@ -87,7 +87,7 @@ async def floor(
 
     dispatcher = Dispatcher(store, configured, known, "boot", start)
     one = Floor(store, dispatcher, clock)
-    look, until = dispatcher._round, dispatcher._until
+    look, until = dispatcher.round, dispatcher._until
 
     def counted(tx: object) -> object:
         one.rounds += 1
@@ -100,7 +100,7 @@ async def floor(
             one.asleep.set()
         await until(seconds)
 
-    monkeypatch.setattr(dispatcher, "_round", counted)
+    monkeypatch.setattr(dispatcher, "round", counted)
     monkeypatch.setattr(dispatcher, "_until", noted)
     async with asyncio.timeout(PATIENCE):
         task = asyncio.create_task(dispatcher.run())
@@ -294,6 +294,6 @@ async def test_two_dispatchers_never_start_the_same_job(
     other: list[Claim] = []
     second = Dispatcher(floor.store, configured, known, "boot-2", other.append)
     await floor.submit(*(accepted() for _ in range(10)))
-    seconds = await asyncio.gather(floor.store.write(second._round), floor.settled(), floor.store.write(second._round))
+    seconds = await asyncio.gather(floor.store.write(second.round), floor.settled(), floor.store.write(second.round))
     other += [claim for found in (seconds[0], seconds[2]) for claim in found.claims]
     assert sorted(floor.jobs + [claim.job.id for claim in other]) == [1, 2, 3]

@@ -36,7 +36,7 @@ class Floor:
 
     def start(self) -> list[int]:
         dispatcher = Dispatcher(None, SETTINGS, {}, "boot", lambda claim: None)  # type: ignore[arg-type]
-        found = {claim.job.id: claim.attempt.id for claim in dispatcher._round(self.tx).claims}
+        found = {claim.job.id: claim.attempt.id for claim in dispatcher.round(self.tx).claims}
         self.running |= found
         return sorted(found)
 

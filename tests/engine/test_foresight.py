@@ -52,7 +52,7 @@ class Desk:
         """Job -> attempt of what starts."""
 
         def begin(tx: Transaction) -> dict[int, int]:
-            found = {claim.job.id: claim.attempt.id for claim in self.dispatcher._round(tx).claims}
+            found = {claim.job.id: claim.attempt.id for claim in self.dispatcher.round(tx).claims}
             for attempt in found.values():
                 jobs.launched(tx, attempt, Launched(1, None, "/w", None, None))
             return found

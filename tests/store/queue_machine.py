@@ -211,7 +211,7 @@ class TwoQueues(RuleBasedStateMachine):
 
     @rule()
     def claim(self) -> None:
-        found = self.perform(self.dispatcher._round)
+        found = self.perform(self.dispatcher.round)
         expected = self.plain.claim()
         assert [claim.job.id for claim in found.claims] == expected
         for claim in found.claims:
@@ -316,7 +316,7 @@ class TwoQueues(RuleBasedStateMachine):
         for job in stopping:
             gone = Ending(Outcome(succeeded=False, failure=Failure.CRASHED))
             settling.settle(tx, self.attempts[job], gone, RULES)
-        started = {claim.job.id for claim in self.dispatcher._round(tx).claims}
+        started = {claim.job.id for claim in self.dispatcher.round(tx).claims}
         self.connection.execute("ROLLBACK")
         assert self.foreseen == started
 

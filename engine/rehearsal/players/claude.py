@@ -221,7 +221,7 @@ class Claude(Player):
             self.pause(delay)
 
     def do_limit(self, step: Json) -> None:
-        now, used = int(time.time()), step["used"]
+        now, used = int(self.now()), step["used"]
         status = "rejected" if used >= 1 else "allowed_warning" if used >= 0.75 else "allowed"
         resets = now + max(1, int(step["resets_in"] * self.run.pace))
         if not self.windows:

@@ -53,7 +53,7 @@ class Codex(Player):
             self.refuse("lost", "")
         path = found or rollout.new(self.run.sessions, self.thread)
         try:
-            self.record = rollout.Rollout(path, self.thread, self.model, self.cwd)
+            self.record = rollout.Rollout(path, self.thread, self.model, self.cwd, self.now)
         except BlockingIOError:
             self.lost(f"thread {self.thread} already has an active writer")
         if self.resumed:
@@ -148,7 +148,7 @@ class Codex(Player):
         self.put({"type": "error", "message": words})
 
     def do_limit(self, step: Json) -> None:
-        resets = int(time.time()) + max(1, int(step["resets_in"] * self.run.pace))
+        resets = int(self.now()) + max(1, int(step["resets_in"] * self.run.pace))
         self.record.limit(step["window"], step["used"], resets)
 
     def do_compact(self, step: Json) -> None:

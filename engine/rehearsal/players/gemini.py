@@ -51,8 +51,15 @@ class Gemini(Player):
             self.complain(f"Error starting session: Session ID {self.session} is already in use.")
             raise Ended(NO_SESSION)
         self.event("init", session_id=self.session, model=self.model)
-        self.event("message", role="user", content=prompt())
+        self.event("message", role="user", content=self.prompt())
         self.memory.keep(self.session, {"cwd": self.cwd, "context": self.context})
+
+    def prompt(self) -> str:
+        """All of standard input, which is never a terminal here."""
+        told = b""
+        while chunk := os.read(0, 65536):
+            told += chunk
+        return told.decode(errors="replace")
 
     def event(self, kind: str, **facts: Any) -> None:
         self.put({"type": kind, "timestamp": timestamp(), **facts})
@@ -183,11 +190,3 @@ class Gemini(Player):
     def stopped(self, number: int) -> int:
         """It exits 0, as if all were well, and its tools live on."""
         return 0
-
-
-def prompt() -> str:
-    """All of standard input, which is never a terminal here."""
-    told = b""
-    while chunk := os.read(0, 65536):
-        told += chunk
-    return told.decode(errors="replace")

@@ -102,6 +102,10 @@ class Player:
         if ms and self.run.pace:
             time.sleep(ms * self.run.pace / 1000)
 
+    def now(self) -> float:
+        """Seconds since 1970-01-01 UTC."""
+        return time.time()
+
     def path(self, step: Json) -> str:
         return os.path.join(self.cwd, step["path"])
 

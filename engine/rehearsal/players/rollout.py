@@ -16,6 +16,8 @@ from engine.rehearsal.players.wire import dumps, loads, timestamp, uuid7, write
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from engine.rehearsal.players.bill import Call
     from engine.rehearsal.players.wire import Json
 
@@ -26,10 +28,12 @@ TOKENS = ("input_tokens", "cached_input_tokens", "cache_write_input_tokens", "ou
 class Rollout:
     """The record that this turn is written into. Raises `OSError`: one writer at a time."""
 
-    def __init__(self, path: str | None, thread: str, model: str, cwd: str) -> None:
-        self.thread, self.model, self.cwd = thread, model, cwd
+    def __init__(
+        self, path: str | None, thread: str, model: str, cwd: str, now: Callable[[], float] = time.time
+    ) -> None:
+        self.thread, self.model, self.cwd, self.now = thread, model, cwd, now
         self.turn = uuid7()
-        self.began = time.time()
+        self.began = now()
         self.ordinal = 0
         self.turn_usage, self.thread_usage = dict.fromkeys(TOKENS, 0), dict.fromkeys(TOKENS, 0)
         self.last = dict.fromkeys(TOKENS, 0)
@@ -70,7 +74,7 @@ class Rollout:
         self.put("turn_context", context)
 
     def item(self, item: Json) -> None:
-        now = int(time.time() * 1000)
+        now = int(self.now() * 1000)
         times = {"started_at_ms": now, "completed_at_ms": now}
         self.event("item_completed", thread_id=self.thread, turn_id=self.turn, item=item, **times)
 
@@ -105,7 +109,7 @@ class Rollout:
         self.event("token_count", info=info, rate_limits=limits)
 
     def limit(self, window: str, used: float, resets_at: int) -> None:
-        now = int(time.time())
+        now = int(self.now())
         for name, minutes, hours in (("primary", 300, 3), ("secondary", 10_080, 110)):
             if self.windows[name] is None:
                 self.windows[name] = {"used_percent": 21.0, "window_minutes": minutes, "resets_at": now + hours * 3600}
@@ -117,8 +121,14 @@ class Rollout:
         self.put("compacted", {"message": "Another language model started to solve this problem."})
         self.item({"type": "ContextCompaction", "id": uuid7()})
 
+    def close(self) -> None:
+        """Let it go: for who goes on living after the turn."""
+        if self.file >= 0:
+            os.close(self.file)
+            self.file = -1
+
     def complete(self, said: str | None, error: Json | None) -> None:
-        now = time.time()
+        now = self.now()
         facts: Json = {"root_turn_id": self.turn, "turn_id": self.turn, "last_agent_message": said}
         facts |= {"error": error} if error is not None else {}
         facts |= {"started_at": int(self.began), "completed_at": int(now)}

@@ -1,0 +1,111 @@
+"""`headway drill`: what the engine is put through on purpose. Nothing of it touches a home, a key or a network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from engine.drill.report import Report
+    from engine.rehearsal.day import Plan
+
+_MEMORY = "/dev/shm"  #: where a drill's database is quickest, where there is that
+
+
+def add_to(app: typer.Typer) -> None:
+    family = typer.Typer(help="Put the engine through its paces, without an agent, a key or a network.")
+    family.command("day")(day)
+    app.add_typer(family, name="drill")
+
+
+def day(
+    scenario: Annotated[str, typer.Argument(metavar="[DAY]", help="A day's name, or a YAML file.")] = "weather",
+    policy: Annotated[
+        list[str] | None,
+        typer.Option("--policy", help="headway, retry or fallback; may be given again.  [default: all three]"),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", help="Of the jobs and of all jitter.  [default: the day's]")
+    ] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, max=100_000, help="So many, with windows to match.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Play a recorded day in virtual time: windows that close, 429s, an outage, a false reset.
+
+    The engine's own dispatcher and store decide, beside two naive policies on the same day. Exit 1 where the engine
+    loses a job, lets a limit use up an attempt, or calls into a window that it knows to be closed.
+    """
+    from console.cli.output import note, print_json
+    from engine.drill.report import POLICIES
+    from engine.errors import UsageError
+    from engine.rehearsal.day import Plan, read
+
+    for name in policy or ():
+        if name not in POLICIES:
+            raise UsageError(f"there is no policy {name!r}: there are {', '.join(POLICIES)}")
+    plan = Plan.of(read(scenario), seed, jobs)
+    reports = [_play(plan, name) for name in policy or POLICIES]
+    if json:
+        print_json(reports)
+    else:
+        _table(scenario, plan, reports)
+    broken = [words for one in reports if one.policy == "headway" for words in one.broken]
+    for words in broken:
+        note(f"headway: {words}")
+    raise typer.Exit(1 if broken else 0)
+
+
+def _play(plan: Plan, policy: str) -> Report:
+    import asyncio
+    import os
+    import tempfile
+    from pathlib import Path
+
+    from engine.drill.report import play
+
+    where = _MEMORY if os.access(_MEMORY, os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="headway-drill-", dir=where) as folder:
+        return asyncio.run(play(plan, policy, Path(folder)))
+
+
+def _table(name: str, plan: Plan, reports: list[Report]) -> None:
+    from console.format import money
+    from engine.drill.report import POLICIES
+
+    print(f"{name}: {plan.count} jobs on {len(plan.accounts)} accounts, seed {plan.seed}\n{plan.day.about}\n")
+    rows = [
+        ("", [one.policy for one in reports]),
+        ("jobs done", [f"{one.done:,}" for one in reports]),
+        ("jobs given up", [f"{one.failed:,}" for one in reports]),
+        ("jobs lost", [f"{one.lost:,}" for one in reports]),
+        ("done by another model", [f"{one.wrong_model:,}" for one in reports]),
+        ("attempts", [f"{one.attempts:,}" for one in reports]),
+        ("  used up by limits", [f"{one.burnt:,}" for one in reports]),
+        ("calls answered", [f"{one.calls:,}" for one in reports]),
+        ("  of them again", [f"{one.again:,}" for one in reports]),
+        ("calls into closed windows", [f"{one.unaware + one.canaries + one.strays:,}" for one in reports]),
+        ("  unaware", [f"{one.unaware:,}" for one in reports]),
+        ("  canaries", [f"{one.canaries:,}" for one in reports]),
+        ("  strays", [f"{one.strays:,}" for one in reports]),
+        ("calls into bursts, outage", [f"{one.refused:,}" for one in reports]),
+        ("money", [money(one.cost_micros) for one in reports]),
+        ("  for a job done", [money(one.cost_micros // max(1, one.done)) for one in reports]),
+        ("wait added, all jobs done", [_hours(one.added) for one in reports]),
+        ("  for a job", [_minutes(one.added // max(1, one.done)) for one in reports]),
+        ("the least possible, a job", [_minutes(one.least_flow // max(1, one.done)) for one in reports]),
+        ("last job done after", [_hours(one.ends) for one in reports]),
+    ]
+    for head, cells in rows:
+        print(f"{head:<27}" + "".join(f"{cell:>12}" for cell in cells))
+    print()
+    for one in reports:
+        print(f"{one.policy}: {POLICIES[one.policy]}")
+
+
+def _hours(ms: int) -> str:
+    return f"{ms / 3_600_000:,.1f} h"
+
+
+def _minutes(ms: int) -> str:
+    return f"{ms / 60_000:,.1f} min"

@@ -1,0 +1,1 @@
+"""Drills: what the engine is put through on purpose, and what came of it."""

@@ -1,0 +1,118 @@
+"""What a day came to under one policy, as the figures that are compared."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from msgspec import Struct
+
+from engine.drill import ours
+from engine.drill.book import Book, Entry
+from engine.drill.naive import Naive
+from engine.drill.optimum import least_flow
+from engine.drill.provider import Verdict
+from engine.rehearsal.day import Plan
+
+POLICIES = {
+    "headway": "the engine: waits for resets, goes on in the same session, sends one ahead",
+    "retry": "each job by itself, with exponential backoff: 1 s, doubled up to 100 s, ten attempts",
+    "fallback": "on a limit at once to the next account, without a word; with backoff once all have refused",
+}
+
+
+class Report(Struct, frozen=True, kw_only=True):
+    """The figures of one day under one policy. Times are milliseconds, money is micro-dollars."""
+
+    policy: str
+    jobs: int
+    done: int
+    failed: int
+    """Given up."""
+    lost: int
+    """Neither done nor given up when the day was over."""
+    attempts: int
+    burnt: int
+    """Attempts that a limit or an outage used up, out of those that a job has."""
+    calls: int
+    """Calls of a model that were answered."""
+    again: int
+    """Of those, calls that had been answered for the same job before, in a conversation that was left."""
+    unaware: int
+    """Calls into a closed window by attempts that could not know: they ran, or they were the first to find out."""
+    canaries: int
+    """Calls into a window known to be closed, alone and once the told time was past."""
+    strays: int
+    """All other calls into a window known to be closed."""
+    refused: int
+    """Calls into a burst or an outage."""
+    wrong_model: int
+    """Jobs that were done by another model than the one that was asked for."""
+    moved: int
+    """Jobs that were done on another account."""
+    cost_micros: int
+    """What the providers ask for all of it."""
+    flow: int
+    """Sum over the jobs that were done of the time from coming to done."""
+    least_flow: int
+    """What that sum is at the least, whatever schedule: see `engine.drill.optimum`."""
+    ends: int
+    """From the beginning of the day to the end of the last job."""
+
+    @property
+    def added(self) -> int:
+        """The sum of waiting that a schedule which knows everything might not have had."""
+        return self.flow - self.least_flow
+
+    @property
+    def broken(self) -> list[str]:
+        """Which of the engine's promises were not kept, in words."""
+        found = [
+            (self.lost, f"{self.lost} jobs were lost"),
+            (self.failed, f"{self.failed} jobs were given up"),
+            (self.burnt, f"{self.burnt} attempts were used up by limits"),
+            (self.strays, f"{self.strays} calls went into windows that were known to be closed"),
+            (self.wrong_model, f"{self.wrong_model} jobs were done by another model than was asked for"),
+        ]
+        return [words for count, words in found if count]
+
+
+async def play(plan: Plan, policy: str, home: Path) -> Report:
+    """Play a day under a policy of `POLICIES`, in an empty directory."""
+    home.mkdir(parents=True, exist_ok=True)
+    if policy == "headway":
+        played = await ours.play(plan, home)
+        return report(plan, policy, played.book, played.burnt)
+    book = Naive(plan, home, falls_back=policy == "fallback").play()
+    return report(plan, policy, book, sum(one.verdict is not None for one in book.tries))
+
+
+def report(plan: Plan, policy: str, book: Book, burnt: int) -> Report:
+    """The figures of a book."""
+    comes = {errand.number: errand for errand in plan.errands}
+    entries = Counter(one.entry for one in book.tries)
+    last = {one.errand.number: one for one in book.tries if one.done}
+    models = {name: one.model for name, one in plan.accounts.items()}
+    calls = sum(one.calls for one in book.tries)
+    moved = sum(one.account != one.errand.account for one in last.values())
+    return Report(
+        policy=policy,
+        jobs=plan.count,
+        done=len(book.ends),
+        failed=len(book.failed),
+        lost=plan.count - len(book.ends) - len(book.failed),
+        attempts=len(book.tries),
+        burnt=burnt,
+        calls=calls,
+        again=calls - len({(one.errand.number, at) for one in book.tries for at in one.positions}),
+        unaware=entries[Entry.UNAWARE],
+        canaries=entries[Entry.CANARY],
+        strays=entries[Entry.STRAY],
+        refused=sum(one.refused for one in book.tries if one.verdict in (Verdict.BURST, Verdict.OUTAGE)),
+        wrong_model=sum(models[one.account] != models[one.errand.account] for one in last.values()),
+        moved=moved,
+        cost_micros=sum(one.cost_micros for one in book.tries),
+        flow=sum(at - comes[number].comes for number, at in book.ends.items()),
+        least_flow=least_flow(plan, book.ends, pinned=not moved),
+        ends=max(book.ends.values(), default=plan.day.zero) - plan.day.zero,
+    )
