@@ -63,6 +63,7 @@ from engine.store.filter import Filter
 from engine.store.rows import AttemptRow, JobRow
 from engine.submission import accepted
 from engine.takeover import Takeovers
+from engine.tax.taxes import Taxes
 from engine.units import milliseconds
 from engine.upkeep import service
 from engine.upkeep.round import keep_up
@@ -101,6 +102,7 @@ class Engine:
         self.inbox = Inbox(store, settings, secrets, runner.answered, book, dispatcher.wake)
         self.routes = Routes(store, book)
         self.foresight = Foresight(store, hub, dispatcher, settings.max_attempts, agents, self.routes.notes)
+        self.tax = Taxes(store, settings)
         self._runner = runner
         self._dispatcher = dispatcher
         self._workspaces = workspaces

@@ -46,6 +46,7 @@ FLOORS: list[set[str]] = [
         "engine.inbox",
         "engine.routes",
     },
+    {"engine.tax"},
     {"engine.drill"},
     {"engine.engine"},
     {"engine.server"},

@@ -24,6 +24,7 @@ from console.cli import (
     sessions,
     steer,
     submit,
+    tax,
     upkeep,
     verbs,
 )
@@ -53,6 +54,7 @@ for family in (
     attention,
     agents,
     config,
+    tax,
     upkeep,
     demo,
     drill,

@@ -14,6 +14,7 @@ from engine.server import streams
 from engine.server.http import LIST_LIMIT, OPERATOR, as_json, ids_of, is_number, job_of, read_body, read_number, stream
 from engine.server.routes import cards
 from engine.server.routes import routes as routing
+from engine.server.routes import cards, tax
 from engine.server.wire import Shutdown, UndoRequest, to_wire
 from engine.sessions import AttachRequest, DetachRequest
 from engine.upkeep.wire import Prune
@@ -51,6 +52,7 @@ def make_app(engine: Engine) -> Starlette:
             Route("/v1/shutdown", api.shutdown, methods=["POST"]),
             *cards.routes(engine),
             *routing.routes(engine),
+            *tax.routes(engine),
         ],
         exception_handlers={HeadwayError: _refuse, 404: _unknown, 405: _unknown},
     )
