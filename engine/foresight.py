@@ -11,13 +11,17 @@ import msgspec
 from msgspec.structs import replace
 
 from engine.agents.base import Agent
+from engine.dispatch.burn import burns
 from engine.dispatch.dispatcher import Dispatcher
 from engine.dispatch.eligibility import asks, reasons
 from engine.dispatch.forecast import REACH, forecast
 from engine.dispatch.preview import Change, preview
+from engine.dispatch.readings import paces, readings
+from engine.dispatch.through import through
 from engine.dispatch.world import World
 from engine.hub import Hub
 from engine.model import UNFINISHED, Cause, Estimate, Explanation, Failure, Preview, Reason, State, Verb
+from engine.model.forecast import Burn, Forecast, Pace
 from engine.model.route import Rerouting
 from engine.store import Store, Transaction, attachments, cards, moves, sessions
 from engine.store.claims import newest_launched
@@ -68,6 +72,7 @@ class Foresight:
         self._seq = -1
         self._until = 0.0
         self._computing = asyncio.Lock()
+        self._playing = asyncio.Lock()
 
     def _moment(self, tx: Transaction) -> Moment:
         return Moment(self._dispatcher.world(tx), queue(tx, REACH), history(tx))
@@ -150,6 +155,20 @@ class Foresight:
         if row.tries:
             notes.append(f"{row.tries} of {most} attempts are used up; waits for a limit do not count")
         return notes
+
+    async def forecast(self) -> Forecast:
+        """How fast the accounts' limits are used up, and when all that is in the queue will be through, at what cost.
+
+        It plays the queue through many times, which takes up to some seconds for thousands of jobs.
+        """
+
+        def look(tx: Transaction) -> tuple[Moment, list[Burn], list[Pace]]:
+            return self._moment(tx), burns(readings(tx), tx.now), paces(tx)
+
+        async with self._playing:
+            moment, burning, pacing = await self._store.look(look)
+            found = await asyncio.to_thread(through, moment.queue, moment.world, moment.history, self.free)
+        return Forecast(now=moment.world.now, through=found, burns=burning, paces=pacing)
 
     async def preview(self, change: Change) -> Preview:
         """What a change would do."""

@@ -1,4 +1,4 @@
-"""`headway explain`, `batches`, `breakers`: why things stand where they stand, and what is to be expected."""
+"""`headway explain`, `forecast`, `batches`, `breakers`: why things stand as they do, and what is to be expected."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from console.cli import context as ctx
 
 if TYPE_CHECKING:
     from engine.model import Explanation
+    from engine.model.forecast import Burn, Forecast, Through
 
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def add_to(app: typer.Typer) -> None:
-    for command in (explain, batches, breakers):
+    for command in (explain, forecast, batches, breakers):
         app.command()(command)
 
 
@@ -71,6 +72,68 @@ def _explained(found: Explanation) -> list[str]:
     lines += [f"  moved     {move_text(move)}" for move in found.moves]
     lines += [f"  note      {clean_line(note)}" for note in found.notes]
     return lines
+
+
+def forecast(context: typer.Context, json: _Json = False) -> None:
+    """When the queue will be through and what it will cost, and when each account runs into its limits."""
+    from console.cli.output import print_json, print_table
+    from console.format import money, number
+
+    found = ctx.of(context).ask(lambda client: client.forecast())
+    if json:
+        print_json(found)
+        return
+    print("\n".join(_through(found.through, found.now)))
+    if found.burns:
+        print()
+        rows = [_burn(one, found) for one in found.burns]
+        print_table(("ACCOUNT", "WINDOW", "USED", "AN HOUR", "USED UP", "RESETS"), rows, stretch=4)
+    if found.paces:
+        print()
+        paces = [
+            (
+                one.account,
+                number(round(one.tokens / one.hours)),
+                "-" if one.cost_micros is None else money(round(one.cost_micros / one.hours), one.grade),
+            )
+            for one in found.paces
+        ]
+        print_table(("ACCOUNT", "TOKENS AN HOUR", "MONEY AN HOUR"), paces, stretch=0)
+
+
+def _through(found: Through, now: int) -> list[str]:
+    from console.ahead import cost_text, span_text
+    from console.format import money, plural
+    from engine.model import Grade
+
+    if not found.jobs:
+        return ["queue     empty"]
+    first = "" if found.whole else "the first "
+    lines = [f"queue     {first}{plural(found.jobs, 'job')}, played through {plural(found.games, 'time')}"]
+    lines.append(f"  done    {span_text(found.finish, found.finish_late, now, found.why)}")
+    if found.cost_micros is not None and found.cost_late_micros is not None:
+        late = money(found.cost_late_micros, Grade.ESTIMATED, 4)
+        lines.append(f"  cost    {cost_text(found.cost_micros)}; p90 {late}")
+    for count, what in (
+        (found.stuck, "come to no end by themselves, and are left out: held, behind such, or late for their deadline"),
+        (found.borrowed, "have no history of their own, and are taken to be like all others"),
+        (found.unpriced, "have no known price, and are left out of the cost"),
+    ):
+        if count:
+            lines.append(f"  note    {count:,} of them {what}")
+    return lines
+
+
+def _burn(one: Burn, found: Forecast) -> tuple[str, ...]:
+    from console.ahead import when_text
+    from console.format import clean_line, moment
+
+    rate = "-" if one.rate is None else f"{one.rate:.1%}"
+    wall = one.why if one.wall is None else when_text(one.wall, found.now)
+    if one.wall is not None and one.wall > found.now and (found.through.finish or 0) > one.wall:
+        wall += ", before the queue is through"
+    resets = "-" if one.resets_at is None else moment(one.resets_at)
+    return clean_line(one.account), clean_line(one.window), f"{one.used:.0%}", rate, wall, resets
 
 
 def batches(

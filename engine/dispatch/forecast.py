@@ -10,6 +10,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from engine.dispatch import breaker
 from engine.dispatch.order import Line, Lineup
@@ -33,8 +34,8 @@ class Span:
 
 def forecast(queue: Queue, world: World, history: History) -> dict[int, Estimate]:
     """An estimate for each job of the queue, by id. `world` is not changed."""
-    likely = simulate(queue, world.copy(), history, slow=False)
-    late = simulate(queue, world.copy(), history, slow=True)
+    likely = simulate(queue, world.copy(), _Usual(history, slow=False))
+    late = simulate(queue, world.copy(), _Usual(history, slow=True))
     rows = {**queue.waiting, **{one.job.id: one.job for one in queue.running}}
     return {job: _estimate(row, likely[job], late[job], history, queue, world.now) for job, row in rows.items()}
 
@@ -76,12 +77,38 @@ def _why(row: JobRow, likely: Span, took: Took | None, queue: Queue) -> str:
     return "it waits behind jobs of which nobody knows when they end, or for something without a time"
 
 
+class Lasts(Protocol):
+    """How long attempts last, in milliseconds; None where nobody knows."""
+
+    def of(self, row: JobRow, lane: Lane) -> int | None:
+        """One that is to begin."""
+        ...
+
+    def until(self, one: Running, now: int) -> int | None:
+        """When one that runs ends, milliseconds UTC."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Usual:
+    """As long as others mostly did, or as the slow tenth of them."""
+
+    history: History
+    slow: bool
+
+    def of(self, row: JobRow, lane: Lane) -> int | None:
+        found = self.history.of(lane.target, row.kind)
+        return None if found is None else found.p90 if self.slow else found.median
+
+    def until(self, one: Running, now: int) -> int | None:
+        return _end_of(one, self.history.of(one.lane.target, one.job.kind), now, slow=self.slow)
+
+
 @dataclass(slots=True)
 class _Simulation:
     queue: Queue
     world: World
-    history: History
-    slow: bool
+    lasts: Lasts
     lineup: Lineup
     spans: dict[int, Span] = field(default_factory=dict)
     lines: dict[Lane, _Waiting] = field(default_factory=dict)
@@ -90,11 +117,6 @@ class _Simulation:
     ends: dict[int, Lane] = field(default_factory=dict)
     needs: dict[int, tuple[set[int], set[int]]] = field(default_factory=dict)
     needed_by: dict[int, list[int]] = field(default_factory=dict)
-
-    def took(self, row: JobRow, lane: Lane) -> int | None:
-        """Not nothing, however short: the slot is taken for a moment, and what waits for it does not start now."""
-        found = self.history.of(lane.target, row.kind)
-        return None if found is None else max(1, found.p90 if self.slow else found.median)
 
     def enter(self, row: JobRow) -> None:
         """A job that nothing of its own keeps from starting any more, or only its time."""
@@ -116,7 +138,9 @@ class _Simulation:
         self.lineup.look_again()
         for row in self.lineup.take(_ROOM):
             lane = lane_of(row)
-            took = self.took(row, lane)
+            took = self.lasts.of(row, lane)
+            # Not nothing, however short: the slot is taken for a moment, and what waits for it does not start now.
+            took = None if took is None else max(1, took)
             now = self.world.now
             self.spans[row.id] = Span(now, None if took is None else now + took)
             self.ends[row.id] = lane
@@ -192,11 +216,11 @@ class _Waiting:
 _END, _DUE, _LATE, _RELAX = 0, 1, 2, 3
 
 
-def simulate(queue: Queue, world: World, history: History, *, slow: bool) -> dict[int, Span]:
-    """When each job runs, with median durations or slow ones. Changes `world`."""
-    run = _Simulation(queue, world, history, slow, Lineup(world))
+def simulate(queue: Queue, world: World, lasts: Lasts) -> dict[int, Span]:
+    """When each job runs, if they last so long. Changes `world`."""
+    run = _Simulation(queue, world, lasts, Lineup(world))
     for one in queue.running:
-        finish = _end_of(one, history.of(one.lane.target, one.job.kind), world.now, slow=slow)
+        finish = lasts.until(one, world.now)
         run.spans[one.job.id] = Span(one.since, finish)
         run.ends[one.job.id] = one.lane
         if finish is not None:
@@ -239,7 +263,12 @@ def _end_of(one: Running, took: Took | None, now: int, *, slow: bool) -> int | N
         return None
     spans = (took.p90,) if slow else (took.median, took.p90)
     ahead = [one.since + span for span in spans if one.since + span > now]
-    return ahead[0] if ahead else now + max(1_000, (now - one.since) // 4)
+    return ahead[0] if ahead else overdue(one, now)
+
+
+def overdue(one: Running, now: int) -> int:
+    """When an attempt ends that has outlasted all others: a guess."""
+    return now + max(1_000, (now - one.since) // 4)
 
 
 def last_finish(estimates: Mapping[int, Estimate]) -> int | None:

@@ -15,6 +15,7 @@ from engine.server.http import LIST_LIMIT, OPERATOR, as_json, ids_of, is_number,
 from engine.server.routes import cards
 from engine.server.routes import routes as routing
 from engine.server.routes import cards, tax
+from engine.server.routes import cards, forecast, tax
 from engine.server.wire import Shutdown, UndoRequest, to_wire
 from engine.sessions import AttachRequest, DetachRequest
 from engine.upkeep.wire import Prune
@@ -52,6 +53,7 @@ def make_app(engine: Engine) -> Starlette:
             Route("/v1/shutdown", api.shutdown, methods=["POST"]),
             *cards.routes(engine),
             *routing.routes(engine),
+            *forecast.routes(engine),
             *tax.routes(engine),
         ],
         exception_handlers={HeadwayError: _refuse, 404: _unknown, 405: _unknown},

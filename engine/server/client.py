@@ -34,6 +34,7 @@ from engine.model import (
     Wanted,
 )
 from engine.server.calls.cards import CardCalls
+from engine.server.calls.forecast import ForecastCalls
 from engine.server.calls.routes import RouteCalls
 from engine.server.calls.tax import TaxCalls
 from engine.server.link import PAGE, Link
@@ -42,7 +43,7 @@ from engine.sessions import AttachRequest, DetachRequest, Session, Takeover
 from engine.upkeep.wire import Prune, PruneResult
 
 
-class Client(CardCalls, RouteCalls, TaxCalls, Link):
+class Client(CardCalls, RouteCalls, ForecastCalls, TaxCalls, Link):
     """Use as `async with Client(home) as client:`.
 
     Every call raises a `HeadwayError`: what the engine answered, or `NoEngineError` where none serves this home.

@@ -57,6 +57,9 @@ class Open:
     any_of: frozenset[int] = frozenset()
 
 
+Sample = tuple[int, int | None]  #: what one attempt has taken: milliseconds, and micro-dollars where that is known
+
+
 @dataclass(frozen=True, slots=True)
 class Took:
     """What attempts of one sort have taken: milliseconds, and micro-dollars where a cost is known."""
@@ -65,16 +68,18 @@ class Took:
     p90: int
     count: int
     cost: int | None = None
+    samples: tuple[Sample, ...] = ()
+    """One for each attempt, in no order that means anything."""
 
     @classmethod
-    def of(cls, spans: Iterable[int], costs: Iterable[int]) -> Took:
-        ordered = sorted(spans)
-        priced = list(costs)
+    def of(cls, samples: Iterable[Sample]) -> Took:
+        known = tuple(samples)
+        ordered = sorted(span for span, _ in known)
+        priced = [cost for _, cost in known if cost is not None]
         # The nearest rank: with few samples it is the slowest, and no interpolation invents a value.
         slow = ordered[min(len(ordered) - 1, -(-len(ordered) * 9 // 10) - 1)]
-        return cls(
-            round(statistics.median(ordered)), slow, len(ordered), round(statistics.median(priced)) if priced else None
-        )
+        cost = round(statistics.median(priced)) if priced else None
+        return cls(round(statistics.median(ordered)), slow, len(ordered), cost, known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,16 +136,13 @@ def running_in(tx: Transaction) -> dict[int, Lane]:
 
 def history(tx: Transaction) -> History:
     """How long the newest successes took, by kind and target."""
-    spans: dict[tuple[str | None, str], list[int]] = {}
-    costs: dict[tuple[str | None, str], list[int]] = {}
+    samples: dict[tuple[str | None, str], list[Sample]] = {}
     for *named, took, cost in tx.connection.execute(_HISTORY):
         lane = lanes.named(named)
         target = str(lane.target)
         for key in {(lane.kind, target), (None, target)}:
-            spans.setdefault(key, []).append(max(0, took))
-            if cost is not None:
-                costs.setdefault(key, []).append(cost)
-    found = {key: Took.of(values, costs.get(key, ())) for key, values in spans.items()}
+            samples.setdefault(key, []).append((max(0, took), cost))
+    found = {key: Took.of(values) for key, values in samples.items()}
     return History(
         {(kind, target): took for (kind, target), took in found.items() if kind is not None},
         {target: took for (kind, target), took in found.items() if kind is None},
