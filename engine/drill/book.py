@@ -10,7 +10,8 @@ from engine.drill.provider import Answer, Closure, Provider, Verdict
 from engine.drill.stage import Performance
 from engine.rehearsal.day import Errand
 
-PROBE_GAP_MS = 60_000  #: where nothing is told, whoever asks again sooner than this is not probing but hammering
+#: Where no end is told, whoever asks sooner than this after it was found out, or last asked, is hammering, not probing.
+PROBE_GAP_MS = 60_000
 
 
 class Entry(StrEnum):
@@ -53,6 +54,16 @@ class Tried:
         return range(self.behind, self.behind + self.calls)
 
 
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """What was told of a closed window. Times are milliseconds UTC."""
+
+    at: int
+    told: int | None
+    """When it opens again, by the provider's word."""
+    entry: Entry
+
+
 @dataclass(slots=True)
 class Book:
     """Keeps what every attempt met, and judges who could have known."""
@@ -63,7 +74,7 @@ class Book:
     failed: dict[int, int] = field(default_factory=dict)
     """When each job was given up."""
     _flying: dict[str, int] = field(default_factory=lambda: defaultdict(int))
-    _refusals: dict[Closure, list[tuple[int, int | None]]] = field(default_factory=lambda: defaultdict(list))
+    _refusals: dict[Closure, list[_Refusal]] = field(default_factory=lambda: defaultdict(list))
 
     def begin(self, errand: Errand, account: str, now: int) -> Tried:
         tried = Tried(errand, account, now, alone=not self._flying[account])
@@ -80,21 +91,26 @@ class Book:
         tried.refused += times
         if answer.closure is not None:
             tried.entry = self._entry(tried, answer.closure)
-            self._refusals[answer.closure].append((now, answer.resets_at))
+            self._refusals[answer.closure].append(_Refusal(now, answer.resets_at, tried.entry))
 
     def _entry(self, tried: Tried, closure: Closure) -> Entry:
-        known = [(at, told) for at, told in self._refusals[closure] if at < tried.begun]
+        known = [one for one in self._refusals[closure] if one.at < tried.begun]
         if not known:
             return Entry.UNAWARE
-        told = max((told for _, told in known if told is not None), default=None)
-        earliest = told if told is not None else known[-1][0] + PROBE_GAP_MS
+        told = max((one.told for one in known if one.told is not None), default=None)
+        asked = [known[0].at, *(one.at for one in known if one.entry is not Entry.UNAWARE)]
+        earliest = told if told is not None else asked[-1] + PROBE_GAP_MS
         return Entry.CANARY if tried.alone and tried.begun >= earliest else Entry.STRAY
 
 
 class Trial:
     """An attempt in its course: it makes a call, waits for the answer, and makes the next."""
 
-    def __init__(self, book: Book, provider: Provider, play: Performance, tried: Tried, *, first: bool) -> None:
+    def __init__(
+        self, book: Book, provider: Provider, play: Performance, tried: Tried, *, first: bool, knows: bool = False
+    ) -> None:
+        """`knows`: it is stopped before a call that would be refused."""
+        self._knows = knows
         self.play = play
         self.tried = tried
         self._book = book
@@ -113,7 +129,9 @@ class Trial:
             self.tried.behind = play.behind
         if play.code is None and self._first and errand.crashes_at == self._at:
             play.crash()
-        if play.code is None:
+        if play.code is None and self._knows and not self._provider.serves(self.tried.account, now):
+            play.stop()
+        elif play.code is None:
             self._answer = self._provider.call(self.tried.account, now)
             if self._answer.verdict is Verdict.SERVED:
                 return now + self._provider.plan.day.call_ms

@@ -60,6 +60,14 @@ class Provider:
         self._used[closure] += 1
         return Answer(Verdict.SERVED, min(MOST_TOLD, self._used[closure] / quota.calls), resets)
 
+    def serves(self, account: str, now: int) -> bool:
+        """Whether a call would be answered."""
+        closure = account, self.window(account, now)
+        if self._used[closure] >= self.plan.accounts[account].quota.calls:
+            return False
+        day = self.plan.day
+        return not (self.troubled(day.outages, account, now) or self.troubled(day.bursts, account, now))
+
     def window(self, account: str, now: int) -> int:
         """Which window of an account a moment falls into; 0 is the first of the day."""
         quota = self.plan.accounts[account].quota

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 from msgspec import Struct
 
 from engine.drill import ours
 from engine.drill.book import Book, Entry
-from engine.drill.naive import Naive
+from engine.drill.loop import Loop, Way
 from engine.drill.optimum import least_flow
 from engine.drill.provider import Verdict
 from engine.rehearsal.day import Plan
@@ -18,6 +19,7 @@ POLICIES = {
     "headway": "the engine: waits for resets, goes on in the same session, sends one ahead",
     "retry": "each job by itself, with exponential backoff: 1 s, doubled up to 100 s, ten attempts",
     "fallback": "on a limit at once to the next account, without a word; with backoff once all have refused",
+    "oracle": "knows the weather, in the engine's order: it asks only when it will be served. Nobody can have that",
 }
 
 
@@ -56,6 +58,8 @@ class Report(Struct, frozen=True, kw_only=True):
     """Sum over the jobs that were done of the time from coming to done."""
     least_flow: int
     """What that sum is at the least, whatever schedule: see `engine.drill.optimum`."""
+    beyond: int
+    """By how much later they were done, all added up, than by one who knows the weather and keeps to the same order."""
     ends: int
     """From the beginning of the day to the end of the last job."""
 
@@ -77,18 +81,27 @@ class Report(Struct, frozen=True, kw_only=True):
         return [words for count, words in found if count]
 
 
-async def play(plan: Plan, policy: str, home: Path) -> Report:
-    """Play a day under a policy of `POLICIES`, in an empty directory."""
-    home.mkdir(parents=True, exist_ok=True)
-    if policy == "headway":
-        played = await ours.play(plan, home)
-        return report(plan, policy, played.book, played.burnt)
-    book = Naive(plan, home, falls_back=policy == "fallback").play()
-    return report(plan, policy, book, sum(one.verdict is not None for one in book.tries))
+async def play(plan: Plan, policies: Iterable[str], home: Path) -> list[Report]:
+    """Play a day under policies of `POLICIES`, in an empty directory."""
+    oracle = Loop(plan, home / Way.ORACLE, Way.ORACLE).play()
+    found = []
+    for policy in policies:
+        if policy == "headway":
+            folder = home / policy
+            folder.mkdir(parents=True, exist_ok=True)
+            played = await ours.play(plan, folder)
+            found.append(report(plan, policy, played.book, played.burnt, oracle))
+        elif policy == Way.ORACLE:
+            found.append(report(plan, policy, oracle, 0, oracle))
+        else:
+            book = Loop(plan, home / policy, Way(policy)).play()
+            burnt = sum(one.verdict is not None for one in book.tries)  # they count whatever fails
+            found.append(report(plan, policy, book, burnt, oracle))
+    return found
 
 
-def report(plan: Plan, policy: str, book: Book, burnt: int) -> Report:
-    """The figures of a book."""
+def report(plan: Plan, policy: str, book: Book, burnt: int, oracle: Book) -> Report:
+    """The figures of a book. `oracle`: the same day as one had it who knew the weather."""
     comes = {errand.number: errand for errand in plan.errands}
     entries = Counter(one.entry for one in book.tries)
     last = {one.errand.number: one for one in book.tries if one.done}
@@ -114,5 +127,6 @@ def report(plan: Plan, policy: str, book: Book, burnt: int) -> Report:
         cost_micros=sum(one.cost_micros for one in book.tries),
         flow=sum(at - comes[number].comes for number, at in book.ends.items()),
         least_flow=least_flow(plan, book.ends, pinned=not moved),
+        beyond=sum(at - oracle.ends[number] for number, at in book.ends.items() if number in oracle.ends),
         ends=max(book.ends.values(), default=plan.day.zero) - plan.day.zero,
     )

@@ -24,7 +24,7 @@ from engine.rehearsal.players.player import Ended, Player, Run
 from engine.rehearsal.players.wire import dumps
 from engine.rehearsal.scenario import Fail, Format, Limit, Retry, Say, Scenario
 
-KILLED = 137  #: the exit of a program that was ended by SIGKILL
+KILLED, TERMINATED = 137, 143  #: the exits of a program that was ended by SIGKILL and by SIGTERM
 _CLI_RETRIES = 2  #: of a call that was refused for no reason that has an end: the agents try again by themselves
 _KINDS = {Verdict.CLOSED: "usage_limit", Verdict.BURST: "rate_limit", Verdict.OUTAGE: "overloaded"}
 
@@ -186,6 +186,10 @@ class Performance:
     def crash(self) -> None:
         """It is killed from outside, and says nothing."""
         self._end(KILLED)
+
+    def stop(self) -> None:
+        """It is ended by who knows better, and can be gone on with."""
+        self._end(TERMINATED)
 
     def calls_to_refuse(self, answer: Answer) -> int:
         """How often the provider was asked before the agent gave up."""

@@ -21,16 +21,21 @@ from engine.rehearsal.day import Account, Arrival, Day, FalseReset, Plan, Troubl
 JOBS = 120
 
 
+async def played(chosen: Plan, policy: str, home: Path) -> Report:
+    (found,) = await play(chosen, [policy], home)
+    return found
+
+
 def plan(seed: int = 1, jobs: int = JOBS) -> Plan:
     return Plan.of(read("weather"), seed, jobs)
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 async def test_naive_policies_break_what_the_engine_promises(tmp_path: Path, seed: int) -> None:
-    retry = await play(plan(seed), "retry", tmp_path / "retry")
+    retry = await played(plan(seed), "retry", tmp_path / "retry")
     assert retry.burnt > 0 and retry.failed > 0 and retry.strays > retry.canaries
     assert retry.moved == retry.wrong_model == 0
-    fallback = await play(plan(seed), "fallback", tmp_path / "fallback")
+    fallback = await played(plan(seed), "fallback", tmp_path / "fallback")
     assert fallback.burnt > 0 and fallback.failed > 0 and fallback.strays > fallback.canaries
     assert fallback.wrong_model > 0 and fallback.again > 0, "who leaves a session does its work again"
     for report in (retry, fallback):
@@ -39,12 +44,21 @@ async def test_naive_policies_break_what_the_engine_promises(tmp_path: Path, see
         assert report.added >= 0, "the bound is beaten, so it is none"
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3])
+async def test_who_knows_the_weather_is_never_refused(tmp_path: Path, seed: int) -> None:
+    oracle = await played(plan(seed), "oracle", tmp_path)
+    assert (oracle.done, oracle.unaware, oracle.canaries, oracle.strays, oracle.refused) == (JOBS, 0, 0, 0, 0)
+    assert oracle.broken == []
+    assert oracle.beyond == 0
+    assert oracle.added >= 0, "the bound is beaten, so it is none"
+
+
 async def test_the_same_seed_gives_the_same_day(tmp_path: Path) -> None:
     for policy in ("headway", "retry", "fallback"):
-        one = await play(plan(7, 40), policy, tmp_path / policy / "1")
-        other = await play(plan(7, 40), policy, tmp_path / policy / "2")
+        one = await played(plan(7, 40), policy, tmp_path / policy / "1")
+        other = await played(plan(7, 40), policy, tmp_path / policy / "2")
         assert one == other
-    assert await play(plan(8, 40), "headway", tmp_path / "3") != one
+    assert await played(plan(8, 40), "headway", tmp_path / "3") != one
 
 
 async def test_the_ledger_is_the_provider_s_bill(tmp_path: Path) -> None:

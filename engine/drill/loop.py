@@ -1,7 +1,8 @@
-"""Two ways in which a day is often driven instead: by retries with backoff, and by silent fallback.
+"""Other ways to drive a day: by retries with backoff, by silent fallback, and by one who knows the weather beforehand.
 
-Both are given more than such loops mostly have: slots and priorities as the engine has them, no slot held while they
-wait, and the first one goes on in the agent's session.
+The first two are given more than such loops mostly have: slots, priorities and ageing as the engine has them, no slot
+held while they wait, and the first one goes on in the agent's session. The last is what nobody can have: it asks only
+when it will be served. It shows what of the waiting is the weather's, and what the dealing with it.
 """
 
 from __future__ import annotations
@@ -11,19 +12,22 @@ import random
 import uuid
 from collections import defaultdict
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 
 from engine.agents.base import Exit, Outcome
 from engine.agents.registry import agents as all_agents
 from engine.drill.book import Book, Trial
 from engine.drill.provider import Provider
-from engine.drill.stage import Stage
+from engine.drill.stage import KILLED, Stage
 from engine.model import LIMITS
 from engine.rehearsal.day import Errand, Plan
 from engine.units import milliseconds
 
 #: Temporal's default policy is 1 s, doubled up to 100 s, and Claude Code tries a call ten times: so does this.
 FIRST_MS, LONGEST_MS, TRIES = 1_000, 100_000, 10
+LOOK_MS = 10_000  #: so often the one who knows looks whether it would be served
+HOUR_MS = 3_600_000
 
 
 @dataclass(slots=True)
@@ -32,16 +36,28 @@ class _Job:
     account: str
     tries: int = 0
     session: str | None = None
+    since: int = 0
+    """Since when it waits, as the engine reckons it."""
+    crashed: bool = False
     refused_by: set[str] = field(default_factory=set)
     """Accounts that have refused it since it last waited."""
 
 
-class Naive:
-    """One day of a loop that knows nothing but that an attempt has failed."""
+class Way(StrEnum):
+    """What is done about a refusal."""
 
-    def __init__(self, plan: Plan, home: Path, *, falls_back: bool) -> None:
+    RETRY = "retry"
+    FALLBACK = "fallback"
+    ORACLE = "oracle"
+    """There is none."""
+
+
+class Loop:
+    """One day of a loop that knows nothing but that an attempt has failed; or everything."""
+
+    def __init__(self, plan: Plan, home: Path, way: Way) -> None:
         self.plan = plan
-        self.falls_back = falls_back
+        self.way = way
         self.now = plan.day.zero
         self.book = Book()
         self.provider = Provider(plan)
@@ -49,41 +65,50 @@ class Naive:
         self.agent = all_agents()["rehearsal"]
         self.dice = random.Random(plan.seed)
         self.running: dict[str, int] = defaultdict(int)
-        self.ready: list[tuple[int, int, _Job]] = []
-        """Priority, number, job."""
-        self.heap: list[tuple[int, int, _Job, Trial | None]] = []
+        self.ready: list[_Job] = []
+        self.look_at = 0
+        self.heap: list[tuple[int, int, _Job | None, Trial | None]] = []
         self.numbers = 0
 
     def play(self) -> Book:
         for errand in self.plan.errands:
-            self._at(errand.comes, _Job(errand, errand.account))
+            self._at(errand.comes, _Job(errand, errand.account, since=errand.comes))
         end = self.plan.day.zero + milliseconds(self.plan.day.lost)
         while self.heap and self.heap[0][0] <= end:
             self.now = self.heap[0][0]
             while self.heap and self.heap[0][0] <= self.now:
                 _, _, job, trial = heapq.heappop(self.heap)
+                if job is None:
+                    continue
                 if trial is None:
-                    heapq.heappush(self.ready, (job.errand.priority, job.errand.number, job))
+                    self.ready.append(job)
                 else:
                     self._step(job, trial)
             self._start()
         return self.book
 
-    def _at(self, when: int, job: _Job, trial: Trial | None = None) -> None:
+    def _at(self, when: int, job: _Job | None, trial: Trial | None = None) -> None:
         self.numbers += 1
         heapq.heappush(self.heap, (when, self.numbers, job, trial))
 
     def _start(self) -> None:
         """Give free slots to what is ready, best first."""
-        left = []
-        while self.ready and sum(self.running.values()) < self.plan.day.slots:
-            one = heapq.heappop(self.ready)
-            if self.running[one[2].account] < self.plan.accounts[one[2].account].slots:
-                self._begin(one[2])
-            else:
-                left.append(one)
-        for one in left:
-            heapq.heappush(self.ready, one)
+        for job in sorted(self.ready, key=self._key):
+            if sum(self.running.values()) >= self.plan.day.slots:
+                break
+            if self.running[job.account] >= self.plan.accounts[job.account].slots:
+                continue
+            if self.way is Way.ORACLE and not self.provider.serves(job.account, self.now):
+                continue
+            self.ready.remove(job)
+            self._begin(job)
+        if self.way is Way.ORACLE and self.ready and self.look_at <= self.now:
+            self.look_at = self.now + LOOK_MS
+            self._at(self.look_at, None)
+
+    def _key(self, job: _Job) -> tuple[int, int]:
+        """The engine's order within a project: a priority that rises with each hour of waiting, then who came first."""
+        return max(0, job.errand.priority - max(0, self.now - job.since) // HOUR_MS), job.errand.number
 
     def _begin(self, job: _Job) -> None:
         account = self.plan.accounts[job.account]
@@ -92,7 +117,10 @@ class Naive:
         job.tries += 1
         self.running[job.account] += 1
         tried = self.book.begin(job.errand, job.account, self.now)
-        self._at(self.now, job, Trial(self.book, self.provider, play, tried, first=job.tries == 1))
+        job.since = self.now
+        knows = self.way is Way.ORACLE
+        trial = Trial(self.book, self.provider, play, tried, first=not job.crashed, knows=knows)
+        self._at(self.now, job, trial)
 
     def _step(self, job: _Job, trial: Trial) -> None:
         following = trial.step(self.now)
@@ -104,10 +132,11 @@ class Naive:
         number = job.errand.number
         if outcome.succeeded:
             self.book.ends[number] = self.now
-        elif job.tries >= TRIES:
+        elif job.tries >= TRIES and self.way is not Way.ORACLE:
             self.book.failed[number] = self.now
         else:
             job.session = trial.play.session
+            job.crashed = job.crashed or trial.play.code == KILLED
             self._again(job, limited=outcome.failure in LIMITS)
 
     def _read(self, trial: Trial) -> Outcome:
@@ -120,7 +149,10 @@ class Naive:
         return parser.outcome(Exit(trial.play.code), "")
 
     def _again(self, job: _Job, *, limited: bool) -> None:
-        if limited and self.falls_back:
+        if self.way is Way.ORACLE:
+            self._at(self.now, job)
+            return
+        if limited and self.way is Way.FALLBACK:
             job.refused_by.add(job.account)
             others = [name for name in self.plan.accounts if name not in job.refused_by]
             if others:
