@@ -199,7 +199,8 @@ class Performance:
         return Limit(used=answer.used, resets_in=self._seconds(answer))
 
     def _seconds(self, answer: Answer) -> float:
-        return max(0.0, ((answer.resets_at or 0) - self._stage.clock()) / 1000)
+        """From this second on, as the players count it: what they print is the very second that is told."""
+        return max(0.0, (answer.resets_at or 0) // 1000 - self._stage.clock() // 1000)
 
     def _perform(self, *steps: scenario.AnyStep) -> None:
         self._do(lambda: self._player.perform([msgspec.to_builtins(step) for step in steps]))
