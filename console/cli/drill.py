@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from engine.drill.report import Report
     from engine.rehearsal.day import Plan
 
-_MEMORY = "/dev/shm"  #: where a drill's database is quickest, where there is that
+MEMORY = "/dev/shm"  #: where a drill's database is quickest, where there is that
 
 
 def add_to(app: typer.Typer) -> None:
@@ -65,7 +65,7 @@ def _play(plan: Plan, policies: list[str]) -> list[Report]:
 
     from engine.drill.report import play
 
-    where = _MEMORY if os.access(_MEMORY, os.W_OK) else None
+    where = MEMORY if os.access(MEMORY, os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="headway-drill-", dir=where) as folder:
         return asyncio.run(play(plan, policies, Path(folder)))
 

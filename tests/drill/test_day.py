@@ -30,12 +30,23 @@ def plan(seed: int = 1, jobs: int = JOBS) -> Plan:
     return Plan.of(read("weather"), seed, jobs)
 
 
+def short(seed: int = 1, jobs: int = 50, **changes: object) -> Plan:
+    """A day that is over before its second evening: no long jobs, and more room in the windows."""
+    day = read("weather")
+    kinds = {name: one for name, one in day.kinds.items() if name != "long"}
+    accounts = {
+        name: msgspec.structs.replace(one, quota=msgspec.structs.replace(one.quota, calls=one.quota.calls * 3 // 2))
+        for name, one in day.accounts.items()
+    }
+    return Plan.of(msgspec.structs.replace(day, kinds=kinds, accounts=accounts, **changes), seed, jobs)
+
+
 @pytest.mark.parametrize("seed", [1, 2, 3])
-async def test_naive_policies_break_what_the_engine_promises(tmp_path: Path, seed: int) -> None:
-    retry = await played(plan(seed), "retry", tmp_path / "retry")
+async def test_naive_policies_break_what_the_engine_promises(stage: Path, seed: int) -> None:
+    retry = await played(plan(seed), "retry", stage / "retry")
     assert retry.burnt > 0 and retry.failed > 0 and retry.strays > retry.canaries
     assert retry.moved == retry.wrong_model == 0
-    fallback = await played(plan(seed), "fallback", tmp_path / "fallback")
+    fallback = await played(plan(seed), "fallback", stage / "fallback")
     assert fallback.burnt > 0 and fallback.failed > 0 and fallback.strays > fallback.canaries
     assert fallback.wrong_model > 0 and fallback.again > 0, "who leaves a session does its work again"
     for report in (retry, fallback):
@@ -45,26 +56,26 @@ async def test_naive_policies_break_what_the_engine_promises(tmp_path: Path, see
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-async def test_who_knows_the_weather_is_never_refused(tmp_path: Path, seed: int) -> None:
-    oracle = await played(plan(seed), "oracle", tmp_path)
+async def test_who_knows_the_weather_is_never_refused(stage: Path, seed: int) -> None:
+    oracle = await played(plan(seed), "oracle", stage)
     assert (oracle.done, oracle.unaware, oracle.canaries, oracle.strays, oracle.refused) == (JOBS, 0, 0, 0, 0)
     assert oracle.broken == []
     assert oracle.beyond == 0
     assert oracle.added >= 0, "the bound is beaten, so it is none"
 
 
-async def test_the_same_seed_gives_the_same_day(tmp_path: Path) -> None:
+async def test_the_same_seed_gives_the_same_day(stage: Path) -> None:
     for policy in ("headway", "retry", "fallback"):
-        one = await played(plan(7, 40), policy, tmp_path / policy / "1")
-        other = await played(plan(7, 40), policy, tmp_path / policy / "2")
+        one = await played(short(7, 30), policy, stage / policy / "1")
+        other = await played(short(7, 30), policy, stage / policy / "2")
         assert one == other
-    assert await played(plan(8, 40), "headway", tmp_path / "3") != one
+    assert await played(short(8, 30), "headway", stage / "3") != one
 
 
-async def test_the_ledger_is_the_provider_s_bill(tmp_path: Path) -> None:
+async def test_the_ledger_is_the_provider_s_bill(stage: Path) -> None:
     """All that the agents printed went through their own adapters: to the token it is what the provider counted."""
-    book = (await ours.play(plan(1, 60), tmp_path)).book
-    with closing(sqlite3.connect(tmp_path / "headway.db")) as database:
+    book = (await ours.play(short(), stage)).book
+    with closing(sqlite3.connect(stage / "headway.db")) as database:
         rows = database.execute(
             "SELECT a.account, a.id, a.failure, (SELECT total(input_tokens + output_tokens + cache_read_tokens + "
             "cache_write_tokens) FROM usage WHERE attempt = a.id) FROM attempts AS a ORDER BY a.id"
@@ -81,17 +92,15 @@ async def test_the_ledger_is_the_provider_s_bill(tmp_path: Path) -> None:
     assert kept == billed
 
 
-async def test_a_crash_is_counted_and_a_limit_is_not(tmp_path: Path) -> None:
-    day = msgspec.structs.replace(read("weather"), crashes=0.5)
-    chosen = Plan.of(day, 3, 30)
-    played = await ours.play(chosen, tmp_path)
-    assert played.burnt == 0
-    with closing(sqlite3.connect(tmp_path / "headway.db")) as database:
+async def test_a_crash_is_counted_and_a_limit_is_not(stage: Path) -> None:
+    found = await ours.play(short(3, crashes=0.5), stage)
+    assert found.burnt == 0
+    with closing(sqlite3.connect(stage / "headway.db")) as database:
         (tries,) = database.execute("SELECT sum(tries) FROM jobs").fetchone()
         (crashed,) = database.execute("SELECT count(*) FROM attempts WHERE failure = 'crashed'").fetchone()
         (limited,) = database.execute("SELECT count(*) FROM attempts WHERE failure = 'rate_limited'").fetchone()
     assert crashed > 0 and limited > 0
-    assert tries == 30 + crashed
+    assert tries == 50 + crashed
 
 
 # ---- the judge
@@ -117,9 +126,9 @@ def test_a_false_reset_is_told_until_it_is_past() -> None:
     assert provider.told(("ben", 1), zero) == truth + 5 * 3_600_000
 
 
-async def test_each_refusal_is_judged_by_what_was_known(tmp_path: Path) -> None:
-    book = (await ours.play(plan(2, 60), tmp_path)).book
-    provider = Provider(plan(2, 60))
+async def test_each_refusal_is_judged_by_what_was_known(stage: Path) -> None:
+    book = (await ours.play(short(2), stage)).book
+    provider = Provider(short(2))
     first = dict[tuple[str, int], int]()
     for tried in sorted((one for one in book.tries if one.entry is not None), key=lambda one: one.ended or 0):
         assert tried.ended is not None
