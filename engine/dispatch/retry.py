@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from engine.model import LIMITS, Failure
 
-MOST_WAITS = 50  #: waits in a row that use up no attempt, before even a limit is given up on
+MOST_WAITS = 50  #: waits in a row that use up no attempt, before somebody has to look
 #: Seconds before an attempt that this machine had nothing left for is tried again: at first, and at most.
 SHORT_FIRST, SHORT_LONGEST = 30.0, 600.0
 
@@ -150,7 +150,7 @@ def _over(case: Case, *, counted: bool) -> Next | None:
     if counted and case.tries >= case.max_attempts:
         return Next(Action.STOP, why=f"after {case.tries} attempts" if case.tries > 1 else "")
     if not counted and case.waits >= MOST_WAITS:
-        return Next(Action.STOP, why=f"after {case.waits} waits")
+        return Next(Action.ASK, counted=False, why=f"after {case.waits} waits")
     return None
 
 
