@@ -156,7 +156,8 @@ def _decided(
     outcome, at = _with(ending.outcome, decided.why), decided.at
     if decided.action is Action.STOP:
         return _Follow(None, outcome)
-    moves = turn is not None and isinstance(turn.verdict, Move)
+    # What somebody has to look at first stays where it is.
+    moves = turn is not None and isinstance(turn.verdict, Move) and decided.action is not Action.ASK
     if outcome.failure in LIMITS and row.target.paid_by != target.paid_by:
         at = None  # it was rerouted while it ran: the limit of the account that it has left is not waited for
     elif ending.provider and ending.began and decided.action is not Action.ASK and not moves:

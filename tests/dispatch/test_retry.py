@@ -8,8 +8,20 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from engine.dispatch.retry import MOST_WAITS, RULES, SHORT_FIRST, SHORT_LONGEST, Action, Case, Next, decide, postpone
+from engine.dispatch.retry import (
+    MOST_WAITS,
+    RULES,
+    SHORT_FIRST,
+    SHORT_LONGEST,
+    Action,
+    Case,
+    Next,
+    decide,
+    leave,
+    postpone,
+)
 from engine.model import Failure
+from engine.model.route import CAUSES
 from tests.dispatch.samples import NOW
 
 CASE = Case(
@@ -117,3 +129,33 @@ def test_what_the_machine_is_short_of_is_waited_for_longer_and_longer_and_then_s
     delays = [((one.at or 0) - NOW) / 1000 for one in found]
     assert (delays, delays[0], delays[-1]) == (sorted(delays), SHORT_FIRST, SHORT_LONGEST)
     assert postpone(MOST_WAITS, NOW).action is Action.ASK
+
+
+# At another target
+
+
+@pytest.mark.parametrize("failure", sorted(set(CAUSES)))
+def test_what_says_nothing_of_the_job_uses_up_no_attempt_when_it_goes_elsewhere(failure: Failure) -> None:
+    own = failure in (Failure.CONTEXT_OVERFLOW, Failure.BAD_OUTPUT, Failure.GATE_REFUSED)
+    found = leave(replace(CASE, failure=failure), told=True)
+    assert (found.action, found.counted, found.at, found.anew) == (Action.RESUME, own, None, False)
+    last = leave(replace(CASE, failure=failure, tries=3), told=True)
+    assert (last.action is Action.STOP) is own
+    assert leave(replace(CASE, failure=failure, waits=MOST_WAITS), told=True).action is (
+        Action.RESUME if own else Action.ASK
+    )
+
+
+def test_effects_that_nobody_is_told_of_are_set_back_or_looked_at() -> None:
+    crashed = replace(CASE, failure=Failure.OVERLOADED, resumable=False)
+    assert leave(crashed, told=True).anew is False
+    assert leave(replace(crashed, restorable=True), told=False).anew is True
+    assert leave(replace(crashed, restorable=False), told=False).action is Action.ASK
+    assert leave(replace(crashed, restorable=False, began=False), told=False).action is Action.RESUME
+
+
+@pytest.mark.parametrize("failure", sorted(set(CAUSES)))
+def test_a_route_that_stays_tries_again_what_would_else_be_given_up(failure: Failure) -> None:
+    found = after(failure, stays=True)
+    assert found.action not in (Action.STOP, Action.ASK)
+    assert found.counted is (failure in (Failure.CONTEXT_OVERFLOW, Failure.BAD_OUTPUT, Failure.GATE_REFUSED))

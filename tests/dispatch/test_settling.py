@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from engine.agents.base import Outcome
+from engine.agents.registry import agents
 from engine.config import AgentSettings, Settings
 from engine.dispatch import settling
 from engine.dispatch.budget import Budget
 from engine.dispatch.dispatcher import Dispatcher
+from engine.dispatch.retry import MOST_WAITS
+from engine.dispatch.routebook import Routebook
 from engine.dispatch.settling import Ending, Rules
 from engine.model import Failure, State, Target, Verb
-from engine.store import submit, verbs
+from engine.store import moves, submit, verbs
 from engine.store.rows import JobRow
 from engine.store.verbs import Request
 from engine.store.writer import Transaction
@@ -93,3 +97,16 @@ def test_a_job_that_was_rerouted_while_it_ran_does_not_wait_for_the_old_accounts
     verbs.act(floor.tx, Request(Verb.REROUTE, [first], "ann", target=Target("claude", None, "other")))
     row = floor.end(first, Failure.RATE_LIMITED, NOW_AND_FIVE_HOURS)
     assert (row.state, row.not_before) == (State.READY, None)
+
+
+def test_after_too_many_waits_a_job_is_held_where_it_is_and_not_sent_on(floor: Floor) -> None:
+    own = msgspec.convert({"routes": {"r": {"targets": ["claude", "codex", "gemini"], "limit": "reroute"}}}, Settings)
+    rules = Rules(3, RULES.budget, Routebook.of(own, agents()))
+    (job,) = submit.submit(floor.tx, [replace(accepted(agent="claude"), route="r")])
+    floor.tx.connection.execute("UPDATE jobs SET waits = ? WHERE id = ?", (MOST_WAITS - 1, job))
+    for target, held in (("codex", None), ("codex", "headway")):
+        floor.start()
+        outcome = Outcome(succeeded=False, failure=Failure.RATE_LIMITED, reason="so it was")
+        row = settling.settle(floor.tx, floor.running.pop(job), Ending(outcome, resumable=True, provider=True), rules)
+        assert (str(row.target), row.held_by) == (target, held)
+    assert len(moves.of_job(floor.tx, job)) == 1

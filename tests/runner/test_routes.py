@@ -20,8 +20,10 @@ from engine.model import Cause, Failure, JobSpec, Order, State, Verb, Wanted
 from engine.model.route import RouteCause, RoutePolicy
 from engine.runner.run_dir import run_dir
 from engine.store import jobs
+from engine.store.fold import rebuild
 from tests.runner.gitting import Bench
 from tests.runner.living import ended, rehearsal, settled, submit, until
+from tests.store.samples import table
 
 Steps = list[dict[str, object]]
 DONE: Steps = [{"do": "say", "text": "finished"}]
@@ -94,6 +96,8 @@ async def test_each_policy_does_for_each_cause_what_it_says(
             RoutePolicy.STOP: _stops,
         }[policy]
         await check(engine, job, cause, failure, first, second)
+        told, kept = await engine.store.look(lambda tx: (rebuild(tx.connection), table(tx.connection)))
+        assert told == kept, "the log tells all of it"
 
 
 async def _waits(engine: Engine, job: int, cause: RouteCause, failure: Failure, first: str, second: str) -> None:

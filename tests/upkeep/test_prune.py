@@ -15,8 +15,10 @@ import pytest
 from hypothesis import given, settings
 
 from engine import events as log
-from engine.model import Failure, Grade, JobSpec, State, Usage, Verb
-from engine.store import Store, actions, attachments, verbs
+from engine.model import Failure, Grade, JobSpec, State, Target, Usage, Verb
+from engine.store import Store, actions, attachments, moves, verbs
+from engine.store.moves import Moving
+from engine.store.rows import read_job
 from engine.store.store import FILE
 from engine.store.submit import Accepted, Submission, admit
 from engine.store.writer import Transaction
@@ -39,6 +41,20 @@ async def test_ended_jobs_go_with_all_that_is_known_of_them(bench: Bench) -> Non
         assert bench.ask(f"SELECT 1 FROM {table} WHERE {column} = ?", old) == [], table
     assert bench.ask("SELECT count(*) FROM usage") == [(1,)]
     assert bench.ask("SELECT n FROM counts WHERE name = 'succeeded'") == [(1,)]
+
+
+async def test_the_moves_of_a_job_go_with_it(bench: Bench) -> None:
+    old, young = await bench.ended(usage()), await bench.ended(usage(), days=10)
+
+    def move(tx: Transaction) -> None:
+        for job in (old, young):
+            row = read_job(tx.connection, job)
+            assert row is not None
+            moves.move(tx, row, Moving(Target("codex"), "ann"))
+
+    await bench.store.write(move)
+    await bench.prune()
+    assert bench.ask("SELECT job, was, target FROM moves") == [(young, "claude:opus", "codex")]
 
 
 async def test_the_log_still_tells_the_table_of_jobs(bench: Bench) -> None:
