@@ -9,8 +9,9 @@ from msgspec.structs import replace
 
 from engine.dispatch.routebook import CHARACTERS_A_TOKEN, Route, Routebook, too_small
 from engine.dispatch.routing import AWAY_MS, Candidate, Case, Move, Stay, Verdict, decide
-from engine.dispatch.standings import Facts
-from engine.model import LIMITS, JobSpec, State, Target
+from engine.dispatch.standings import Facts, scopes_of
+from engine.dispatch.world import World
+from engine.model import ALL, LIMITS, JobSpec, State, Target
 from engine.model.route import CAUSES, PASSING, Rerouting, RouteCause, RoutePolicy
 from engine.store import moves
 from engine.store.moves import Moving
@@ -21,11 +22,15 @@ MOST = 200  #: waiting jobs of one route and target that one look at the queue m
 
 _ROUTED = (
     f"{SELECT_JOB} INDEXED BY jobs_routed WHERE route = ? AND agent = ? AND model IS ? AND account IS ? "
-    f"AND state = 'ready' AND held_by IS NULL ORDER BY priority, rank LIMIT {MOST}"
+    f"AND state = 'ready' AND held_by IS NULL AND (? OR not_before IS NOT NULL) ORDER BY priority, rank LIMIT {MOST}"
 )
 _ANY = (
     "SELECT 1 FROM jobs INDEXED BY jobs_routed WHERE route = ? AND agent = ? AND model IS ? AND account IS ? "
     "AND state = 'ready' AND held_by IS NULL LIMIT 1"
+)
+_WAIT_THERE = (
+    "SELECT count(*) FROM jobs INDEXED BY jobs_routed WHERE route = ? AND agent = ? AND model IS ? AND account IS ? "
+    "AND state = 'ready' AND held_by IS NULL"
 )
 _WAITED = (
     "SELECT ended_at, failure, agent, model, account FROM attempts WHERE job = ? AND ended_at IS NOT NULL "
@@ -104,9 +109,13 @@ def after_failure(tx: Transaction, book: Routebook, row: JobRow, spec: JobSpec, 
     return Turn(decide(case, tx.now), case, trouble)
 
 
-def before_start(tx: Transaction, book: Routebook) -> int | None:
-    """Move the waiting jobs whose target is closed, where their route says so. Returns when to look again."""
+def before_start(tx: Transaction, book: Routebook, world: World) -> int | None:
+    """Move the waiting jobs whose target is closed, where their route says so. Returns when to look again.
+
+    Only as many move to a target as may start there: the others may find their own one open again before their turn.
+    """
     facts: Facts | None = None
+    rooms: dict[Target, int] = {}
     due: int | None = None
     for route in book.routes.values():
         if not route.reroutes(PASSING | {RouteCause.AUTH}):
@@ -115,12 +124,29 @@ def before_start(tx: Transaction, book: Routebook) -> int | None:
             if not _any(tx, route, target):
                 continue
             facts = facts or Facts.read(tx, book)
-            for row in _routed(tx, route, target):
-                turn = _turn(facts, row, route)
-                if turn is not None and isinstance(turn.verdict, Move):
-                    make(tx, row, turn.verdict, turn)
-                elif turn is not None:
-                    due = _sooner(due, _reopens(turn, tx.now))
+            for to in route.targets:
+                rooms[to] = 0 if facts.closed(to)[0] else _room(tx, route, to, world)
+            if all(room <= 0 for to, room in rooms.items() if to != target and to in route.targets):
+                due = _sooner(due, _first_end(facts, route, tx.now))
+            else:
+                due = _sooner(due, _move_from(facts, route, target, rooms))
+    return due
+
+
+def _move_from(facts: Facts, route: Route, target: Target, rooms: dict[Target, int]) -> int | None:
+    """Move the jobs of a route that wait for a target, as far as there is room. Returns when to look again."""
+    tx, due = facts.tx, None
+    for row in _routed(tx, route, target, closed=bool(facts.closed(target)[0])):
+        turn = _turn(facts, row, route)
+        if turn is None:
+            continue
+        if not isinstance(turn.verdict, Move):
+            due = _sooner(due, _reopens(turn, tx.now))
+        elif rooms[turn.verdict.to.target] > 0:
+            rooms[turn.verdict.to.target] -= 1
+            make(tx, row, turn.verdict, turn)
+        else:
+            break  # they stand in their order, and go when something has ended there
     return due
 
 
@@ -185,10 +211,24 @@ def _any(tx: Transaction, route: Route, target: Target) -> bool:
     return tx.connection.execute(_ANY, named).fetchone() is not None
 
 
-def _routed(tx: Transaction, route: Route, target: Target) -> list[JobRow]:
-    """The jobs of a route that wait for a target."""
-    named = (route.name, target.agent, target.model, target.account)
+def _room(tx: Transaction, route: Route, target: Target, world: World) -> int:
+    """How many jobs may start on a target, less those of the route that wait there already."""
+    scopes = [ALL, *scopes_of(target)]
+    free = min((world.caps[one] - world.running.get(one, 0) for one in scopes if one in world.caps), default=MOST)
+    waiting = tx.connection.execute(_WAIT_THERE, (route.name, target.agent, target.model, target.account)).fetchone()
+    return min(free, MOST) - int(waiting[0])
+
+
+def _routed(tx: Transaction, route: Route, target: Target, *, closed: bool) -> list[JobRow]:
+    """The jobs of a route that wait for a target; where it is not closed, only those that wait for a time."""
+    named = (route.name, target.agent, target.model, target.account, closed)
     return [job_row(values) for values in tx.connection.execute(_ROUTED, named).fetchall()]
+
+
+def _first_end(facts: Facts, route: Route, now: int) -> int | None:
+    """When the first closed target of a route is expected to open."""
+    times = [facts.closed(target)[1] for target in route.targets]
+    return min((at for at in times if at is not None and at > now), default=None)
 
 
 def _trouble(tx: Transaction, row: JobRow, closed: str, until: int | None, cause: RouteCause | None) -> Trouble | None:

@@ -8,11 +8,17 @@ from datetime import UTC, datetime
 
 from engine.dispatch import breaker
 from engine.dispatch.routebook import Route, Routebook, Station
+from engine.dispatch.snapshot import Configured
 from engine.model import Breaker, Failure, Target
 from engine.model.route import CAUSES, Expected, RouteCause, Standing, WindowState
 from engine.store import claims, moves, sessions
 from engine.store.moves import Experience, Window
 from engine.store.writer import Transaction
+
+
+def scopes_of(target: Target) -> tuple[str, ...]:
+    """What an attempt on a target counts in, but for what its job adds."""
+    return f"agent:{target.agent}", f"account:{target.paid_by}", f"target:{target}"
 
 
 @dataclass(slots=True)
@@ -24,12 +30,14 @@ class Facts:
     breakers: Mapping[str, Breaker]
     holds: Mapping[str, str]
     windows: Mapping[str, list[Window]]
+    caps: Mapping[str, int]
     known: Mapping[str, Experience] | None = None
     spans: dict[tuple[str, str | None], int | None] = field(default_factory=dict)
 
     @classmethod
     def read(cls, tx: Transaction, book: Routebook) -> Facts:
-        return cls(tx, book, claims.breakers(tx), claims.holds(tx), moves.windows(tx))
+        caps = {**Configured.of(book.settings).caps, **claims.caps(tx)}
+        return cls(tx, book, claims.breakers(tx), claims.holds(tx), moves.windows(tx), caps)
 
     def experience(self, target: Target) -> Experience:
         return self.seen().get(str(target), Experience())
@@ -57,12 +65,14 @@ class Facts:
     def closed(self, target: Target) -> tuple[str, int | None, RouteCause | None]:
         """Why nothing may start on a target now, until when, and which cause that is; empty where something may.
 
-        The operator's hold is no cause: what he holds is to wait. One on everything tells no target from another.
+        The operator's hold or cap is no cause: what he stops is to wait. One on everything tells no targets apart.
         """
         now = self.tx.now
-        for scope in (f"agent:{target.agent}", f"account:{target.paid_by}", f"target:{target}"):
+        for scope in scopes_of(target):
             if scope in self.holds:
                 return f"{scope} is held by {self.holds[scope]}", None, None
+            if self.caps.get(scope) == 0:
+                return f"the cap of {scope} is 0", None, None
         shut = [one for one in self._windows(target) if one.closed(now)]
         if shut:
             last = max(shut, key=lambda one: one.resets_at or 0)  # of several the latest reset counts

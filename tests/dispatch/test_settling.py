@@ -18,7 +18,7 @@ from engine.dispatch.dispatcher import Dispatcher
 from engine.dispatch.retry import MOST_WAITS
 from engine.dispatch.routebook import Routebook
 from engine.dispatch.settling import Ending, Rules
-from engine.model import Failure, State, Target, Verb
+from engine.model import Breaker, Failure, State, Target, Verb
 from engine.store import moves, submit, verbs
 from engine.store.rows import JobRow
 from engine.store.verbs import Request
@@ -110,3 +110,25 @@ def test_after_too_many_waits_a_job_is_held_where_it_is_and_not_sent_on(floor: F
         row = settling.settle(floor.tx, floor.running.pop(job), Ending(outcome, resumable=True, provider=True), rules)
         assert (str(row.target), row.held_by) == (target, held)
     assert len(moves.of_job(floor.tx, job)) == 1
+
+
+def test_of_many_that_a_closed_target_keeps_only_those_move_that_may_start_elsewhere(floor: Floor) -> None:
+    route = {"targets": ["claude", "codex"], "overload": "reroute"}
+    own = msgspec.convert(
+        {"max_running": 20, "agents": {"codex": {"max_running": 2}}, "routes": {"r": route}}, Settings
+    )
+    book = Routebook.of(own, agents())
+    first = submit.submit(floor.tx, [replace(accepted(agent="claude"), route="r") for _ in range(5)])
+    paused = Breaker("claude", Failure.OVERLOADED, until=NOON + MINUTE, opened=1, allowed=1)
+    settling.keep_breaker(floor.tx, Breaker("claude"), paused)
+    dispatcher = Dispatcher(None, own, {}, "boot", lambda claim: None, book=book)  # type: ignore[arg-type]
+
+    def look() -> list[str]:
+        dispatcher.round(floor.tx)
+        rows = table(floor.tx.connection)
+        return [f"{rows[job].agent} {rows[job].state}" for job in first]
+
+    assert look() == ["codex running", "codex running", "claude ready", "claude ready", "claude ready"]
+    assert look()[2:] == ["claude ready"] * 3, "codex has no room for them"
+    floor.tx.connection.execute("UPDATE attempts SET ended_at = 1 WHERE agent = 'codex' AND job = ?", (first[0],))
+    assert look()[2:] == ["codex running", "claude ready", "claude ready"]
