@@ -63,6 +63,7 @@ from engine.store.filter import Filter
 from engine.store.rows import AttemptRow, JobRow
 from engine.submission import accepted
 from engine.takeover import Takeovers
+from engine.tap.tap import Tap
 from engine.tax.taxes import Taxes
 from engine.units import milliseconds
 from engine.upkeep import service
@@ -89,6 +90,7 @@ class Engine:
         secrets: Secrets,
         takeovers: Takeovers,
         book: Routebook,
+        tap: Tap,
     ) -> None:
         self.home = home
         self.settings = settings
@@ -101,6 +103,7 @@ class Engine:
         self.asked_to_stop = asyncio.Event()
         self.inbox = Inbox(store, settings, secrets, runner.answered, book, dispatcher.wake)
         self.routes = Routes(store, book)
+        self.tap = tap
         self.foresight = Foresight(store, hub, dispatcher, settings.max_attempts, agents, self.routes.notes)
         self.tax = Taxes(store, settings)
         self._runner = runner
@@ -360,7 +363,8 @@ async def _working(home: Path, settings: Settings, store: Store, hub: Hub, subre
     follower = Follower()
     secrets = Secrets()
     secrets.learn_from(os.environ)
-    launcher = Launcher(settings, known, Workspaces(home), cgroups, secrets=secrets)
+    tap = Tap(home)
+    launcher = Launcher(settings, known, Workspaces(home), cgroups, secrets=secrets, tap=tap)
     book = Routebook.of(settings, known, os.environ)
     rules = Rules(settings.max_attempts, Budget.of(settings), book)
     around = Surroundings(home, store, hub, follower, launcher, boot, settings.grace, rules, subreaper)
@@ -375,10 +379,11 @@ async def _working(home: Path, settings: Settings, store: Store, hub: Hub, subre
         takeovers = Takeovers(store, hub, runner, launcher, tasks, dispatcher.wake)
         engine = Engine(
             home, settings, store, hub, follower, runner, dispatcher, known, launcher.workspaces, secrets, takeovers,
-            book,
+            book, tap,
         )  # fmt: skip
         following = tasks.create_task(follower.run(), name="follower")
         await runner.take_over(left)
+        tap.ready()
         await takeovers.watch_all()
         dispatching = tasks.create_task(dispatcher.run(), name="dispatcher")
         keeping = tasks.create_task(keep_up(home, settings.upkeep, launcher.workspaces.locks), name="upkeep")
@@ -387,6 +392,9 @@ async def _working(home: Path, settings: Settings, store: Store, hub: Hub, subre
         except BaseException as error:  # noqa: BLE001 - raised again as it is, outside the group that would wrap it
             failure = error
         engine.let_go()
+        await asyncio.to_thread(
+            tap.stop
+        )  # before its doors are shut: an agent tries a lost line again, and no closed door
         dispatching.cancel()
         keeping.cancel()
         takeovers.let_go()

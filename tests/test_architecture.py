@@ -36,7 +36,15 @@ FLOORS: list[set[str]] = [
     {"engine.config", "engine.rehearsal", "engine.permission"},
     {"engine.agents"},
     {"engine.store"},
-    {"engine.submission", "engine.job_file", "engine.context", "engine.dispatch", "engine.runner", "engine.upkeep"},
+    {
+        "engine.submission",
+        "engine.job_file",
+        "engine.context",
+        "engine.dispatch",
+        "engine.runner",
+        "engine.tap",
+        "engine.upkeep",
+    },
     {
         "engine.foresight",
         "engine.orders",

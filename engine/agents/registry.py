@@ -7,7 +7,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from engine.agents import logins
+from engine.agents import logins, tapping
 from engine.agents.acp import Acp
 from engine.agents.base import Agent
 from engine.agents.claude import Claude
@@ -40,6 +40,7 @@ def complaints(settings: Settings) -> Iterator[Complaint]:
     for name, account in settings.accounts.items():
         if account.agent in known:
             yield from logins.complaints(name, account)
+            yield from tapping.complaints(name, account)
     for name, route in settings.routes.items():
         for place, said in enumerate(route.named):
             target = Target.parse(said.target)

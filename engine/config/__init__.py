@@ -13,6 +13,7 @@ from engine.config.projects import Permissions, ProjectSettings, RuleSettings
 from engine.config.reading import FILE, find_settings, load_settings
 from engine.config.routes import MatchSettings, NeedsSettings, RouteSettings
 from engine.config.settings import Settings
+from engine.config.tap import TapSettings
 from engine.config.upkeep import RetryBudget, Upkeep
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "RuleSettings",
     "SessionSettings",
     "Settings",
+    "TapSettings",
     "Upkeep",
     "find_settings",
     "load_settings",

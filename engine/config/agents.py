@@ -11,6 +11,7 @@ from msgspec import Meta, Struct, field
 
 from engine.config import checks
 from engine.config.keys import KeyReference
+from engine.config.tap import TapSettings
 from engine.documents import Complaint, nearest
 from engine.model import TAG, Permission
 
@@ -118,6 +119,8 @@ class AccountSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """Such as `CLAUDE_CONFIG_DIR`. Keep keys out of here: name them in `pass_env` instead."""
     pass_env: list[str] = field(default_factory=list)
     max_running: Slots | None = None
+    tap: bool | TapSettings = False
+    """Its calls pass through the engine, which reads limits and tokens off the answers. Only with a `key`."""
 
 
 def complaints(settings: Settings, agents: Collection[str]) -> Iterator[Complaint]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from engine.config import agents as agents_section
-from engine.config import checks, projects, routes, upkeep
+from engine.config import checks, projects, routes, tap, upkeep
 from engine.config.settings import Settings
 from engine.documents import Complaint, nearest
 from engine.model import ALL, SCOPES
@@ -18,6 +18,7 @@ def complaints(settings: Settings, agents: Collection[str]) -> Iterator[Complain
     yield from projects.complaints(settings)
     yield from routes.complaints(settings, agents)
     yield from upkeep.complaints(settings)
+    yield from tap.complaints(settings)
 
 
 def _at_the_top(settings: Settings, agents: Collection[str]) -> Iterator[Complaint]:

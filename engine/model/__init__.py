@@ -12,6 +12,7 @@ from engine.model.order import ActionLine, ActionResult, Order, Preview, Shift, 
 from engine.model.reason import Cause, Estimate, Reason
 from engine.model.status import Batch, Breaker, Cap, Counts, Status
 from engine.model.submission import Answer, Wanted
+from engine.model.tap import TapState
 from engine.model.target import Target
 from engine.model.words import (
     ALL,
@@ -70,6 +71,7 @@ __all__ = [
     "Shift",
     "State",
     "Status",
+    "TapState",
     "Target",
     "Undone",
     "Usage",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -28,6 +28,9 @@ from engine.runner.tree import Tree
 from engine.runner.version import Versions
 from engine.runner.workspace import Placed, Wanted, Workspaces
 from engine.store.claims import Claim
+from engine.tap.door import Whose
+from engine.tap.leading import lead
+from engine.tap.tap import Tap
 
 NOTHING = Earlier()  #: a job's first attempt has nothing before it
 
@@ -42,6 +45,8 @@ class Prepared:
     conversation: Conversation
     account: AccountSettings | None = None
     held: Held = field(default_factory=Held)
+    tapped: str | None = None
+    """Where its calls go, by way of the tap."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,8 @@ class Launcher:
     versions: Versions = field(default_factory=Versions)
     secrets: Secrets = field(default_factory=Secrets)
     """What is given to attempts and must not be told."""
+    tap: Tap | None = None
+    """For the accounts that ask for it."""
 
     def agent(self, name: str) -> Agent:
         agent = self.agents.get(name)
@@ -128,10 +135,30 @@ class Launcher:
             )
             launch = agent.launch(assignment)
             held = await credentials.held(agent.name, launch, account, os.environ)
-            return Prepared(agent, placed, launch, talk, account, held)
+            prepared = Prepared(agent, placed, launch, talk, account, held)
+            return self._led(claim, prepared) if account is not None and account.tap else prepared
         except HeadwayError:
             await self.workspaces.tidy(placed)
             raise
+
+    def _led(self, claim: Claim, prepared: Prepared) -> Prepared:
+        """By way of the tap."""
+        attempt, account = claim.attempt, prepared.account
+        assert account is not None, "only an account has a tap"
+        if self.tap is None or not prepared.held.secrets:
+            raise RefusedError("the account's tap is for an API key, and it has none here")
+        whose = Whose(attempt.job, attempt.id, account=str(attempt.account), marker=attempt.marker)
+        env = self._environment(claim, prepared)
+        led = lead(self.tap, whose, prepared.launch, prepared.held, account, attempt.model, env)
+        return replace(prepared, launch=led.launch, held=led.held, tapped=led.upstream)
+
+    def _environment(self, claim: Claim, prepared: Prepared) -> dict[str, str]:
+        agent, attempt = prepared.agent, claim.attempt
+        passed = (*agent.pass_env, *prepared.launch.pass_env)
+        settings, account = self.settings.agent(agent.name), prepared.account
+        return environment(
+            os.environ, passed, prepared.launch.env, settings, claim.job.id, attempt.marker, account, prepared.held
+        )
 
     async def _version(self, agent: Agent) -> str | None:
         return await self.versions.of(agent.version_command(self.settings.agent(agent.name)))
@@ -139,14 +166,9 @@ class Launcher:
     def start(self, claim: Claim, run: RunDir, prepared: Prepared) -> Tree:
         """Note where it runs, and start it."""
         placed, agent = prepared.placed, prepared.agent
-        settings, account = self.settings.agent(agent.name), prepared.account
-        passed = (*agent.pass_env, *prepared.launch.pass_env)
-        attempt, held = claim.attempt, prepared.held
-        env = environment(
-            os.environ, passed, prepared.launch.env, settings, claim.job.id, attempt.marker, account, held
-        )
+        env = self._environment(claim, prepared)
         self.secrets.learn_from(env)
-        self.secrets.learn(held.secrets)
+        self.secrets.learn(prepared.held.secrets)
         for name, content in prepared.launch.files.items():
             (run.path / name).write_bytes(content)
         if prepared.conversation.handoff:
@@ -199,6 +221,7 @@ def facts(prepared: Prepared) -> Facts:
         handed=talk.begun.handed,
         note=talk.note,
         tokens=talk.tokens,
+        tapped=prepared.tapped,
     )
 
 

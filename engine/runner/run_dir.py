@@ -46,6 +46,8 @@ class Facts(msgspec.Struct, frozen=True):
     handed: bool = True
     note: str | None = None
     tokens: int = 0
+    tapped: str | None = None
+    """Where the calls of a tapped attempt go."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import errno
 import logging
+import os
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
@@ -46,6 +47,10 @@ from engine.store.claims import Claim
 from engine.store.jobs import Launched
 from engine.store.sessions import Begun, Heard
 from engine.store.writer import RollbackError
+from engine.tap.again import find_key
+from engine.tap.door import Whose
+from engine.tap.tap import Tap
+from engine.tap.verdict import with_refusal
 
 logger = logging.getLogger(__name__)
 
@@ -173,7 +178,10 @@ class Runner:
         self._own(claim, end)
 
     def _go_on(self, claim: Claim, whole: Tree, noted: Facts | None) -> None:
-        agent = self._around.launcher.agent(claim.attempt.agent)
+        launcher = self._around.launcher
+        agent = launcher.agent(claim.attempt.agent)
+        if launcher.tap is not None and noted is not None and noted.tapped is not None and runs(whole):
+            self._tap_again(launcher.tap, claim, noted.tapped)
         there = placed_at(noted) or Placed(Path(claim.attempt.workspace or "/"))
 
         async def follow(live: Live) -> None:
@@ -182,6 +190,14 @@ class Runner:
             await self._watch(live, agent, whole, there)
 
         self._own(claim, follow)
+
+    def _tap_again(self, tap: Tap, claim: Claim, upstream: str) -> None:
+        """An agent that outlived its engine goes on calling the address that it knows."""
+        attempt, launcher = claim.attempt, self._around.launcher
+        door = tap.open(Whose(attempt.job, attempt.id, str(attempt.account), attempt.marker), upstream, None)
+        account = launcher.settings.accounts.get(str(attempt.account))
+        finding_key = find_key(door, account, launcher.secrets, os.environ)
+        self._keep(self._group.create_task(finding_key, name=f"key-{attempt.id}"))
 
     def _own(self, claim: Claim, life: Callable[[Live], Awaitable[None]]) -> None:
         live = Live(claim, run_dir(self._around.home, claim.job.id, claim.attempt.number))
@@ -211,6 +227,8 @@ class Runner:
         finally:
             self._forget(live)
             self._around.hub.forget(claim.attempt.id)
+            if self._around.launcher.tap is not None:
+                self._around.launcher.tap.close(claim.attempt.id)
 
     async def _begin(self, live: Live) -> None:
         claim, launcher = live.claim, self._around.launcher
@@ -250,6 +268,9 @@ class Runner:
         """Follow a running attempt to its end, clear up after it, and settle it."""
         around, claim = self._around, live.claim
         watch, record = await self._reader(live, agent)
+        tap = around.launcher.tap
+        if tap is not None and (door := tap.door(claim.attempt.id)) is not None:
+            door.listen(watch.tapped)
 
         def sink(lines: list[bytes]) -> None:
             watch.sink(lines)
@@ -280,7 +301,7 @@ class Runner:
         voice.close(live.run)
         outcome, code = outcome_of(live.run, watch, end)
         diff = await self._measure(live, placed)
-        outcome = watch.judged(outcome, diff)
+        outcome = with_refusal(watch.judged(outcome, diff), watch.refusal)
         ending = self._ending(live, agent, placed, outcome)
         ending = replace(ending, exit_code=code, diff=diff, heard=watch.told)
         if diff is not None and diff.whole and diff.files == 0 and await self._ends(live, ending):

@@ -15,8 +15,11 @@ from engine.hub import Hub
 from engine.model import DiffStat, Failure, Progress
 from engine.runner.limits import Halt
 from engine.store.sessions import Heard
+from engine.tap.reading import Refusal, Seen
 
 REPORT_SECONDS = 0.25  #: progress of one attempt is told at most four times a second
+#: So long an agent may wait as its provider told it to; what waits longer is stopped by its stall limit, and parked.
+SIT_OUT_SECONDS = 3_600.0
 LINE_LENGTH = 200  #: characters of the line that shows what the agent does
 
 
@@ -60,6 +63,8 @@ class Watch:
         self._said_done = asyncio.Event()
         self._is_new: Callable[[], bool] = lambda: True
         self.halt = Halt()
+        self.refusal: Refusal | None = None
+        """The provider's newest answer, where the tap saw it and it was one."""
         self.news = asyncio.Event()
         """Something was read that may change what the agent asks."""
 
@@ -80,7 +85,7 @@ class Watch:
         events = [event for line in lines for event in self.parser.line(line)]
         self._take_all(events)
         if events and self._is_new():
-            self.heard = time.monotonic()
+            self.heard = max(self.heard, time.monotonic())  # a refusal that it sits out is told ahead
         if self.parser.said_done:
             self._said_done.set()
         else:
@@ -91,6 +96,19 @@ class Watch:
     def recorded(self, lines: list[bytes]) -> None:
         """Take whole lines of the agent's own record of its session. They are no sign of life: it may be behind."""
         self._take_all([event for line in lines for event in self.parser.record(line)])
+
+    def tapped(self, host: str, seen: Seen) -> None:
+        """Take what the tap saw of an answer. While the agent sits a refusal out, its silence is no stall."""
+        self._take_all(list(seen.limits))
+        if self.refusal is not None and seen.refusal is None:
+            self.heard = time.monotonic()
+        self.refusal = seen.refusal
+        if seen.refusal is not None:
+            now, until = now_ms(), seen.refusal.retry_at
+            wait = min(max(0.0, (until - now) / 1000), SIT_OUT_SECONDS) if until is not None else 0.0
+            self.heard = max(self.heard, time.monotonic() + wait)
+            self._line = seen.refusal.line(host, now)
+            self._report()
 
     def _take_all(self, events: list[said.AnyAgentEvent]) -> None:
         before = (self.session, len(self._compactions), self._told_window)
@@ -120,7 +138,7 @@ class Watch:
                 self._output = max(self._output, output)
             case said.ToolResult(ok=True) | said.FileEdit():
                 self._worked = True
-            case said.Retrying(error=error, attempt=attempt, delay_ms=delay):
+            case said.Retrying(error=error, attempt=attempt, delay_ms=delay) if self.refusal is None:
                 self._line = f"{error}: try {attempt + 1} in {delay / 1000:.0f} s"
             case said.Compacted(after_tokens=after):
                 self._compactions.append(event)

@@ -36,6 +36,7 @@ from engine.model import (
 from engine.server.calls.cards import CardCalls
 from engine.server.calls.forecast import ForecastCalls
 from engine.server.calls.routes import RouteCalls
+from engine.server.calls.tap import TapCalls
 from engine.server.calls.tax import TaxCalls
 from engine.server.link import PAGE, Link
 from engine.server.wire import Shutdown, UndoRequest
@@ -43,7 +44,7 @@ from engine.sessions import AttachRequest, DetachRequest, Session, Takeover
 from engine.upkeep.wire import Prune, PruneResult
 
 
-class Client(CardCalls, RouteCalls, ForecastCalls, TaxCalls, Link):
+class Client(CardCalls, RouteCalls, ForecastCalls, TapCalls, TaxCalls, Link):
     """Use as `async with Client(home) as client:`.
 
     Every call raises a `HeadwayError`: what the engine answered, or `NoEngineError` where none serves this home.

@@ -34,6 +34,8 @@ class Step:
     tool: tuple[str, dict[str, Any]] | None = None
     """A call of any other tool: its name in the agent's own words, and its arguments."""
     status: int = 200
+    retry_after: float | None = None
+    """Seconds that a refusal says to wait."""
     limit: bool = False
     """The account's window is used up, until `ModelServer.resets_at`."""
     wait: asyncio.Event | None = None
@@ -49,6 +51,8 @@ class ModelServer:
     resets_at: int | None = None
     requests: list[Body] = field(default_factory=list)
     """Bodies of the calls that took a step."""
+    headers: list[dict[str, str]] = field(default_factory=list)
+    """Of the same calls."""
     met: asyncio.Event = field(default_factory=asyncio.Event)
     """A step that waits has been taken."""
     _at: int = 0
@@ -60,13 +64,14 @@ class ModelServer:
             return _stream(dialect, body, "ok", None)
         step = self._next()
         self.requests.append(body)
+        self.headers.append(dict(request.headers))
         if step.wait is not None:
             self.met.set()
             await step.wait.wait()
         if step.limit:
             return _refused(dialect.limit(self.resets_at or 0))
         if step.status != 200:
-            return _refused(dialect.refuse(step.status))
+            return _refused(dialect.refuse(step.status), step.retry_after)
         return _stream(dialect, body, step.text, self._call(dialect, step))
 
     def _next(self) -> Step:
@@ -98,8 +103,10 @@ def _stream(dialect: Dialect, body: Body, text: str, call: Call | None) -> Respo
     return StreamingResponse(dialect.answer(body, text, call), media_type="text/event-stream")
 
 
-def _refused(refusal: Refusal) -> Response:
-    return JSONResponse(refusal.body, refusal.status, refusal.headers)
+def _refused(refusal: Refusal, retry_after: float | None = None) -> Response:
+    after = {} if retry_after is None else {"retry-after": f"{retry_after:g}"}
+    headers = refusal.headers if retry_after is None else {}
+    return JSONResponse(refusal.body, refusal.status, {**headers, **after})
 
 
 @contextlib.asynccontextmanager
