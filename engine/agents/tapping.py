@@ -38,6 +38,7 @@ _OPENCODE = {
     "deepseek": "https://api.deepseek.com/v1",
     "xai": "https://api.x.ai/v1",
 }
+_RETRIES, _PATIENT = "CLAUDE_CODE_MAX_RETRIES", "10"  #: its own default: three minutes
 _CONTENT = "OPENCODE_CONFIG_CONTENT"
 TAPPED = ("claude", "codex", "gemini", "opencode")
 
@@ -86,6 +87,8 @@ def led(
         content = _content(env)
         _options(content, _provider(model, content))["baseURL"] = url
         return launch, {**direct, _CONTENT: json.dumps(content)}
+    if agent == "claude" and env.get(_RETRIES) == launch.env.get(_RETRIES):
+        direct[_RETRIES] = _PATIENT  # what it waits for is seen now, and an engine may be away for a while
     return launch, {**direct, _VARIABLES[agent]: url}
 
 

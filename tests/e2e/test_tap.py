@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -12,6 +14,8 @@ from engine.agents import registry
 from engine.config import AccountSettings, KeyReference, Settings, TapSettings
 from engine.engine import serving
 from engine.model import Failure, JobSpec, State
+from engine.server.client import Client
+from tests.conftest import Served, settings_file
 from tests.e2e.model_server import Step, model_server
 from tests.e2e.real_agents import AGENTS, RealAgent, installed, settings
 from tests.runner.living import ended, settled, submit, until
@@ -58,6 +62,39 @@ def configured(agent: RealAgent, url: str) -> Settings:
     return made
 
 
+async def test_an_engine_that_dies_and_comes_back_is_waited_for(agent: RealAgent, home: Path, repository: Path) -> None:
+    file = home / "worktrees" / "1-do-it" / "b.txt"
+    steps = [
+        Step("I begin.", write=(str(file), "two\n")),
+        Step("This gets lost.", wait=asyncio.Event()),
+        Step("Done."),
+    ]
+    async with model_server(steps) as server:
+        settings_file(home, msgspec.json.encode(configured(agent, server.url)).decode())
+        one = Served(home)
+        one.start()
+        try:
+            async with Client(home) as client:
+                (job,) = await client.submit([spec_for(agent, repository)])
+                await asyncio.wait_for(server.met.wait(), 60)
+            one.kill()
+            assert steps[1].wait is not None
+            steps[1].wait.set()
+            one.start()
+            await one.until_ended([job])
+            async with Client(home) as client:
+                detail = await client.job(job)
+            assert (detail.job.state, len(detail.attempts)) == (State.SUCCEEDED, 1), detail.job.reason
+        finally:
+            one.stop()
+
+
+def spec_for(agent: RealAgent, repository: Path) -> JobSpec:
+    model = {"claude": None, "codex": "gpt-5.5", "opencode": "scripted/m"}.get(agent.name, agent.model)
+    project = str(repository)
+    return JobSpec(prompt="do it", title="Do it", agent=agent.name, model=model, account="work", project=project)
+
+
 async def test_a_refusal_is_seen_while_the_agent_waits(agent: RealAgent, home: Path, repository: Path) -> None:
     file = home / "worktrees" / "1-do-it" / "b.txt"
     steps = [
@@ -65,13 +102,8 @@ async def test_a_refusal_is_seen_while_the_agent_waits(agent: RealAgent, home: P
         Step(f"I will write it: {PLANTED}.", write=(str(file), "two\n")),
         Step(f"Done: {PLANTED}."),
     ]
-    model = "scripted/m" if agent.name == "opencode" else agent.model or "gpt-5.5"
-    model = None if agent.name == "claude" else model
-    spec = JobSpec(
-        prompt="do it", title="Do it", agent=agent.name, model=model, account="work", project=str(repository)
-    )
     async with model_server(steps) as server, serving(home, configured(agent, server.url)) as engine:
-        (job,) = await submit(engine, spec)
+        (job,) = await submit(engine, spec_for(agent, repository))
         line = await until_told(engine, "429 from 127.0.0.1, retry after ")
         (state,) = engine.tap.states()
         assert (state.refused, state.status) == (1, 429), line

@@ -6,6 +6,7 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -105,7 +106,11 @@ def test_each_agent_is_told_in_its_own_way_and_keeps_what_it_was_told_before() -
     launch, more = tapping.led("codex", plain, None, env, URL)
     assert launch.argv == ["codex", "exec", "--oss", "-c", f'openai_base_url="{URL}"', *plain.argv[3:]]
     assert more == direct
-    assert tapping.led("claude", plain, None, env, URL) == (plain, {**direct, "ANTHROPIC_BASE_URL": URL})
+    patient = {**direct, "ANTHROPIC_BASE_URL": URL, "CLAUDE_CODE_MAX_RETRIES": "10"}
+    own = replace(plain, env={"CLAUDE_CODE_MAX_RETRIES": "2"})
+    assert tapping.led("claude", own, None, {**env, **own.env}, URL)[1] == patient
+    said = {**env, "CLAUDE_CODE_MAX_RETRIES": "0"}
+    assert "CLAUDE_CODE_MAX_RETRIES" not in tapping.led("claude", own, None, said, URL)[1], "the settings' word stays"
     assert tapping.led("gemini", plain, None, env, URL)[1]["GOOGLE_GEMINI_BASE_URL"] == URL
     _, more = tapping.led("opencode", plain, "p/m", env, URL)
     assert json.loads(more["OPENCODE_CONFIG_CONTENT"]) == {
