@@ -35,6 +35,7 @@ soak: $(VENV)/installed-dev
 bench: $(VENV)/installed-bench
 	@$(BIN)/python -m tests.benchmarks.startup
 	@$(BIN)/python -m tests.benchmarks.queue
+	@$(BIN)/python -m tests.benchmarks.tap
 
 # The picture in the README, from the real console at work.
 picture: $(VENV)/installed

@@ -8,12 +8,14 @@ import gzip
 import hashlib
 import json
 import os
+import socket
 import ssl
 
 import httpx
 import pytest
 
 from engine.tap import upstream as upstreams
+from engine.tap.proxy import Proxy, _Side
 from tests.conftest import PATIENCE
 from tests.tap.provider import KEY, Asked, provider, read_answer, tapped
 
@@ -79,6 +81,23 @@ async def test_a_stream_arrives_piece_by_piece_as_the_provider_sends_it() -> Non
         writer.close()
         await writer.wait_closed()
     assert there.connections == 1, "and so is the one behind it"
+
+
+async def test_no_piece_waits_for_the_piece_before_it_to_be_acknowledged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nagle's algorithm, against an agent that puts its acknowledgements off, is 40 ms for each call."""
+    sides: list[_Side] = []
+    accept = Proxy._accept
+    monkeypatch.setattr(Proxy, "_accept", lambda proxy, side: (sides.append(side), accept(proxy, side)))
+    async with asyncio.timeout(PATIENCE), provider(echo) as there, tapped(there.url) as here:
+        reader, writer = await here.connect()
+        writer.write(here.request())
+        await read_answer(reader)
+        while not here.door.upstream._idle:
+            await asyncio.sleep(0)
+        both = [sides[0].writer, here.door.upstream._idle[0].writer]
+        sockets = [one.get_extra_info("socket") for one in both]
+        assert [one.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) for one in sockets] == [1, 1]
+        writer.close()
 
 
 async def test_a_body_may_come_in_chunks_and_be_large() -> None:
