@@ -12,7 +12,6 @@ from engine.errors import HeadwayError, NotFoundError
 from engine.model import ALL, Order, Verb, Wanted
 from engine.server import streams
 from engine.server.http import LIST_LIMIT, OPERATOR, as_json, ids_of, is_number, job_of, read_body, read_number, stream
-from engine.server.routes import cards, forecast, tax
 from engine.server.routes import cards, forecast, tap, tax
 from engine.server.routes import routes as routing
 from engine.server.wire import Shutdown, UndoRequest, to_wire
