@@ -158,6 +158,8 @@ class Agent(ABC):
     """Bytes that an attempt holds, for as long as none has been measured."""
     pass_env: tuple[str, ...] = ()
     """Names of the engine's own environment that this agent needs, beyond the allow-list."""
+    addresses: tuple[str, ...] = ()
+    """Further names there that may send it to another provider, and are passed on where that one is asked."""
     package: str | None = None
     """What npm installs it from, for an agent that is a program of its own, called as it is named."""
     effects: bool = True

@@ -51,7 +51,7 @@ class Privacy:
             return None
         own = self.settings.agent(agent.name)
         account = self.settings.accounts.get(target.account or "")
-        passed = (*agent.pass_env, *own.pass_env, *(account.pass_env if account else ()))
+        passed = (*agent.pass_env, *agent.addresses, *own.pass_env, *(account.pass_env if account else ()))
         env = {name: self.environ[name] for name in passed if name in self.environ}
         env |= own.env | (account.env if account else {})
         return agent.asks_whom(target.model, env, own)

@@ -134,6 +134,13 @@ def test_the_engines_own_environment_may_send_an_agent_elsewhere(environ: dict[s
     assert own.privacy.provider(Target("claude")) == provider
 
 
+def test_a_model_call_may_be_sent_elsewhere_by_it_too() -> None:
+    environ = {"OPENAI_BASE_URL": "https://elsewhere.example/v1"}
+    own = Routebook.of(msgspec.convert(SAID, Settings), agents(), environ)
+    found = [own.privacy.provider(Target.parse(one)) for one in ("llm:openai/gpt", "llm:anthropic/x", "llm:here/q")]
+    assert found == ["elsewhere.example", "anthropic", "local"]
+
+
 def test_a_private_project_keeps_to_its_providers_and_one_without_any_to_this_machine(book: Routebook) -> None:
     def goes(target: str, project: str | None) -> bool:
         return not book.privacy.barred(Target.parse(target), project)

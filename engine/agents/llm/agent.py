@@ -12,7 +12,7 @@ from engine.agents.base import Agent, Assignment, Launch, Parser
 from engine.agents.llm import call
 from engine.agents.llm.lines import ASSIGNMENT, Call
 from engine.agents.llm.parser import LlmParser
-from engine.agents.llm.providers import KEY, Provider, chosen, providers
+from engine.agents.llm.providers import KEY, KNOWN, Provider, chosen, providers
 from engine.config import AccountSettings, AgentSettings
 from engine.errors import UsageError
 
@@ -24,6 +24,7 @@ class Llm(Agent):
     provider = True
     stall_seconds = 900
     footprint = 100 << 20  # 80 MB with the library of Anthropic, 50 with that of OpenAI or Google, and prices
+    addresses = tuple(one.address for one in KNOWN.values() if one.address)
     effects = False
     answers = True
 
