@@ -199,14 +199,14 @@ async def measure(ways: dict[str, str]) -> None:
             firsts[name] += await first_bytes(url)
             times[name] += await piece_times(url)
             speeds[name].append(await megabytes(url))
-    print(f"{'':<26}{'first byte ms':>22}{'each piece ms':>22}{'MB/s':>8}")
-    print(f"{'':<26}{'median':>8}{'p95':>7}{'added':>7}{'median':>8}{'p95':>7}{'added':>7}{'':>8}")
+    print(f"{'':<26}{'first byte, ms':>29}{'each piece, ms':>29}{'MB/s':>8}")
+    print(f"{'':<26}" + 2 * f"{'median':>8}{'p95':>7}{'added':>7}{'ratio':>7}")
     for name in ways:
         cells = f"{name:<26}"
         for told in (firsts, times):
             median, base = statistics.median(told[name]), statistics.median(told["direct"])
             p95 = statistics.quantiles(told[name], n=20)[-1]
-            cells += f"{median:>8.2f}{p95:>7.2f}{median - base:>7.2f}"
+            cells += f"{median:>8.2f}{p95:>7.2f}{median - base:>7.2f}{median / base:>7.1f}"
         print(f"{cells}{statistics.median(speeds[name]):>8.0f}")
 
 

@@ -19,8 +19,11 @@ from engine.config import (
     find_settings,
     load_settings,
 )
+from engine.documents import DocumentError
+from engine.documents.tree import lines_in
 from engine.errors import UsageError
 from engine.model import Workspace
+from tests.engine.shapes import shape_of, written
 
 AGENTS = ("claude", "shell")
 
@@ -207,3 +210,22 @@ def test_a_file_with_many_mistakes_is_told_all_of_them_by_line(file: Path) -> No
         "11: projects.api.workspace: 'tree' is not valid; did you mean 'worktree'?",
         "15: permissions.rules.project: there is no project 'apis'; did you mean 'api'?",
     ]
+
+
+# Whatever the sections and their checks are, and whoever adds one
+
+
+@given(shape_of(Settings))
+@settings(
+    deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+def test_any_document_is_settings_or_told_with_lines_that_are_in_it(file: Path, data: dict[str, object]) -> None:
+    text = written(data)
+    file.write_text(text)
+    try:
+        read_settings(file)
+    except DocumentError as error:
+        assert error.mistakes
+        assert all(one.line is not None and 1 <= one.line <= lines_in(text) for one in error.mistakes), str(error)
+        assert all(one.what.partition(":")[0] for one in error.mistakes)
+        assert error.mistakes == sorted(error.mistakes, key=lambda one: one.line or 0)

@@ -9,14 +9,17 @@ from pathlib import Path
 import hypothesis.strategies as st
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 
 from engine.config import AgentSettings, ProjectSettings, Settings
+from engine.documents import DocumentError
+from engine.documents.tree import lines_in
 from engine.errors import EntryError, UsageError
 from engine.job_file import read_job_file
 from engine.model import JobSpec
 from engine.store.submit import Accepted
 from engine.submission import PROMPT_LIMIT, TITLE_LENGTH, accept, accepted
+from tests.engine.shapes import shape_of, written
 
 NOW = 1_760_000_000_000
 AGENTS = ("claude", "shell")
@@ -242,3 +245,20 @@ def test_any_spec_is_accepted_and_can_be_stored_or_is_refused(spec: JobSpec) -> 
     if found.not_before is not None:
         datetime.fromtimestamp(found.not_before / 1000, UTC)
     os.fsencode(found.project or "")
+
+
+@given(st.lists(shape_of(JobSpec), min_size=1, max_size=3), st.booleans())
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_any_file_of_jobs_is_accepted_or_told_with_lines_that_are_in_it(data: list[object], under: bool) -> None:
+    text = written({"jobs": data} if under else data)
+    file = read_job_file(text, "f.yaml")
+    try:
+        accepted(file.wanted(file.specs), SETTINGS, AGENTS, NOW)
+    except EntryError as error:
+        file.add(error)
+    try:
+        file.check()
+    except DocumentError as error:
+        assert all(one.line is not None and 1 <= one.line <= lines_in(text) for one in error.mistakes), str(error)
+    else:
+        assert file.is_right
