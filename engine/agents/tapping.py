@@ -21,7 +21,7 @@ from engine.errors import UsageError
 #: Variables that hold the login of a subscription, or that of a cloud which signs its requests.
 _LOGINS = ("OAUTH", "ACCESS_TOKEN", "AUTH_TOKEN", "AWS_", "GOOGLE_APPLICATION_CREDENTIALS", "GITHUB_TOKEN")
 #: Where a variable may say that the provider is somewhere else.
-_VARIABLES = {"claude": "ANTHROPIC_BASE_URL", "gemini": "GOOGLE_GEMINI_BASE_URL"}
+_VARIABLES = {"claude": "ANTHROPIC_BASE_URL", "codex": "OPENAI_BASE_URL", "gemini": "GOOGLE_GEMINI_BASE_URL"}
 _UPSTREAMS = {
     "claude": "https://api.anthropic.com",
     "codex": "https://api.openai.com/v1",
@@ -60,8 +60,7 @@ def complaints(name: str, account: AccountSettings) -> Iterator[Complaint]:
 
 def upstream(agent: str, account: AccountSettings, model: str | None, env: Mapping[str, str]) -> str:
     """Where the calls of an attempt would go without a tap. `env`: that of the attempt. Raises `UsageError`."""
-    said = account.tap.upstream if isinstance(account.tap, TapSettings) else None
-    if said is not None:
+    if (said := said_upstream(account)) is not None:
         return said
     if agent == "opencode":
         provider = _provider(model, _content(env))
@@ -72,6 +71,11 @@ def upstream(agent: str, account: AccountSettings, model: str | None, env: Mappi
             )
         return found
     return env.get(_VARIABLES.get(agent, "")) or _UPSTREAMS[agent]
+
+
+def said_upstream(account: AccountSettings) -> str | None:
+    """Where an account's tap is said to lead, whatever else says where its provider is."""
+    return account.tap.upstream if isinstance(account.tap, TapSettings) else None
 
 
 def led(

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from engine.agents.addresses import provider_at
 from engine.agents.base import LOCAL, Agent
+from engine.agents.tapping import said_upstream
 from engine.config import ProjectSettings, Settings
 from engine.model import Target
 
@@ -51,6 +53,8 @@ class Privacy:
             return None
         own = self.settings.agent(agent.name)
         account = self.settings.accounts.get(target.account or "")
+        if account is not None and (upstream := said_upstream(account)) is not None:
+            return provider_at(upstream, "")
         passed = (*agent.pass_env, *agent.addresses, *own.pass_env, *(account.pass_env if account else ()))
         env = {name: self.environ[name] for name in passed if name in self.environ}
         env |= own.env | (account.env if account else {})

@@ -152,3 +152,16 @@ def test_a_private_project_keeps_to_its_providers_and_one_without_any_to_this_ma
     assert all(goes(one, project) for one in ("codex", "opencode") for project in ("/src/api", None))
     why = book.privacy.barred(Target("codex"), "/src/secret")
     assert why == "codex is openai's, and the project secret is private: its jobs stay with anthropic, corp"
+
+
+def test_a_tap_that_leads_elsewhere_is_elsewhere() -> None:
+    key = {"env": "KEY"}
+    tapped = {"far": "https://relay.example/v1", "near": "http://127.0.0.1:8000"}
+    accounts: dict[str, Any] = {
+        name: {"agent": "claude", "key": key, "tap": {"upstream": url}} for name, url in tapped.items()
+    }
+    said = {**SAID, "accounts": {**accounts, "usual": {"agent": "claude", "key": key, "tap": True}}}
+    own = Routebook.of(msgspec.convert(said, Settings), agents())
+    found = [own.privacy.provider(Target("claude", None, name)) for name in ("far", "near", "usual")]
+    assert found == ["relay.example", "local", "anthropic"]
+    assert own.privacy.barred(Target("claude", None, "far"), "/src/secret")

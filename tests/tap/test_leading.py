@@ -72,6 +72,7 @@ def account(agent: str, upstream: str | None = None) -> AccountSettings:
         ("claude", None, {}, "https://api.anthropic.com"),
         ("claude", None, {"ANTHROPIC_BASE_URL": "https://x.test"}, "https://x.test"),
         ("codex", "gpt", {}, "https://api.openai.com/v1"),
+        ("codex", "gpt", {"OPENAI_BASE_URL": "https://x.test/v1"}, "https://x.test/v1"),
         ("gemini", None, {}, "https://generativelanguage.googleapis.com"),
         ("opencode", "anthropic/claude-x", {}, "https://api.anthropic.com/v1"),
         ("opencode", None, {"OPENCODE_CONFIG_CONTENT": '{"model":"openai/x"}'}, "https://api.openai.com/v1"),
