@@ -124,7 +124,9 @@ def decide(case: Case, now: int, jitter: float) -> Next:
         action = Action.RESUME
     if case.failure is Failure.CONTEXT_OVERFLOW and case.harmless:
         action = Action.STOP  # it had no conversation that could be shortened: the same question is as long again
-    if action in (Action.STOP, Action.ASK):
+    if action is Action.ASK:
+        return Next(action, counted=False)  # of nothing that the job could do better another time
+    if action is Action.STOP:
         return Next(action)
     counted = action is not Action.WAIT and case.began
     if (over := _over(case, counted=counted)) is not None:

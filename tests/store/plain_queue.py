@@ -279,8 +279,8 @@ class PlainQueue:
         action, first, longest = FOLLOWS.get(failure, ("stop", 0, 0))
         if action == "if repeatable":
             action = "again" if job.repeatable else "stop"
-        counted = action == "ask" or (action != "wait" and began)
-        out = counted and action != "ask" and job.tries >= job.max_attempts
+        counted = action not in ("wait", "ask") and began
+        out = counted and job.tries >= job.max_attempts
         late = job.deadline is not None and job.deadline <= self.now
         job.failure, job.why = failure, "it broke"
         if action == "stop" or out or late:
