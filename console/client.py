@@ -15,13 +15,13 @@ from engine.model import (
     Job,
     JobDetail,
     JobSpec,
-    LimitReading,
     Order,
     Progress,
     Status,
     Undone,
     Verb,
 )
+from engine.window import WindowState
 
 
 class EngineClient(Protocol):
@@ -78,6 +78,6 @@ class EngineClient(Protocol):
 
     async def diff(self, job: int, *, attempt: int | None = None) -> str: ...
 
-    async def limits(self) -> list[LimitReading]: ...
+    async def limits(self) -> list[WindowState]: ...
 
     async def shutdown(self, *, drain: bool = False) -> None: ...

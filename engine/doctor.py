@@ -26,6 +26,7 @@ from engine.runner import spawn
 from engine.runner.cgroup import Cgroups
 from engine.server.client import Client
 from engine.skills import find_skills
+from engine.store import windows
 from engine.store.fold import rebuild
 from engine.store.rows import SELECT_JOB, job_row
 from engine.store.schema import damage, migrations, newest_backup
@@ -187,7 +188,9 @@ def _whole(connection: sqlite3.Connection, home: Path) -> Check:
     kept = {row.id: row for row in map(job_row, connection.execute(SELECT_JOB))}
     wrong = sorted(job for job in told.keys() | kept.keys() if told.get(job) != kept.get(job))
     found = f"{len(kept)} jobs are as the log tells them" if not wrong else f"{len(wrong)} jobs differ: {wrong[:5]}"
-    return Check("log", not wrong, found, "this is a defect of Headway: keep the home and report it")
+    if astray := windows.astray(connection):
+        found += f"; {len(astray)} windows differ: {astray[:5]}"
+    return Check("log", not wrong and not astray, found, "this is a defect of Headway: keep the home and report it")
 
 
 def _disk(home: Path) -> Check:

@@ -42,7 +42,6 @@ from engine.model import (
     Job,
     JobDetail,
     JobSpec,
-    LimitReading,
     Order,
     Status,
     Undone,
@@ -69,6 +68,7 @@ from engine.units import milliseconds
 from engine.upkeep import service
 from engine.upkeep.round import keep_up
 from engine.upkeep.wire import Prune, PruneResult
+from engine.weather import Weather
 
 READ_LIMIT = 1_000  #: rows of one page, whatever is asked for
 
@@ -106,6 +106,7 @@ class Engine:
         self.tap = tap
         self.foresight = Foresight(store, hub, dispatcher, settings.max_attempts, agents, self.routes.notes)
         self.tax = Taxes(store, settings)
+        self.weather = Weather(store, dispatcher.wake)
         self._runner = runner
         self._dispatcher = dispatcher
         self._workspaces = workspaces
@@ -312,9 +313,6 @@ class Engine:
         if chosen is None:
             raise NotFoundError(f"job {job} has no attempt {number}; its last is {attempts[-1].number}")
         return chosen, run_dir(self.home, job, chosen.number)
-
-    async def limits(self) -> list[LimitReading]:
-        return await self.store.read.limits()
 
     async def agents_here(self, name: str | None, *, check: bool) -> list[AgentStatus]:
         """What each agent is on this machine, and whether its accounts are signed in."""

@@ -23,6 +23,7 @@ FLOORS: list[set[str]] = [
         "engine.sessions",
         "engine.documents",
         "engine.units",
+        "engine.window",
     },
     {
         "engine.events",
@@ -33,7 +34,7 @@ FLOORS: list[set[str]] = [
         "engine.skills",
         "engine.redact",
     },
-    {"engine.config", "engine.rehearsal", "engine.permission"},
+    {"engine.config", "engine.rehearsal", "engine.permission", "engine.dispatch.windows"},
     {"engine.agents"},
     {"engine.store"},
     {
@@ -53,6 +54,7 @@ FLOORS: list[set[str]] = [
         "engine.takeover",
         "engine.inbox",
         "engine.routes",
+        "engine.weather",
     },
     {"engine.tax"},
     {"engine.drill"},
@@ -64,8 +66,8 @@ FLOORS: list[set[str]] = [
 
 #: What the console may know of the engine: the nouns, the words of its streams, and its client.
 CONSOLE_KNOWS = {
-    "engine", "engine.model", "engine.model.route", "engine.decision", "engine.sessions", "engine.events",
-    "engine.agents.events", "engine.errors",
+    "engine", "engine.model", "engine.model.route", "engine.decision", "engine.sessions", "engine.window",
+    "engine.events", "engine.agents.events", "engine.errors",
     "engine.clock", "engine.documents", "engine.home", "engine.server.client",
 }  # fmt: skip
 

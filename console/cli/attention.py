@@ -1,4 +1,4 @@
-"""`headway doctor`, `limits`, `skills`, `themes`: what is here, and what wants attention."""
+"""`headway doctor`, `skills`, `themes`: what is here, and what wants attention."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _Json = Annotated[bool, typer.Option("--json", help="Print a JSON array.")]
 
 
 def add_to(app: typer.Typer) -> None:
-    for command in (doctor, limits, skills, themes):
+    for command in (doctor, skills, themes):
         app.command()(command)
 
 
@@ -44,34 +44,6 @@ def doctor(
                 print(f"  {'':<12} {check.mend}")
     if not all(check.ok or not check.needed for check in checks):
         raise typer.Exit(1)
-
-
-def limits(context: typer.Context, json: _Json = False) -> None:
-    """The rate-limit windows as the agents last reported them."""
-    from console.cli.output import note, print_json, print_table
-    from console.format import age, moment
-    from engine.clock import now_ms
-
-    found = ctx.of(context).ask(lambda client: client.limits())
-    if json:
-        print_json(found)
-        return
-    if not found:
-        note("no agent has reported a limit yet")
-        return
-    now = now_ms()
-    rows = [
-        (
-            one.agent,
-            one.window,
-            one.status,
-            "-" if one.used is None else f"{one.used:.0%}",
-            "-" if one.resets_at is None else moment(one.resets_at),
-            f"{age(now - one.observed_at)} ago",
-        )
-        for one in found
-    ]
-    print_table(("AGENT", "WINDOW", "STATUS", "USED", "RESETS", "SEEN"), rows, stretch=1)
 
 
 def skills(

@@ -128,6 +128,10 @@ class RateLimits(Struct, rename="camel"):
     rate_limit_type: str | None = None
     utilization: float | None = None
     unified_windows: dict[str, Window] | None = None
+    is_using_overage: bool | None = None
+    """It is served beyond its windows, for money."""
+    overage_status: str | None = None
+    overage_resets_at: float | None = None
 
 
 class RateLimitLine(Struct):

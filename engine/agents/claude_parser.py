@@ -63,6 +63,8 @@ from engine.agents.lines import (
 )
 from engine.model import Failure
 
+#: Windows of one family of models; the others are the account's.
+_MODELS = frozenset({"seven_day_opus", "seven_day_sonnet", "seven_day_haiku"})
 _LIMIT_STATUS = {"allowed": "allowed", "allowed_warning": "warning", "rejected": "rejected"}
 
 
@@ -245,21 +247,15 @@ class ClaudeParser(Parser):
         windows = dict(info.unified_windows or {})
         if info.rate_limit_type and info.rate_limit_type not in windows:
             windows[info.rate_limit_type] = Window(info.utilization, info.resets_at, info.status)
+        if info.overage_status in ("allowed", "allowed_warning") and "overage" not in windows:
+            windows["overage"] = Window(None, info.overage_resets_at, info.overage_status)
         if info.status != "rejected":
             self._closed, self._closed_until = False, None
         else:
             ends = [info.resets_at, *(w.resets_at for w in windows.values() if w.status == "rejected")]
             self._closed = True
             self._closed_until = max((t for end in ends if (t := millis(end))), default=self._closed_until)
-        return [
-            Limit(
-                name,
-                _LIMIT_STATUS.get(window.status or "allowed", "allowed"),
-                None if window.utilization is None else min(1.0, max(0.0, window.utilization)),
-                millis(window.resets_at),
-            )
-            for name, window in windows.items()
-        ]
+        return [_limit(name, window, serves=not self._closed) for name, window in windows.items()]
 
     def _end(self, line: bytes) -> list[AnyAgentEvent] | None:
         result = decode(line, ResultLine)
@@ -321,6 +317,19 @@ class ClaudeParser(Parser):
             Failure.BAD_OUTPUT,
             f"{self._name} exited 0 without a result: it was interrupted, or prints another format",
         )
+
+
+def _limit(name: str, window: Window, *, serves: bool) -> Limit:
+    """One window. What is used up and serves all the same is paid for beyond it, and closes nothing."""
+    status = _LIMIT_STATUS.get(window.status or "allowed", "allowed")
+    return Limit(
+        name,
+        "warning" if serves and status == "rejected" else status,
+        None if window.utilization is None else min(1.0, max(0.0, window.utilization)),
+        millis(window.resets_at),
+        model=name.removeprefix("seven_day_") if name in _MODELS else "",
+        signal="rate_limit_event",
+    )
 
 
 def _blocks(turn: Turn | None) -> list[Block] | None:

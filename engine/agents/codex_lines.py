@@ -71,11 +71,23 @@ class Window(Struct):
     used_percent: float | None = None
     window_minutes: float | None = None
     resets_at: float | None = None
+    resets_in_seconds: float | None = None
+    """Instead of `resets_at`, in older versions."""
+
+
+class Credits(Struct):
+    has_credits: bool | None = None
+    unlimited: bool | None = None
 
 
 class RateLimits(Struct):
+    """`limit_id` is `codex` for the limits of the account; others are of the models that they name."""
+
     primary: Window | None = None
     secondary: Window | None = None
+    credits: Credits | None = None
+    limit_id: str | None = None
+    limit_name: str | None = None
 
 
 class TokenInfo(Struct):

@@ -13,6 +13,7 @@ from engine.agents.codex_lines import (
     QUIET_ITEMS,
     QUIET_TYPES,
     TOOL_ITEMS,
+    Credits,
     Item,
     Line,
     Payload,
@@ -53,6 +54,7 @@ from engine.model import Failure, Usage
 
 _WINDOWS = {300: "five_hour", 10_080: "seven_day"}  #: minutes -> the name that every agent's windows go by
 _CLOSED = 100.0  #: per cent
+_ACCOUNT = "codex"  #: the name of the limits of the account, beside those of some models
 
 
 class CodexParser(JsonLines):
@@ -74,7 +76,10 @@ class CodexParser(JsonLines):
         self._total: Tokens | None = None
         """The same by the stream, which only knows the sum of the thread: for the first run of one."""
         self._info: Raw | None = None
-        self._limits: dict[str, Window] = {}
+        self._limits: dict[tuple[str, str], Window] = {}
+        """By the model that it is of, empty for the account, and its name."""
+        self._paid = False
+        """It is served beyond its windows, for credits."""
         self._context = 0
 
     @property
@@ -173,14 +178,35 @@ class CodexParser(JsonLines):
 
     def _windows(self, limits: RateLimits | None) -> list[AnyAgentEvent]:
         """An answer without the headers has no windows: then the newest known ones stand."""
-        for window in (limits.primary, limits.secondary) if limits else ():
-            if window is not None and window.used_percent is not None:
-                self._limits[_name(window)] = window
-        return [_limit(name, window) for name, window in self._limits.items()] if limits else []
+        if limits is None:
+            return []
+        credits = limits.credits or Credits()
+        self._paid = bool(credits.has_credits or credits.unlimited)
+        model = "" if limits.limit_id in (None, _ACCOUNT) else limits.limit_name or limits.limit_id or ""
+        told = [one for one in (limits.primary, limits.secondary) if one is not None and one.used_percent is not None]
+        self._limits |= {(model, _name(window)): window for window in told}
+        return [self._limit(model, window, rejected=False) for window in told]
+
+    def _limit(self, model: str, window: Window, *, rejected: bool) -> Limit:
+        used = min(1.0, max(0.0, (window.used_percent or 0) / 100))
+        full = "warning" if self._paid and not rejected else "rejected"
+        minutes, later = window.window_minutes or 0, window.resets_in_seconds
+        return Limit(
+            _name(window),
+            full if rejected or used >= 1 else "allowed",
+            used,
+            millis(window.resets_at),
+            round(later * 1_000) if window.resets_at is None and later is not None and 0 <= later < 1e9 else None,
+            round(minutes * 60_000) if 0 < minutes < 1e6 else None,
+            model,
+            "token_count",
+        )
 
     def _limit_reached(self) -> list[AnyAgentEvent]:
         closed = self._closed()
-        return [_limit(name, window, rejected=True) for name, window in self._limits.items() if window in closed]
+        return [
+            self._limit(model, window, rejected=True) for (model, _), window in self._limits.items() if window in closed
+        ]
 
     def _closed(self) -> list[Window]:
         """The windows that are used up; where a limit was reached and none says so, the one that is used most."""
@@ -237,11 +263,6 @@ _RECORDED = frozenset({"session_meta", "turn_context", "token_usage_record", "co
 
 
 def _name(window: Window) -> str:
-    minutes = round(window.window_minutes or 0)
+    minutes = window.window_minutes or 0
+    minutes = round(minutes) if 0 < minutes < 1e6 else 0
     return _WINDOWS.get(minutes, f"{minutes}_minutes")
-
-
-def _limit(name: str, window: Window, *, rejected: bool = False) -> Limit:
-    used = min(1.0, max(0.0, (window.used_percent or 0) / 100))
-    status = "rejected" if rejected or used >= 1 else "allowed"
-    return Limit(name, status, used, millis(window.resets_at))

@@ -67,7 +67,7 @@ class Context(AgentEvent, frozen=True, tag="usage"):
     """What the model's context holds, in tokens, where the agent says so."""
 
 
-class Limit(AgentEvent, frozen=True, tag="limit"):
+class Limit(AgentEvent, frozen=True, tag="limit", omit_defaults=True):
     """A rate-limit window as the provider sees it. `status` is allowed, warning or rejected."""
 
     window: str
@@ -75,6 +75,14 @@ class Limit(AgentEvent, frozen=True, tag="limit"):
     used: float | None = None
     resets_at: int | None = None
     """Milliseconds UTC."""
+    resets_in: int | None = None
+    """Milliseconds from now, where that is what is told."""
+    length: int | None = None
+    """Milliseconds that the window spans, where that is told."""
+    model: str = ""
+    """The model or the family of models that it is a limit of; empty for all of the account."""
+    signal: str = ""
+    """What told it, where the agent has several: `rate_limit_event`, a header's name."""
 
 
 class Retrying(AgentEvent, frozen=True, tag="retrying"):

@@ -92,5 +92,7 @@ def signal_name(code: int) -> str:
 
 
 def millis(seconds: float | None) -> int | None:
-    """Epoch seconds as milliseconds; None for what no clock shows."""
+    """Epoch seconds as milliseconds; None for what no clock shows. What can only be milliseconds is taken for these."""
+    if seconds is not None and 1e11 <= seconds < 1e14:
+        return round(seconds)
     return round(seconds * 1000) if seconds is not None and 0 < seconds < 1e11 else None

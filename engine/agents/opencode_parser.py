@@ -19,6 +19,7 @@ from engine.agents.events import (
     ToolResult,
 )
 from engine.agents.failures import WORDS
+from engine.agents.headers import limits_in
 from engine.agents.lines import OUTPUT_LIMIT, SUMMARY_LIMIT, decode, one_line, reason, signal_name, summary
 from engine.agents.opencode_lines import (
     Error,
@@ -33,12 +34,14 @@ from engine.agents.opencode_lines import (
 )
 from engine.agents.reading import JsonLines
 from engine.model import Failure, Grade, Usage
+from engine.window import UNNAMED
 
 #: A context that is still too long after it was shortened so often will not fit: it would go on for ever.
 OVERFLOWS = 3
 #: So many answers that each end the run, and none of which does: another run is in the session, and both spin for ever.
 CIRCLES = 3
 DENIALS_KEPT = 100
+_UNKNOWN = "unknown"  #: the model, where the agent's own was taken
 _UNOFFERED = "invalid"  #: the tool that stands in for one that was not offered to the model
 
 
@@ -47,7 +50,7 @@ class OpencodeParser(JsonLines):
 
     def __init__(self, name: str = "opencode", *, model: str | None = None, resumed: bool = False) -> None:
         super().__init__(name, resumed=resumed)
-        self._model = model or "unknown"
+        self._model = model or _UNKNOWN
         self._session: str | None = None
         self._said = ""
         self._step: str | None = None
@@ -151,7 +154,16 @@ class OpencodeParser(JsonLines):
         self._error, self._error_at = decode(said.error, Error) or Error(), said.timestamp
         if class_of(self._error) is Failure.CONTEXT_OVERFLOW:
             self._overflows += 1
-        return [Notice(one_line(_words(self._error), SUMMARY_LIMIT))]
+        return [Notice(one_line(_words(self._error), SUMMARY_LIMIT)), *self._limits()]
+
+    def _limits(self) -> list[AnyAgentEvent]:
+        """What the headers of the refusal tell of the windows of its model."""
+        error, at = self._error, self._error_at
+        if error is None or at is None or class_of(error) is not Failure.RATE_LIMITED:
+            return []
+        told = error.data.response_headers if error.data is not None else None
+        found = limits_in(told or {}, at, refused=True, model=self._model if self._model != _UNKNOWN else "")
+        return [one for one in found if one.window != UNNAMED]  # of that one the outcome tells
 
     def outcome(self, end: Exit, stderr_tail: str) -> Outcome:
         failure, why = self._verdict(end, stderr_tail)

@@ -9,6 +9,7 @@ from engine.config.agents import (
     SessionSettings,
 )
 from engine.config.keys import KeyReference
+from engine.config.pacing import RESERVED_FROM, SPREAD_FROM, PacingSettings, pacing_of
 from engine.config.projects import Permissions, ProjectSettings, RuleSettings
 from engine.config.reading import FILE, find_settings, load_settings
 from engine.config.routes import MatchSettings, NeedsSettings, RouteSettings
@@ -19,12 +20,15 @@ from engine.config.upkeep import RetryBudget, Upkeep
 __all__ = [
     "BASE_ENVIRONMENT",
     "FILE",
+    "RESERVED_FROM",
+    "SPREAD_FROM",
     "AccountSettings",
     "AgentSettings",
     "Api",
     "KeyReference",
     "MatchSettings",
     "NeedsSettings",
+    "PacingSettings",
     "Permissions",
     "ProjectSettings",
     "ProviderSettings",
@@ -37,4 +41,5 @@ __all__ = [
     "Upkeep",
     "find_settings",
     "load_settings",
+    "pacing_of",
 ]

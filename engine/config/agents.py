@@ -11,6 +11,7 @@ from msgspec import Meta, Struct, field
 
 from engine.config import checks
 from engine.config.keys import KeyReference
+from engine.config.pacing import Pacing
 from engine.config.tap import TapSettings
 from engine.documents import Complaint, nearest
 from engine.model import TAG, Permission
@@ -121,6 +122,8 @@ class AccountSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     max_running: Slots | None = None
     tap: bool | TapSettings = False
     """Its calls pass through the engine, which reads limits and tokens off the answers. Only with a `key`."""
+    pacing: Pacing | None = None
+    """Its own word, where it differs from everybody's."""
 
 
 def complaints(settings: Settings, agents: Collection[str]) -> Iterator[Complaint]:

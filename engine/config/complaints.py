@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from engine.config import agents as agents_section
-from engine.config import checks, projects, routes, tap, upkeep
+from engine.config import checks, pacing, projects, routes, tap, upkeep
 from engine.config.settings import Settings
 from engine.documents import Complaint, nearest
 from engine.model import ALL, SCOPES
@@ -19,6 +19,7 @@ def complaints(settings: Settings, agents: Collection[str]) -> Iterator[Complain
     yield from routes.complaints(settings, agents)
     yield from upkeep.complaints(settings)
     yield from tap.complaints(settings)
+    yield from pacing.complaints(settings)
 
 
 def _at_the_top(settings: Settings, agents: Collection[str]) -> Iterator[Complaint]:

@@ -7,6 +7,7 @@ from typing import Annotated
 from msgspec import Meta, Struct, field
 
 from engine.config.agents import AccountSettings, AgentSettings, SessionSettings, Slots
+from engine.config.pacing import Pacing
 from engine.config.projects import Permissions, ProjectSettings
 from engine.config.routes import RouteSettings
 from engine.config.upkeep import RetryBudget, Upkeep
@@ -35,6 +36,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How long an attempt may take, where neither its job nor its agent says so."""
     stall: str | int | None = None
     """How long it may go without an event, likewise."""
+    pacing: Pacing = "off"
+    """How background work leaves the windows of an account to the other work, where the account does not say."""
     retry_budget: RetryBudget = field(default_factory=RetryBudget)
     memory_reserve: str | int = "512M"
     """What has to stay free for the rest of the machine: with less, nothing new starts."""

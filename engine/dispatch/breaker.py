@@ -4,8 +4,7 @@ Five failures of one class in a row within an hour pause the target, and so does
 more ends within a minute. After the pause one attempt goes first; each success then doubles how many may run at once,
 until nothing is limited. A failure on the way pauses it again, for twice as long.
 
-A limit pauses nothing: its end is known to the job that met it, or found out by trying. But from then on one attempt
-goes first as well, so that neither those that wait in line nor those that come back at its end all run into it.
+A limit is no failure of the target: it closes a window of the account, which has a ramp of its own (`windows`).
 """
 
 from __future__ import annotations
@@ -29,13 +28,10 @@ OPEN_AGAIN = 16  #: a ramp that has come so far limits nothing any more
 COUNTED = frozenset(
     {Failure.OVERLOADED, Failure.AUTH, Failure.BILLING, Failure.SPAWN_FAILED, Failure.STALLED, Failure.CRASHED}
 )
-HEEDED = COUNTED | {Failure.RATE_LIMITED}  #: all after which a breaker can be another than before
 
 
 def after_failure(breaker: Breaker, failure: Failure, now: int, jitter: float | None = None) -> Breaker:
     """The breaker after an attempt of the target failed. `jitter`: 0 to 1, a part of the pause that comes on top."""
-    if failure is Failure.RATE_LIMITED:
-        return replace(_struck(breaker, failure, now), allowed=1) if is_past(breaker, now) else breaker
     if failure not in COUNTED:
         return breaker
     struck = _seen(_struck(breaker, failure, now), failure, now)

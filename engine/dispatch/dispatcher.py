@@ -114,6 +114,7 @@ class Dispatcher:
         heads = claims.heads(tx)
         lineup = Lineup(world, [_line(tx, head) for head in heads])
         chosen = lineup.take(CLAIM_LIMIT)
+        due.append(lineup.due())
         if lineup.waits_for(Cause.MEMORY):
             due.append(tx.now + round(MEMORY_SECONDS * 1000))
         given = claims.claim(tx, chosen, self._resumable.__contains__, self._boot)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from engine.decision import Card, CardKind
-from engine.dispatch import breaker
+from engine.dispatch import breaker, weather
 from engine.dispatch.world import World
 from engine.model import ALL, LIMITS, Cause, Reason, State
 from engine.store.lanes import Lane
@@ -22,7 +22,10 @@ def reasons(job: JobRow, world: World, needs: Sequence[int] = ()) -> list[Reason
     """Why a job does not start now; none if it may start, runs, or has ended. `needs`: what it waits for."""
     if job.state in (State.RUNNING, State.GATING) or job.ended_at is not None:
         return []
-    return [*of_job(job, world, needs), *of_lane(lane_of(job), world)]  # what is its own says more than the slots
+    own, shared = of_job(job, world, needs), of_lane(lane_of(job), world)
+    if any(one.cause is Cause.LIMIT and one.until is not None for one in shared):
+        own = [one for one in own if one.cause is not Cause.LIMIT]  # the window that it met says more
+    return [*own, *shared]  # what is its own says more than the slots
 
 
 def of_job(job: JobRow, world: World, needs: Sequence[int] = ()) -> list[Reason]:
@@ -81,6 +84,8 @@ def of_lane(lane: Lane, world: World) -> list[Reason]:
         found.append(Reason(Cause.PRIVATE, why, "`headway reroute` to one that it may go to ends it"))
     if world.breakers and (reason := _breaker(lane, world)) is not None:
         found.append(reason)
+    if world.windows:
+        found += weather.of_lane(lane, world)
     need = world.memory.of(lane.agent)
     if need > world.free:
         text = f"an attempt of {lane.agent} takes about {_size(need)}, and {_size(max(0, world.free))} are free"

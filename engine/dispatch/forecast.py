@@ -115,6 +115,8 @@ class _Simulation:
     happenings: list[tuple[int, int, int]] = field(default_factory=list)
     """A heap of time, kind of happening, job."""
     ends: dict[int, Lane] = field(default_factory=dict)
+    dues: set[int] = field(default_factory=set)
+    """The moments at which windows are looked at again."""
     needs: dict[int, tuple[set[int], set[int]]] = field(default_factory=dict)
     needed_by: dict[int, list[int]] = field(default_factory=dict)
 
@@ -160,6 +162,7 @@ class _Simulation:
     def end(self, job: int) -> None:
         lane = self.ends.pop(job)
         self.lineup.end(lane)
+        self.world.serve(lane, self.spans[job].start or 0)
         if (one := self.world.breakers.get(target := str(lane.target))) is not None:
             self.world.breakers = {**self.world.breakers, target: breaker.after_success(one, self.world.now)}
         for other in self.needed_by.pop(job, ()):
@@ -238,6 +241,9 @@ def simulate(queue: Queue, world: World, lasts: Lasts) -> dict[int, Span]:
             heapq.heappush(run.happenings, (paused.until, _RELAX, 0))
     while True:
         run.start()
+        if (due := run.lineup.due()) is not None and due not in run.dues:
+            run.dues.add(due)
+            heapq.heappush(run.happenings, (due, _RELAX, 0))
         if not run.happenings:
             return run.spans
         # All of one moment: what ends then and what is due then are chosen from together.

@@ -175,7 +175,7 @@ class _Gate:
 class Lineup:
     """The lines that wait, in their order, while attempts begin and the clock of the world goes on.
 
-    Caps and holds, and which targets have a breaker, have to stay as they are while it is used.
+    Caps and holds, and which targets have a breaker or windows, have to stay as they are while it is used.
     """
 
     def __init__(self, world: World, lines: Iterable[Line] = ()) -> None:
@@ -245,6 +245,19 @@ class Lineup:
         gates = [gate for gate in self._gates.values() if gate.first(self._world) is not None]
         return any(reason.cause is cause for gate in gates for reason in of_lane(gate.lane, self._world))
 
+    def due(self) -> int | None:
+        """The first moment at which a window, or what is left of one, may keep lines from starting no longer."""
+        if not self._world.windows:
+            return None
+        gates = [gate for gate in self._gates.values() if gate.first(self._world) is not None]
+        times = [
+            reason.until
+            for gate in gates
+            for reason in of_lane(gate.lane, self._world)
+            if reason.cause in (Cause.LIMIT, Cause.PACING)
+        ]
+        return min((at for at in times if at is not None), default=None)
+
     def _next(self) -> Line | None:
         world = self._world
         # What keeps a gate shut stays while attempts are only added, so it is asked once.
@@ -283,4 +296,4 @@ def _gate(lane: Lane, world: World) -> tuple[object, ...]:
     limited = (*(f"tag:{tag}" for tag in lane.tags.split()), f"project:{lane.project or ''}")
     narrow = (scope for scope in limited if scope in world.caps or scope in world.holds)
     kept = (lane.project,) if world.privacy.keeps(lane.project) else ()
-    return lane.agent, lane.model, lane.account, *kept, *narrow
+    return lane.agent, lane.model, lane.account, world.paced(lane) is not None, *kept, *narrow

@@ -31,7 +31,7 @@ def readings(tx: Transaction) -> list[Reading]:
     for at, body in tx.connection.execute(_SEEN, (LOOKED_AT,)):
         seen = _DECODE(body)
         if seen.used is not None:
-            found.append(Reading(seen.agent, seen.window, at, seen.used, seen.resets_at))
+            found.append(Reading(seen.account or seen.agent, seen.window, at, seen.used, seen.resets_at))
     return found
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
+from engine.dispatch import windows
 from engine.dispatch.routebook import CHARACTERS_A_TOKEN, Route, Routebook, too_small
 from engine.dispatch.routing import AWAY_MS, Candidate, Case, Move, Stay, Verdict, decide
 from engine.dispatch.standings import Facts, scopes_of
@@ -257,8 +258,8 @@ def _same_account(facts: Facts, row: JobRow, one: Candidate, trouble: Trouble) -
     """A limit is one of the account, unless a window says that it is one of the model alone."""
     if one.target == row.target or one.standing.closed or one.target.paid_by != row.target.paid_by:
         return one
-    own = [window for window in facts.windows.get(row.target.paid_by, ()) if window.closed(facts.tx.now)]
-    if own and not any(window.concerns(one.target.model) for window in own):
+    own = [window for window in facts.windows.get(row.target.paid_by, ()) if windows.is_closed(window, facts.tx.now)]
+    if own and not any(windows.applies(window, one.target.model) for window in own):
         return one
     closed = f"{row.target.paid_by} has met its limit"
     return Candidate(one.target, replace(one.standing, closed=closed, until=trouble.until))

@@ -13,7 +13,7 @@ import msgspec
 
 from engine import events as log
 from engine.agents.base import Outcome
-from engine.dispatch import breaker, budget, rerouting, retry, route_cards
+from engine.dispatch import breaker, budget, rerouting, retry, route_cards, windows
 from engine.dispatch.budget import Budget
 from engine.dispatch.rerouting import Trouble
 from engine.dispatch.retry import Action, Case, Next
@@ -23,10 +23,15 @@ from engine.errors import RefusedError
 from engine.model import LIMITS, Breaker, DiffStat, Failure, JobSpec, Target
 from engine.model.route import CAUSES
 from engine.store import attachments, dependencies, jobs
+from engine.store import windows as kept
 from engine.store.jobs import Requeue, Settlement
-from engine.store.rows import JobRow, read_spec
+from engine.store.rows import AttemptRow, JobRow, read_spec
 from engine.store.sessions import Heard
 from engine.store.writer import Transaction
+
+#: A job that comes back from a limit once more lets others try first: by so much for each time, up to so many times. It
+#: may be what it asks for that is too much, and then it would keep all others of its account from being served.
+BEHIND_MS, MOST_BEHIND = 1_000, 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +89,11 @@ class Settle:
         found = jobs.fenced_all(tx, [one.attempt for one in operations])
         ended, follows = [], []
         for one, (row, tried) in zip(operations, found, strict=True):
-            ending, follow = one.ending, _Follow(None, one.ending.outcome)
+            ending, limited = _tell_windows(tx, row, tried, one.ending)
+            follow = _Follow(None, ending.outcome)
             parked = not ending.outcome.succeeded and attachments.holder(tx, row.id) is not None
             if not ending.outcome.succeeded and row.stopping is None and not parked:
-                follow = _next(tx, row, tried.target, ending, one.rules)
+                follow = _next(tx, row, tried.target, ending, one.rules, limited=limited)
             settlement = Settlement(
                 follow.outcome, ending.exit_code, ending.diff, ending.heard, follow.requeue,
                 ending.memory_peak, ending.cpu_ms, ending.processes_peak,
@@ -119,17 +125,18 @@ class _Follow:
     """What its route does about it."""
 
 
-def _next(tx: Transaction, row: JobRow, target: Target, ending: Ending, rules: Rules) -> _Follow:
-    """Whether, how and where the job goes on."""
+def _next(tx: Transaction, row: JobRow, target: Target, ending: Ending, rules: Rules, *, limited: bool) -> _Follow:
+    """Whether, how and where the job goes on. `limited`: it met a window that is closed until its `retry_at`."""
     outcome = ending.outcome
     failure = outcome.failure or Failure.UNKNOWN
     if row.deadline is not None and row.deadline <= tx.now:
         return _Follow(None, outcome)
     if ending.short:
-        return _decided(tx, row, target, ending, rules, retry.postpone(row.waits, tx.now))
+        return _decided(tx, row, target, ending, rules, retry.postpone(row.waits, tx.now), limited=limited)
     spec = read_spec(tx.connection, row)
     case = _case(row, spec, failure, ending, rules)
     turn = _turn(tx, row, spec, target, ending, rules)
+    jitter = 0.0 if limited else random.random()  # a window's end has its own
     match turn.verdict if turn is not None else None:
         case Stop(why):
             return _Follow(None, _with(outcome, why))
@@ -137,20 +144,20 @@ def _next(tx: Transaction, row: JobRow, target: Target, ending: Ending, rules: R
             decided = retry.leave(case, told=rules.book.is_told(to.target))
         case Ask():
             asked = replace(case, stays=True, tries=0, waits=0)  # the operator's word goes before the count
-            decided = retry.decide(asked, tx.now, random.random())
+            decided = retry.decide(asked, tx.now, jitter)
             if decided.action is Action.STOP:
                 decided = retry.leave(asked, told=True)
         case Stay(why=why, plain=plain, at=at):
-            decided = retry.decide(replace(case, stays=not plain), tx.now, random.random())
+            decided = retry.decide(replace(case, stays=not plain), tx.now, jitter)
             decided = _staying(decided, at, why if plain else "")
         case _:
-            decided = retry.decide(case, tx.now, random.random())
-    return _decided(tx, row, target, ending, rules, decided, turn)
+            decided = retry.decide(case, tx.now, jitter)
+    return _decided(tx, row, target, ending, rules, decided, turn, limited=limited)
 
 
 def _decided(
     tx: Transaction, row: JobRow, target: Target, ending: Ending, rules: Rules, decided: Next,
-    turn: rerouting.Turn | None = None,
+    turn: rerouting.Turn | None = None, *, limited: bool,
 ) -> _Follow:  # fmt: skip
     """A decision of the table as what is written."""
     outcome, at = _with(ending.outcome, decided.why), decided.at
@@ -160,7 +167,7 @@ def _decided(
     moves = turn is not None and isinstance(turn.verdict, Move) and decided.action is not Action.ASK
     if outcome.failure in LIMITS and row.target.paid_by != target.paid_by:
         at = None  # it was rerouted while it ran: the limit of the account that it has left is not waited for
-    elif ending.provider and ending.began and decided.action is not Action.ASK and not moves:
+    elif ending.provider and ending.began and decided.action is not Action.ASK and not (moves or limited):
         at = _book(tx, target, rules.budget, at if at is not None else tx.now)
     asks = turn is not None and isinstance(turn.verdict, Ask)
     hold = decided.action is Action.ASK and not asks
@@ -234,10 +241,37 @@ def _book(tx: Transaction, target: Target, allowance: Budget, wanted: int) -> in
     return allowed if allowed > tx.now else None
 
 
+def _tell_windows(tx: Transaction, row: JobRow, tried: AttemptRow, ending: Ending) -> tuple[Ending, bool]:
+    """Let the account's windows know how an attempt ended.
+
+    Where it met a closed one, the end of that takes the place of what the provider said: it is bounded. All jobs of the
+    account wait for it, and come back one after the other. Returns the ending, and whether that was so.
+    """
+    outcome, target = ending.outcome, tried.target
+    if not (ending.provider and ending.began):
+        return ending, False
+    if outcome.succeeded:
+        kept.succeeded(tx, target, tried.created_at)
+    if outcome.failure is not Failure.RATE_LIMITED:
+        return ending, False
+    account = target.paid_by
+    until = windows.closed_until(kept.of(tx, account), target.model, tx.now)
+    if until is None:
+        # It did not say which; or of none that it named has been heard.
+        source = f"{target.agent}, an attempt that failed"
+        seen = windows.refused(tx.now, source, outcome.retry_at, target.model)
+        kept.record(tx, account, [seen], random.random())
+        until = windows.closed_until(kept.of(tx, account), target.model, tx.now)
+    if until is None:
+        return ending, False
+    behind = min(row.waits, MOST_BEHIND) * BEHIND_MS
+    return replace(ending, outcome=replace(outcome, retry_at=until + behind)), True
+
+
 def _tell_breaker(tx: Transaction, target: Target, outcome: Outcome) -> None:
     name = str(target)
     found = tx.connection.execute("SELECT state FROM breakers WHERE target = ?", (name,)).fetchone()
-    if found is None and (outcome.succeeded or outcome.failure not in breaker.HEEDED):
+    if found is None and (outcome.succeeded or outcome.failure not in breaker.COUNTED):
         return
     before = msgspec.json.decode(found[0], type=Breaker) if found else Breaker(name)
     if outcome.succeeded:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from engine.config import Settings
+from engine.config import RESERVED_FROM, SPREAD_FROM, Settings, pacing_of
+from engine.config.pacing import Pacing as Said
+from engine.dispatch.pacing import UNPACED, Mode, Pacing
 from engine.dispatch.privacy import Privacy
 from engine.dispatch.world import Memory, World
 from engine.model import ALL
-from engine.store import Transaction, claims
+from engine.store import Transaction, claims, windows
 from engine.units import milliseconds
 
 
@@ -20,6 +22,8 @@ class Configured:
     caps: Mapping[str, int]
     shares: Mapping[str | None, float]
     ageing: int
+    pacing: Mapping[str, Pacing] = field(default_factory=dict)
+    usual_pacing: Pacing = UNPACED
     privacy: Privacy = field(default_factory=Privacy)
 
     @classmethod
@@ -37,7 +41,22 @@ class Configured:
             if project.max_running is not None:
                 caps[f"project:{project.directory}"] = project.max_running
         caps |= {scope_of(scope, settings): n for scope, n in settings.caps.items()}
-        return cls(caps, shares, milliseconds(settings.ageing), privacy or Privacy())
+        paced = {
+            f"{account.agent}@{name}": _pacing(account.pacing)
+            for name, account in settings.accounts.items()
+            if account.pacing is not None
+        }
+        usual = _pacing(settings.pacing)
+        return cls(caps, shares, milliseconds(settings.ageing), paced, usual, privacy or Privacy())
+
+
+def _pacing(said: Said) -> Pacing:
+    one = pacing_of(said)
+    if one is None:
+        return UNPACED
+    if one.even:
+        return Pacing(Mode.EVEN, background=SPREAD_FROM if one.background is None else one.background)
+    return Pacing(Mode.RESERVE, one.share, RESERVED_FROM if one.background is None else one.background)
 
 
 def scope_of(text: str, settings: Settings) -> str:
@@ -56,12 +75,17 @@ def world_of(tx: Transaction, configured: Configured, memory: Memory, *, drainin
     for lane, count in claims.running(tx):
         for scope in lane.scopes:
             running[scope] = running.get(scope, 0) + count
+    found = windows.all_of(tx)
     return World(
         now=tx.now,
         running=running,
         caps={**configured.caps, **claims.caps(tx)},
         holds=claims.holds(tx),
         breakers=claims.breakers(tx),
+        windows=found,
+        probes=windows.probes(tx, (one for account in found.values() for one in account)),
+        pacing=configured.pacing,
+        usual_pacing=configured.usual_pacing,
         memory=memory,
         draining=draining,
         shares=configured.shares,

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from engine.dispatch import breaker
+from engine.dispatch import breaker, windows
 from engine.dispatch.routebook import Route, Routebook, Station
 from engine.dispatch.snapshot import Configured
 from engine.model import Breaker, Failure, Target
 from engine.model.route import CAUSES, Expected, RouteCause, Standing, WindowState
 from engine.store import claims, moves, sessions
-from engine.store.moves import Experience, Window
+from engine.store import windows as kept
+from engine.store.moves import Experience
 from engine.store.writer import Transaction
+from engine.window import Standing as Belief
+from engine.window import Window
 
 
 def scopes_of(target: Target) -> tuple[str, ...]:
@@ -29,7 +32,7 @@ class Facts:
     book: Routebook
     breakers: Mapping[str, Breaker]
     holds: Mapping[str, str]
-    windows: Mapping[str, list[Window]]
+    windows: Mapping[str, Sequence[Window]]
     caps: Mapping[str, int]
     known: Mapping[str, Experience] | None = None
     spans: dict[tuple[str, str | None], int | None] = field(default_factory=dict)
@@ -37,7 +40,7 @@ class Facts:
     @classmethod
     def read(cls, tx: Transaction, book: Routebook) -> Facts:
         caps = {**Configured.of(book.settings).caps, **claims.caps(tx)}
-        return cls(tx, book, claims.breakers(tx), claims.holds(tx), moves.windows(tx), caps)
+        return cls(tx, book, claims.breakers(tx), claims.holds(tx), kept.all_of(tx), caps)
 
     def experience(self, target: Target) -> Experience:
         return self.seen().get(str(target), Experience())
@@ -73,11 +76,11 @@ class Facts:
                 return f"{scope} is held by {self.holds[scope]}", None, None
             if self.caps.get(scope) == 0:
                 return f"the cap of {scope} is 0", None, None
-        shut = [one for one in self._windows(target) if one.closed(now)]
+        shut = [one for one in self._windows(target) if windows.is_closed(one, now)]
         if shut:
-            last = max(shut, key=lambda one: one.resets_at or 0)  # of several the latest reset counts
-            text = f"the {last.name} window of {target.paid_by} is closed until {_utc(last.resets_at or 0)}"
-            return text, last.resets_at, RouteCause.LIMIT
+            last = max(shut, key=lambda one: one.until or 0)  # of several the latest end counts
+            text = f"the {last.title} window of {target.paid_by} is closed until {_utc(last.until or 0)}"
+            return text, last.until, RouteCause.LIMIT
         one = self.breakers.get(str(target))
         if one is not None and breaker.limit(one, now) == 0:
             cause = CAUSES.get(one.failure or Failure.UNKNOWN, RouteCause.OVERLOAD)
@@ -85,19 +88,15 @@ class Facts:
         return "", None, None
 
     def _windows(self, target: Target) -> list[Window]:
-        return [one for one in self.windows.get(target.paid_by, ()) if one.concerns(target.model)]
+        return [one for one in self.windows.get(target.paid_by, ()) if windows.applies(one, target.model)]
 
     def window(self, target: Target) -> tuple[WindowState, float | None]:
         """How the windows of a target stand, and how full the fullest is."""
-        found = self._windows(target)
-        used = max((one.used for one in found if one.used is not None), default=None)
-        if not found:
-            return WindowState.UNKNOWN, None
-        if any(one.closed(self.tx.now) for one in found):
-            return WindowState.CLOSED, used
-        now = self.tx.now
-        warns = any(one.status == "warning" and (one.resets_at is None or one.resets_at > now) for one in found)
-        return WindowState.WARNING if warns else WindowState.OPEN, used
+        now, found = self.tx.now, self._windows(target)
+        shares = [share for one in found if (share := windows.used(one, now)) is not None]
+        stand = {windows.standing(one, now) for one in found}
+        worst = next((one for one in (Belief.CLOSED, Belief.WARNING, Belief.OPEN) if one in stand), Belief.UNKNOWN)
+        return WindowState(worst), max(shares, default=None)
 
     def breaker(self, target: Target) -> str:
         one = self.breakers.get(str(target))

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from engine.dispatch import windows
+from engine.dispatch.pacing import UNPACED, Pacing
 from engine.dispatch.privacy import Privacy
 from engine.model import ALL, Breaker
 from engine.store.lanes import Lane
+from engine.window import Window
 
 HOUR_MS = 3_600_000
 
@@ -38,6 +41,13 @@ class World:
     """Scope -> who holds it."""
     breakers: Mapping[str, Breaker] = field(default_factory=dict)
     """By target, as it is written."""
+    windows: Mapping[str, tuple[Window, ...]] = field(default_factory=dict)
+    """By account, as `claude@work`."""
+    probes: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    """Attempts that run and were begun since the end of a window that is on its ramp, by its key."""
+    pacing: Mapping[str, Pacing] = field(default_factory=dict)
+    """By account, for those that differ from `usual_pacing`."""
+    usual_pacing: Pacing = UNPACED
     memory: Memory = Memory()
     taken: int = 0
     """Bytes that the attempts which `start` added are expected to hold."""
@@ -57,12 +67,43 @@ class World:
             self.running[scope] = self.running.get(scope, 0) + 1
         self.served[lane.project] = self.now
         self.taken += self.memory.of(lane.agent)
+        for key in self._probed(lane):
+            self.probes[key] += 1
 
     def end(self, lane: Lane) -> None:
         """One attempt of a lane has ended."""
         for scope in lane.scopes:
             self.running[scope] = self.running.get(scope, 0) - 1
         self.taken -= self.memory.of(lane.agent)
+        for key in self._probed(lane):
+            self.probes[key] = max(0, self.probes[key] - 1)
+
+    def _probed(self, lane: Lane) -> list[tuple[str, str, str]]:
+        """The windows that an attempt of a lane which begins now probes."""
+        if not self.probes:
+            return []
+        found = (one for one in self.windows_of(lane) if one.key in self.probes)
+        return [one.key for one in found if not windows.is_closed(one, self.now)]
+
+    def windows_of(self, lane: Lane) -> list[Window]:
+        """The windows that an attempt of a lane meets."""
+        return [one for one in self.windows.get(lane.paid_by, ()) if windows.applies(one, lane.model)]
+
+    def paced(self, lane: Lane) -> Pacing | None:
+        """How jobs of a lane are paced; None where they are not."""
+        one = self.pacing.get(lane.paid_by, self.usual_pacing)
+        return one if one.paces(lane.priority) else None
+
+    def serve(self, lane: Lane, began: int) -> None:
+        """An attempt of a lane, begun then, has gone well: what is on its ramp lets more go."""
+        if not self.probes:
+            return
+        found = self.windows.get(lane.paid_by, ())
+        after = tuple(
+            windows.succeeded(one, began, self.now) if windows.applies(one, lane.model) else one for one in found
+        )
+        if after != found:
+            self.windows = {**self.windows, lane.paid_by: after}
 
     @property
     def free(self) -> int:
@@ -70,7 +111,7 @@ class World:
         return self.memory.free - self.taken
 
     def copy(self) -> World:
-        return replace(self, running=dict(self.running), served=dict(self.served))
+        return replace(self, running=dict(self.running), served=dict(self.served), probes=dict(self.probes))
 
     @property
     def total(self) -> int:

@@ -13,7 +13,8 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine import events as log
+from msgspec.structs import replace
+
 from engine.agents.base import Agent, Exit
 from engine.agents.registry import agents as all_agents
 from engine.config import AccountSettings, Settings
@@ -28,7 +29,7 @@ from engine.model import JobSpec, State, Wanted
 from engine.rehearsal.day import Errand, Plan
 from engine.runner import record
 from engine.runner.watch import Watch
-from engine.store import Store, Transaction, jobs
+from engine.store import Store, Transaction, jobs, windows
 from engine.store.claims import Claim
 from engine.store.jobs import Launched
 from engine.store.rows import JobRow
@@ -36,6 +37,7 @@ from engine.store.sessions import Heard
 from engine.store.submit import Admission
 from engine.submission import accepted
 from engine.units import milliseconds
+from engine.window import Reading
 
 AGENT = "rehearsal"
 
@@ -54,7 +56,7 @@ class _Attempt:
     trial: Trial
     watch: Watch
     record: record.Record
-    readings: list[log.LimitSeen]
+    readings: list[Reading]
     heard: list[Heard]
 
 
@@ -174,10 +176,10 @@ class _Course:
         )
         play = self.stage.attempt(account, row.job, name, resumed=resumed)
         tried = self.book.begin(errand, row.account, self.now)
-        readings: list[log.LimitSeen] = []
+        readings: list[Reading] = []
         heard: list[Heard] = []
         parser = self.agent.parser(model=row.model, resumed=resumed)
-        watch = Watch(row.job, row.id, row.target.paid_by, parser, self.hub, readings.append, heard.append)
+        watch = Watch(row.job, row.id, row.target, parser, self.hub, readings.extend, heard.append)
         folder = self.stage.sessions(row.job)
         kept = self.agent.record({"CODEX_HOME": str(folder)} if account.format == "codex" else {})
         attempt = _Attempt(
@@ -194,13 +196,15 @@ class _Course:
         self._at(self.now, attempt)
 
     async def _step(self, one: _Attempt) -> bool:
-        """Let an attempt go on, and read what it prints. Whether it has ended."""
+        """Let an attempt go on, and read what it prints. Whether that may let others start."""
         following = one.trial.step(self.now)
         one.watch.sink(one.trial.play.lines())
         while one.record.read(one.watch.session):
             pass
-        for reading in one.readings:
-            await self.store.write(lambda tx, seen=reading: jobs.see_limit(tx, seen, "events"))  # type: ignore[misc]
+        # `Watch` looks at the machine's clock, which is not the day's.
+        told = [replace(reading, at=self.now) for reading in one.readings]
+        account = one.claim.attempt.target.paid_by
+        news = bool(told) and bool(await self.store.write(lambda tx: windows.record(tx, account, told)))
         attempt = one.claim.attempt.id
         for what in one.heard:
             await self.store.write(lambda tx, told=what: jobs.heard(tx, attempt, told))  # type: ignore[misc]
@@ -208,7 +212,7 @@ class _Course:
         one.heard.clear()
         if following is not None:
             self._at(following, one)
-            return False
+            return news
         await self._settle(one)
         return True
 

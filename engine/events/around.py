@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from engine.events.body import Body
 from engine.model import Failure
+from engine.window import Window
 
 
 class BreakerMoved(Body, frozen=True, tag="breaker_moved"):
@@ -16,13 +17,20 @@ class BreakerMoved(Body, frozen=True, tag="breaker_moved"):
 
 
 class LimitSeen(Body, frozen=True, tag="limit_seen"):
-    """A rate-limit window changed."""
+    """A rate-limit window of an account is not as before."""
 
-    agent: str
     window: str
     status: str
     used: float | None = None
     resets_at: int | None = None
+    """As told, milliseconds UTC."""
+    account: str = ""
+    """As `claude@work`; in the logs of engines before 0.2 it stands under `agent`."""
+    until: int | None = None
+    """Nothing of the account starts before."""
+    state: Window | None = None
+    """All that is believed of it now, from which the table can be rebuilt."""
+    agent: str = ""
 
 
 class EngineStarted(Body, frozen=True, tag="engine_started"):

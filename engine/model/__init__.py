@@ -4,7 +4,7 @@ Times are integers: milliseconds since 1970-01-01 UTC. Money is integer micro-do
 the socket is one of these types, encoded as JSON by msgspec.
 """
 
-from engine.model.account import AccountStatus, AgentStatus, LimitReading
+from engine.model.account import AccountStatus, AgentStatus
 from engine.model.attempt import Attempt, DiffStat, Footprint, Progress, Usage
 from engine.model.detail import Explanation, JobDetail
 from engine.model.job import Job, JobSpec
@@ -61,7 +61,6 @@ __all__ = [
     "JobDetail",
     "JobId",
     "JobSpec",
-    "LimitReading",
     "OnFailure",
     "Order",
     "Permission",

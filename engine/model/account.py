@@ -1,21 +1,8 @@
-"""Agents on this machine, their logins and their limits."""
+"""Agents on this machine, and their logins."""
 
 from __future__ import annotations
 
 from msgspec import Struct, field
-
-
-class LimitReading(Struct, frozen=True, kw_only=True):
-    """The newest reading of one rate-limit window of an agent's account."""
-
-    agent: str
-    window: str
-    status: str
-    used: float | None
-    """Share of the window, 0 to 1."""
-    resets_at: int | None
-    source: str
-    observed_at: int
 
 
 class AccountStatus(Struct, frozen=True, kw_only=True):

@@ -16,6 +16,8 @@ class Cause(StrEnum):
     NOT_BEFORE = "not_before"
     BACKOFF = "backoff"
     LIMIT = "limit"
+    PACING = "pacing"
+    """It is background work, and what is left of a window is kept for other work."""
     CAP = "cap"
     BREAKER = "breaker"
     MEMORY = "memory"

@@ -18,7 +18,6 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from engine import events as log
 from engine.agents.base import Agent, Outcome
 from engine.clock import now_ms
 from engine.context.conversation import Earlier
@@ -42,7 +41,7 @@ from engine.runner.run_dir import Claimed, Facts, RunDir, run_dir
 from engine.runner.tree import Tree
 from engine.runner.watch import Watch
 from engine.runner.workspace import Placed
-from engine.store import Store, Transaction, attachments, cards, jobs, sessions
+from engine.store import Store, Transaction, attachments, cards, jobs, sessions, windows
 from engine.store.claims import Claim
 from engine.store.jobs import Launched
 from engine.store.sessions import Begun, Heard
@@ -51,6 +50,7 @@ from engine.tap.again import find_key
 from engine.tap.door import Whose
 from engine.tap.tap import Tap
 from engine.tap.verdict import with_refusal
+from engine.window import Reading
 
 logger = logging.getLogger(__name__)
 
@@ -260,8 +260,8 @@ class Runner:
         if agent.resumable:
             window = await around.store.look(lambda tx: sessions.window_of(tx, tried.agent, tried.model))
         tell = partial(self._see_session, tried.id)
-        paid_by = tried.target.paid_by  # whose limits it tells of
-        watch = Watch(tried.job, tried.id, paid_by, parser, around.hub, self._see_limit, tell, window)
+        see = partial(self._see_limits, tried.target.paid_by)
+        watch = Watch(tried.job, tried.id, tried.target, parser, around.hub, see, tell, window)
         return watch, Record(noted.record if noted else None, noted.recorded if noted else 0, watch.recorded)
 
     async def _watch(self, live: Live, agent: Agent, whole: Tree, placed: Placed) -> None:
@@ -476,8 +476,12 @@ class Runner:
                 logger.error("%s; trying again in %.0f s", error, STORAGE_RETRY_SECONDS)
                 await asyncio.sleep(STORAGE_RETRY_SECONDS)
 
-    def _see_limit(self, reading: log.LimitSeen) -> None:
-        self._keep(self._group.create_task(self._persist(lambda tx: jobs.see_limit(tx, reading, "events"))))
+    def _see_limits(self, account: str, readings: list[Reading]) -> None:
+        async def tell() -> None:
+            if await self._persist(lambda tx: windows.record(tx, account, readings)):
+                self._settled()  # what a window kept from starting may start, or wait for less long
+
+        self._keep(self._group.create_task(tell()))
 
     def _see_session(self, attempt: int, what: Heard) -> None:
         async def tell() -> None:

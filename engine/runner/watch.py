@@ -7,15 +7,16 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from engine import events as log
 from engine.agents import events as said
 from engine.agents.base import Outcome, Parser
+from engine.agents.readings import reading_of
 from engine.clock import now_ms
 from engine.hub import Hub
-from engine.model import DiffStat, Failure, Progress
+from engine.model import DiffStat, Failure, Progress, Target
 from engine.runner.limits import Halt
 from engine.store.sessions import Heard
 from engine.tap.reading import Refusal, Seen
+from engine.window import Reading
 
 REPORT_SECONDS = 0.25  #: progress of one attempt is told at most four times a second
 #: So long an agent may wait as its provider told it to; what waits longer is stopped by its stall limit, and parked.
@@ -30,10 +31,10 @@ class Watch:
         self,
         job: int,
         attempt: int,
-        agent: str,
+        target: Target,
         parser: Parser,
         hub: Hub,
-        see_limit: Callable[[log.LimitSeen], None],
+        see_limits: Callable[[list[Reading]], None],
         see_session: Callable[[Heard], None] = lambda heard: None,
         window: int | None = None,
     ) -> None:
@@ -46,9 +47,10 @@ class Watch:
         """As the agent has told it."""
         self._job = job
         self._attempt = attempt
-        self._agent = agent
+        self._target = target
         self._hub = hub
-        self._see_limit = see_limit
+        self._see_limits = see_limits
+        self._quiet = 0.0
         self._see_session = see_session
         self._window = window or 0
         self._told_window = 0
@@ -71,6 +73,7 @@ class Watch:
     def adopt(self, quiet: float, is_new: Callable[[], bool]) -> None:
         """The agent had been silent for so many seconds; what is read tells nothing of that before `is_new`."""
         self.heard = time.monotonic() - quiet
+        self._quiet = quiet
         self._is_new = is_new
 
     def wait(self, *, open: bool) -> None:
@@ -112,6 +115,10 @@ class Watch:
 
     def _take_all(self, events: list[said.AnyAgentEvent]) -> None:
         before = (self.session, len(self._compactions), self._told_window)
+        if told := [event for event in events if isinstance(event, said.Limit)]:
+            # What an engine before this one has let lie was said when the agent last said something, or before.
+            at = now_ms() - (0 if self._is_new() else round(self._quiet * 1_000))
+            self._see_limits([reading_of(one, self._target.agent, at, self._target.model) for one in told])
         for event in events:
             self._take(event)
         if before != (self.session, len(self._compactions), self._told_window):
@@ -146,8 +153,6 @@ class Watch:
                 self._line = "compacted its conversation"
             case said.Result(window=window):
                 self._know_window(window)
-            case said.Limit(window=window, status=status, used=used, resets_at=resets_at):
-                self._see_limit(log.LimitSeen(self._agent, window, status, used, resets_at))
             case _:
                 pass
 

@@ -12,7 +12,7 @@ from engine.errors import HeadwayError, NotFoundError
 from engine.model import ALL, Order, Verb, Wanted
 from engine.server import streams
 from engine.server.http import LIST_LIMIT, OPERATOR, as_json, ids_of, is_number, job_of, read_body, read_number, stream
-from engine.server.routes import cards, forecast, tap, tax
+from engine.server.routes import cards, forecast, limits, tap, tax
 from engine.server.routes import routes as routing
 from engine.server.wire import Shutdown, UndoRequest, to_wire
 from engine.sessions import AttachRequest, DetachRequest
@@ -45,7 +45,6 @@ def make_app(engine: Engine) -> Starlette:
             Route("/v1/breakers", api.breakers),
             Route("/v1/prune", api.prune, methods=["POST"]),
             Route("/v1/events", api.events),
-            Route("/v1/limits", api.limits),
             Route("/v1/agents", api.agents),
             Route("/v1/sessions", api.sessions),
             Route("/v1/shutdown", api.shutdown, methods=["POST"]),
@@ -54,6 +53,7 @@ def make_app(engine: Engine) -> Starlette:
             *forecast.routes(engine),
             *tax.routes(engine),
             *tap.routes(engine),
+            *limits.routes(engine),
         ],
         exception_handlers={HeadwayError: _refuse, 404: _unknown, 405: _unknown},
     )
@@ -162,9 +162,6 @@ class _Api:
         if after is None and job is None:
             return as_json(await read.newest_events(limit))
         return as_json(await read.events(after or 0, limit, job))
-
-    async def limits(self, request: Request) -> Response:
-        return as_json(await self._engine.limits())
 
     async def agents(self, request: Request) -> Response:
         name, check = request.query_params.get("name"), request.query_params.get("check") == "1"

@@ -25,7 +25,6 @@ from engine.model import (
     Job,
     JobDetail,
     JobSpec,
-    LimitReading,
     Order,
     Progress,
     Status,
@@ -35,6 +34,7 @@ from engine.model import (
 )
 from engine.server.calls.cards import CardCalls
 from engine.server.calls.forecast import ForecastCalls
+from engine.server.calls.limits import LimitCalls
 from engine.server.calls.routes import RouteCalls
 from engine.server.calls.tap import TapCalls
 from engine.server.calls.tax import TaxCalls
@@ -44,7 +44,7 @@ from engine.sessions import AttachRequest, DetachRequest, Session, Takeover
 from engine.upkeep.wire import Prune, PruneResult
 
 
-class Client(CardCalls, RouteCalls, ForecastCalls, TapCalls, TaxCalls, Link):
+class Client(CardCalls, RouteCalls, ForecastCalls, TapCalls, TaxCalls, LimitCalls, Link):
     """Use as `async with Client(home) as client:`.
 
     Every call raises a `HeadwayError`: what the engine answered, or `NoEngineError` where none serves this home.
@@ -197,9 +197,6 @@ class Client(CardCalls, RouteCalls, ForecastCalls, TapCalls, TaxCalls, Link):
         """What each agent is on the engine's machine; `check` also runs the programs that print keys."""
         params = {**({"name": name} if name is not None else {}), "check": "1" if check else "0"}
         return await self.get("/v1/agents", list[AgentStatus], params=params)
-
-    async def limits(self) -> list[LimitReading]:
-        return await self.get("/v1/limits", list[LimitReading])
 
     async def sessions(self, job: int | None = None, limit: int = 50) -> list[Session]:
         """The conversations of a job, oldest first; or, without one, those used last."""

@@ -28,6 +28,12 @@ class UndoRequest(Struct, frozen=True, forbid_unknown_fields=True):
     dry_run: bool = False
 
 
+class TryNow(Struct, frozen=True, forbid_unknown_fields=True):
+    """Body of `POST /v1/limits`: not to wait for the closed windows of an account, as `claude@work`."""
+
+    account: str
+
+
 class Shutdown(Struct, frozen=True, forbid_unknown_fields=True):
     """Body of `POST /v1/shutdown`. With `drain`, what runs may finish first."""
 

@@ -208,21 +208,6 @@ def _keep_usage(tx: Transaction, attempt: int, outcome: Outcome) -> None:
         )  # fmt: skip
 
 
-def see_limit(tx: Transaction, reading: log.LimitSeen, source: str) -> None:
-    """Keep a reading of a rate-limit window; log it where it says something new."""
-    before = tx.connection.execute(
-        "SELECT status, used, resets_at FROM limits WHERE agent = ? AND window = ?", (reading.agent, reading.window)
-    ).fetchone()
-    tx.connection.execute(
-        "INSERT INTO limits (agent, window, status, used, resets_at, source, observed_at) VALUES (?, ?, ?, ?, ?, ?, ?) "
-        "ON CONFLICT (agent, window) DO UPDATE SET status = excluded.status, used = excluded.used, "
-        "resets_at = excluded.resets_at, source = excluded.source, observed_at = excluded.observed_at",
-        (reading.agent, reading.window, reading.status, reading.used, reading.resets_at, source, tx.now),
-    )
-    if before != (reading.status, reading.used, reading.resets_at):
-        tx.log(reading)
-
-
 def pass_deadlines(tx: Transaction) -> int | None:
     """Fail the waiting jobs whose deadline is over. Returns the next deadline, or None."""
     late = tx.connection.execute(

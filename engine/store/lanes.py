@@ -33,6 +33,11 @@ class Lane(Struct, frozen=True, dict=True):
         return Target(self.agent, self.model, self.account)
 
     @cached_property
+    def paid_by(self) -> str:
+        """The account with its agent, whose windows its attempts meet."""
+        return self.target.paid_by
+
+    @cached_property
     def scopes(self) -> tuple[str, ...]:
         """Where an attempt of this lane counts: what caps and holds are put on, the widest first."""
         target = self.target

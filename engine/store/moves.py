@@ -29,7 +29,6 @@ _NEWEST = (
     "FROM attempts AS a LEFT JOIN lanes ON lanes.id = a.lane "
     f"WHERE a.id > (SELECT ifnull(max(id), 0) FROM attempts) - {LOOK} AND a.ended_at IS NOT NULL ORDER BY a.id DESC"
 )
-_WINDOWS = "SELECT agent, window, status, used, resets_at FROM limits"
 _REQUEUED = (
     "SELECT json_extract(body, '$.not_before') FROM events "
     "WHERE job = ? AND json_extract(body, '$.kind') = 'requeued' ORDER BY seq DESC LIMIT 1"
@@ -137,35 +136,6 @@ def experience(tx: Transaction) -> Mapping[str, Experience]:
             costs = one.costs.setdefault(key, [])
             if cost is not None and len(costs) < SAMPLES:
                 costs.append(int(cost))
-    return found
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """The newest reading of one rate-limit window."""
-
-    name: str
-    status: str
-    used: float | None
-    resets_at: int | None
-
-    def concerns(self, model: str | None) -> bool:
-        """Whether it bounds a model: some are of one family alone, as `seven_day_opus`."""
-        family = self.name.removeprefix("seven_day_") if self.name.startswith("seven_day_") else ""
-        return family not in _FAMILIES or model is None or family in model
-
-    def closed(self, now: int) -> bool:
-        return self.status == "rejected" and self.resets_at is not None and self.resets_at > now
-
-
-_FAMILIES = ("opus", "sonnet", "haiku")
-
-
-def windows(tx: Transaction) -> Mapping[str, list[Window]]:
-    """The rate-limit windows of each account, as `Target.paid_by` writes it."""
-    found: dict[str, list[Window]] = {}
-    for paid_by, *values in tx.connection.execute(_WINDOWS):
-        found.setdefault(paid_by, []).append(Window(*values))
     return found
 
 

@@ -14,7 +14,7 @@ import aiosqlite
 import msgspec
 
 from engine import events as log
-from engine.model import ActionLine, Batch, Counts, Grade, JobSpec, LimitReading, State, Usage
+from engine.model import ActionLine, Batch, Counts, Grade, JobSpec, State, Usage
 from engine.store.filter import Filter
 from engine.store.rows import (
     SELECT_ATTEMPT,
@@ -229,12 +229,6 @@ class Reader:
         after = await self._all_rows("SELECT needs, ifnull(outcome, '') FROM dependencies WHERE job = ?", (job,))
         before = await self._all_rows("SELECT job FROM dependencies WHERE needs = ? ORDER BY job LIMIT 1000", (job,))
         return dict(after), [int(row[0]) for row in before]
-
-    async def limits(self) -> list[LimitReading]:
-        found = await self._all_rows(
-            "SELECT agent, window, status, used, resets_at, source, observed_at FROM limits ORDER BY agent, window"
-        )
-        return [LimitReading(**dict(zip(LimitReading.__struct_fields__, row, strict=True))) for row in found]
 
     async def spend_since(self, since: int) -> tuple[int, Grade]:
         """Micro-dollars from a time on, under the worst grade of the parts.

@@ -157,10 +157,10 @@ def test_edits_count_their_lines() -> None:
 def test_limits_show_both_windows() -> None:
     events, _ = played("usage_limit_oauth_mid_run")
     assert [event for event in events if isinstance(event, Limit)] == [
-        Limit("five_hour", "warning", 0.97, 1_795_341_188_000),
-        Limit("seven_day", "allowed", 0.3, 1_795_732_188_000),
-        Limit("five_hour", "rejected", 1.0, 1_795_341_189_000),
-        Limit("seven_day", "allowed", 0.3, 1_795_732_189_000),
+        Limit("five_hour", "warning", 0.97, 1_795_341_188_000, signal="rate_limit_event"),
+        Limit("seven_day", "allowed", 0.3, 1_795_732_188_000, signal="rate_limit_event"),
+        Limit("five_hour", "rejected", 1.0, 1_795_341_189_000, signal="rate_limit_event"),
+        Limit("seven_day", "allowed", 0.3, 1_795_732_189_000, signal="rate_limit_event"),
     ]
 
 
@@ -168,7 +168,8 @@ def test_an_older_limit_without_windows_is_read() -> None:
     line = {"type": "rate_limit_event", "rate_limit_info": {"status": "rejected", "resetsAt": 1_795_341_189,
             "rateLimitType": "seven_day_opus", "isUsingOverage": False}}  # fmt: skip
     events, parser = read([json.dumps(line).encode()])
-    assert events == [Limit("seven_day_opus", "rejected", None, 1_795_341_189_000)]
+    closed = Limit("seven_day_opus", "rejected", None, 1_795_341_189_000, model="opus", signal="rate_limit_event")
+    assert events == [closed], "of that family of models only"
     assert parser.outcome(Exit(137), "").failure is Failure.RATE_LIMITED
 
 

@@ -41,6 +41,13 @@ def argv(**given: object) -> list[str]:
     return list(CODEX.launch(assignment(**given)).argv)
 
 
+LENGTHS = {"five_hour": 5 * 3_600_000, "seven_day": 7 * 86_400_000}
+
+
+def limit(name: str, status: str, used: float, resets_at: int) -> Limit:
+    return Limit(name, status, used, resets_at, None, LENGTHS[name], "", "token_count")
+
+
 def test_a_new_conversation() -> None:
     assert argv(model="gpt-5.5") == [
         "codex", "exec", "--json", "--skip-git-repo-check", "-s", "workspace-write", "-m", "gpt-5.5", "-",
@@ -142,8 +149,8 @@ def test_a_run_with_tools_becomes_events() -> None:
 def test_windows_and_context_are_in_the_rollout() -> None:
     _, record, outcome = replay.play(CODEX, CASES["windows_headers_ok"])
     assert [event for event in record if isinstance(event, Limit)][-2:] == [
-        Limit("five_hour", "allowed", 0.42, 1_795_342_082_000),
-        Limit("seven_day", "allowed", 0.17, 1_795_733_082_000),
+        limit("five_hour", "allowed", 0.42, 1_795_342_082_000),
+        limit("seven_day", "allowed", 0.17, 1_795_733_082_000),
     ]
     assert Context(10_500, 40, 258_400) in record
     assert outcome.usage[0].model == "gpt-5.5"
@@ -151,14 +158,14 @@ def test_windows_and_context_are_in_the_rollout() -> None:
 
 def test_a_usage_limit_ends_with_the_window_that_is_full() -> None:
     _, record, outcome = replay.play(CODEX, CASES["usage_limit_reached"])
-    assert Limit("five_hour", "rejected", 1.0, 1_795_890_821_000) in record
+    assert limit("five_hour", "rejected", 1.0, 1_795_890_821_000) in record
     assert outcome.retry_at == 1_795_890_821_000
 
 
 def test_a_limit_without_windows_of_its_own_closes_the_one_that_was_used_most() -> None:
     """As the recorded 429 came without its headers: the last known figures stand, 97 and 30 per cent."""
     _, record, outcome = replay.play(CODEX, CASES["usage_limit_mid_run"])
-    assert record[-1] == Limit("five_hour", "rejected", 0.97, 1_795_340_281_000)
+    assert record[-1] == limit("five_hour", "rejected", 0.97, 1_795_340_281_000)
     assert outcome.retry_at == 1_795_340_281_000
     _, _, plain = replay.play(CODEX, CASES["rate_limit_429_forever"])
     assert (plain.failure, plain.retry_at) == (Failure.RATE_LIMITED, None), "no window was closed by it"

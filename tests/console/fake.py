@@ -25,7 +25,6 @@ from engine.model import (
     Job,
     JobDetail,
     JobSpec,
-    LimitReading,
     Order,
     Progress,
     Reason,
@@ -36,6 +35,7 @@ from engine.model import (
 )
 from engine.model.route import Rerouting
 from engine.sessions import Session
+from engine.window import WindowState
 
 NOW = 1_790_000_000_000  #: the moment at which every scripted scene takes place, milliseconds UTC
 MINUTE = 60_000
@@ -361,7 +361,7 @@ class FakeEngine:
         self._answer()
         return self.diffs.get(job, "")
 
-    async def limits(self) -> list[LimitReading]:
+    async def limits(self) -> list[WindowState]:
         return []
 
     async def shutdown(self, *, drain: bool = False) -> None:

@@ -8,7 +8,6 @@ from hypothesis import given
 
 from engine.dispatch.breaker import (
     COUNTED,
-    HEEDED,
     LONGEST_PAUSE_MS,
     PAUSE_MS,
     SHARE_MS,
@@ -38,7 +37,7 @@ def test_four_failures_limit_nothing_and_the_fifth_pauses() -> None:
     assert paused.until == NOW + PAUSE_MS
 
 
-@pytest.mark.parametrize("failure", sorted(set(Failure) - HEEDED))
+@pytest.mark.parametrize("failure", sorted(set(Failure) - COUNTED))
 def test_what_is_the_jobs_own_fault_does_not_count(failure: Failure) -> None:
     assert failed(FRESH, 20, failure=failure) == FRESH
 
@@ -79,26 +78,6 @@ def test_what_had_begun_before_the_pause_neither_ends_nor_lengthens_it() -> None
     assert after_success(one, NOW + 5) == one
 
 
-def test_after_a_limit_one_goes_first_without_a_pause_and_each_success_doubles() -> None:
-    one = failed(FRESH, 1, failure=Failure.RATE_LIMITED)
-    steps = []
-    while (allowed := limit(one, NOW)) is not None:
-        steps.append(allowed)
-        one = after_success(one, NOW)
-    assert (steps, one) == ([1, 2, 4, 8], FRESH)
-
-
-def test_a_failure_after_a_limit_is_the_first_of_five() -> None:
-    one = failed(failed(FRESH, 1, failure=Failure.RATE_LIMITED), STRIKES - 1)
-    assert limit(one, NOW) == 1
-    assert limit(failed(one, 1), NOW) == 0
-
-
-def test_a_limit_does_not_end_a_pause() -> None:
-    paused = failed(FRESH, STRIKES)
-    assert failed(paused, 1, failure=Failure.RATE_LIMITED) == paused
-
-
 def test_a_success_in_between_begins_the_count_anew() -> None:
     one = after_success(failed(FRESH, STRIKES - 1), NOW + SHARE_MS)
     assert limit(failed(one, STRIKES - 1, NOW + SHARE_MS), NOW + SHARE_MS) is None
@@ -135,13 +114,12 @@ def test_any_order_of_ends_keeps_the_promises(ends: list[tuple[Failure | None, i
         before, was = one, limit(one, at)
         one = after_success(one, at) if how is None else after_failure(one, how, at, jitter=0)
         now = limit(one, at)
-        if how is not None and how not in HEEDED:
+        if how is not None and how not in COUNTED:
             assert one == before, "a fault of the job"
             continue
         minute = [end for end in minute if end[0] > at - SHARE_MS]
-        if how is None or how in COUNTED:
-            minute.append((at, how))
-        row = [] if how is None else [*row, how] if how in COUNTED else row
+        minute.append((at, how))
+        row = [] if how is None else [*row, how]
         if was == 0:
             assert one.until == before.until, "nothing ends a pause or lengthens it but its time"
         elif now == 0:

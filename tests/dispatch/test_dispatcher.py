@@ -17,11 +17,12 @@ from engine.dispatch.dispatcher import CLAIM_LIMIT, Dispatcher
 from engine.errors import StorageError
 from engine.events import Moved
 from engine.model import ALL, JobSpec, OnFailure, Verb
-from engine.store import Store, Transaction, jobs, submit, verbs
+from engine.store import Store, Transaction, jobs, submit, verbs, windows
 from engine.store.claims import Claim
 from engine.store.fold import record
 from engine.store.rows import read_job
 from engine.store.submit import Accepted, Needs
+from engine.window import Reading, Standing
 from tests.store.samples import NOON, Clock, accepted, failure, success
 
 PATIENCE = 30.0  #: seconds after which something that was waited for will not come
@@ -242,6 +243,20 @@ async def test_the_time_itself_wakes_it(floor: Floor) -> None:
     async with asyncio.timeout(PATIENCE):
         await floor.begun.wait()
     assert floor.jobs == [1]
+
+
+async def test_the_end_of_a_window_wakes_it(floor: Floor) -> None:
+    told = Reading(window="five_hour", standing=Standing.CLOSED, at=NOON, source="it", resets_at=NOON + 2_000)
+    await floor.store.write(lambda tx: windows.record(tx, "claude", [told], 0.0))
+    await floor.submit(accepted(agent="claude"), accepted())
+    await floor.settled()
+    assert floor.jobs == [2], "what has no account does not wait"
+    assert floor.slept[-1] == 2.0, "it looks again at the window's end, and not before"
+    floor.clock.now += 2_000
+    async with asyncio.timeout(PATIENCE):
+        while 1 not in floor.jobs:
+            floor.begun.clear()
+            await floor.begun.wait()
 
 
 async def test_holds_and_draining_start_nothing_and_their_end_does(floor: Floor) -> None:

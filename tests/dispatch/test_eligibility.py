@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from engine.dispatch.eligibility import reasons
+from engine.dispatch.pacing import Mode, Pacing
+from engine.dispatch.windows import HOUR, observe
 from engine.dispatch.world import Memory, World
 from engine.model import ALL, Breaker, Cause, Failure, State
 from engine.store.rows import JobRow
+from engine.window import Reading, Standing, Window
 from tests.dispatch.samples import NOW, job, world
 
 GIB = 1 << 30
+
+
+def windows(standing: Standing, at: int, used: float, end: int) -> dict[str, tuple[Window, ...]]:
+    told = Reading(window="five_hour", standing=standing, at=at, source="it", used=used, resets_at=end)
+    return {"claude@w": (observe(None, "claude@w", told, at, 0.0),)}
+
+
+CLOSED = windows(Standing.CLOSED, NOW - 120_000, 1.0, NOW + 60_000)
+OVER = windows(Standing.CLOSED, NOW - 120_000, 1.0, NOW - 60_000)
+MUCH = windows(Standing.OPEN, NOW, 0.85, NOW + HOUR)
 PAUSED = Breaker("claude", Failure.OVERLOADED, (NOW,) * 5, NOW + 60_000, 1, 1)
 TRIED = Breaker("claude", Failure.OVERLOADED, (NOW,) * 5, NOW - 1, 1, 1)
 
@@ -50,6 +64,31 @@ def test_a_ready_job_and_a_free_slot_need_no_reason() -> None:
             Cause.MEMORY,
             "an attempt of claude takes about 2.0 GiB, and 1.0 GiB are free; it may start once memory is free again",
         ),
+        (job(account="w"), world(windows=CLOSED), Cause.LIMIT, "claude@w: five_hour is used up (it, 2m ago); then one"),
+        (
+            job(account="w", not_before=NOW + 61_000, failure=Failure.RATE_LIMITED),
+            world(windows=CLOSED),
+            Cause.LIMIT,
+            "claude@w: five_hour is used up (it, 2m ago); then one attempt goes first",
+        ),
+        (
+            job(account="w"),
+            world(windows=OVER, probes={("claude@w", "five_hour", ""): 1}),
+            Cause.LIMIT,
+            "claude@w: five_hour should serve again, and one attempt goes first; more may start once it is answered",
+        ),
+        (
+            job(account="w", priority=6),
+            world(windows=MUCH, usual_pacing=Pacing(Mode.RESERVE, 0.2, 6)),
+            Cause.PACING,
+            "claude@w: 85% of five_hour is used, and 20% is kept for work more urgent than priority 6; `head",
+        ),
+        (
+            job(account="w", priority=6),
+            world(windows=MUCH, pacing={"claude@w": Pacing(Mode.EVEN, background=4)}),
+            Cause.PACING,
+            "claude@w: 85% of five_hour is used where 80% of its time is over (even pacing); `headway priority 3`",
+        ),
         (job(state=State.BLOCKED), world(), Cause.DEPENDENCY, "comes after J3, J4; it may start once they have ended"),
     ],
 )
@@ -58,6 +97,15 @@ def test_each_reason_is_a_line_that_says_what_ends_it(one: JobRow, there: World,
     assert found.cause is cause
     assert str(found).startswith(why)
     assert found.ends or found.until, "what ends it is said"
+
+
+def test_a_window_keeps_back_its_own_account_and_models_and_only_paced_work() -> None:
+    assert reasons(job(), world(windows=CLOSED)) == []
+    assert reasons(job(account="w"), world(windows=OVER, probes={("claude@w", "five_hour", ""): 0})) == []
+    assert reasons(job(account="w", priority=5), world(windows=MUCH, usual_pacing=Pacing(Mode.RESERVE, 0.2, 6))) == []
+    opus = {"claude@w": (replace(CLOSED["claude@w"][0], model="opus"),)}
+    assert reasons(job(account="w", model="sonnet"), world(windows=opus)) == []
+    assert len(reasons(job(account="w", model="opus"), world(windows=opus))) == 1
 
 
 def test_a_reason_with_a_moment_names_it() -> None:

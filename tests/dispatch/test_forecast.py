@@ -6,11 +6,14 @@ import hypothesis.strategies as st
 from hypothesis import given, settings
 
 from engine.dispatch.forecast import forecast, last_finish
+from engine.dispatch.pacing import Mode, Pacing
 from engine.dispatch.preview import Change, preview
+from engine.dispatch.windows import observe
 from engine.dispatch.world import World
 from engine.model import ALL, Breaker, Estimate, Failure, State
 from engine.store.queue import History, Open, Queue, Running, Took
 from engine.store.rows import JobRow, lane_of
+from engine.window import Reading, Standing
 from tests.dispatch.samples import NOW, job, world
 
 MINUTE = 60_000
@@ -87,6 +90,26 @@ def test_after_a_pause_one_goes_first_and_each_success_lets_twice_as_many_go() -
     tried = Breaker("claude", Failure.OVERLOADED, (), NOW - 1, 1, 1)
     found = forecast(queue(*(job(n) for n in range(1, 5))), world(9, breakers={"claude": tried}), KNOWN)
     assert [minutes(found[n].start) for n in range(1, 5)] == [0, 10, 10, 20]
+
+
+def test_a_closed_window_is_waited_for_then_one_goes_first_and_others_do_not_wait() -> None:
+    told = Reading(window="five_hour", standing=Standing.CLOSED, at=NOW, source="it", resets_at=NOW + 60 * MINUTE)
+    shut = observe(None, "claude", told, NOW, 0.0)
+    rows = (*(job(n) for n in range(1, 5)), job(5, agent="shell"))
+    there = world(9, windows={"claude": (shut,)}, probes={shut.key: 0})
+    found = forecast(queue(*rows), there, KNOWN)
+    assert [minutes(found[n].start) for n in range(1, 6)] == [60, 70, 70, 80, 0]
+    assert there.windows["claude"] == (shut,), "the world that was given is as it was"
+
+
+def test_paced_work_is_expected_once_the_window_is_reset() -> None:
+    end = NOW + 30 * MINUTE
+    told = Reading(window="five_hour", standing=Standing.OPEN, at=NOW, source="it", used=0.9, resets_at=end)
+    much = observe(None, "claude", told, NOW, 0.0)
+    pacing = Pacing(Mode.RESERVE, 0.2, 6)
+    there = world(9, windows={"claude": (much,)}, usual_pacing=pacing)
+    found = forecast(queue(job(1, priority=6), job(2)), there, KNOWN)
+    assert [minutes(found[n].start) for n in (1, 2)] == [30, 0]
 
 
 def test_what_takes_no_time_takes_its_slot_for_a_moment() -> None:

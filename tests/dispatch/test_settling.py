@@ -60,36 +60,72 @@ def floor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Floor]:
     connection.close()
 
 
-def test_after_a_limit_one_tries_it_and_each_success_lets_twice_as_many_go(floor: Floor) -> None:
-    ids = floor.start()
-    for job in ids:
+def test_a_limit_parks_all_of_its_account_then_one_goes_and_each_success_lets_twice_as_many_go(floor: Floor) -> None:
+    submit.submit(floor.tx, [accepted(agent="claude") for _ in range(3)])
+    started = floor.start()
+    for job in started:
         row = floor.end(job, Failure.RATE_LIMITED, NOON + MINUTE)
         assert (row.state, row.tries) == (State.READY, 0), "a limit uses up no attempt"
     submit.submit(floor.tx, [accepted(agent="claude") for _ in range(3)])
-    assert floor.start() == [7], "the others in line do not run into it together"
-    floor.end(7, Failure.RATE_LIMITED, NOON + MINUTE)
-    floor.tx.now = NOON + 60 * MINUTE
+    assert floor.start() == [], "those that have not met it wait as well"
+    floor.tx.now = NOON + MINUTE
+    (first,) = floor.start()
+    assert floor.start() == []
+    floor.end(first, Failure.RATE_LIMITED, NOON + 2 * MINUTE)
+    floor.tx.now = NOON + 2 * MINUTE - 1
+    assert floor.start() == [], "the canary has found it closed"
+    floor.tx.now = NOON + 10 * MINUTE
     (first,) = floor.start()
     floor.end(first)
     pair = floor.start()
     assert len(pair) == 2
     for job in pair:
         floor.end(job)
-    assert len(floor.start()) == 6, "all that are left, as eight may go"
+    assert len(floor.start()) == 8, "all that are left of twelve, less one: as eight may go"
+
+
+def test_who_comes_back_from_a_limit_once_more_lets_another_try_first(floor: Floor) -> None:
+    first, *others = floor.start()
+    submit.submit(floor.tx, [accepted(agent="claude", priority=9)])
+    for job in others:
+        floor.end(job)
+    floor.end(first, Failure.RATE_LIMITED, NOON + MINUTE)
+    floor.tx.now = NOON + MINUTE
+    assert floor.start() == [first]
+    again = floor.end(first, Failure.RATE_LIMITED, NOON + 3 * MINUTE)
+    assert again.not_before == NOON + 3 * MINUTE + 1_000
+    floor.tx.now = NOON + 3 * MINUTE
+    assert floor.start() == [7], "though it is less urgent: else one that asks for too much keeps all others back"
+
+
+def test_other_accounts_and_agents_do_not_wait(floor: Floor) -> None:
+    (first, *_) = floor.start()
+    floor.end(first, Failure.RATE_LIMITED, NOW_AND_FIVE_HOURS)
+    wanted = accepted(agent="claude")
+    elsewhere = submit.submit(floor.tx, [replace(wanted, account="other"), accepted(agent="shell")])
+    submit.submit(floor.tx, [wanted])
+    assert floor.start() == sorted(elsewhere)
 
 
 def test_what_fails_together_comes_back_one_after_the_other(floor: Floor) -> None:
-    rows = [floor.end(job, Failure.RATE_LIMITED, NOON + MINUTE) for job in floor.start()]
-    assert [row.not_before for row in rows] == [NOON + MINUTE * at for at in (1, 1, 2, 3, 4, 5)]
-    assert {row.failure for row in table(floor.tx.connection).values()} == {Failure.RATE_LIMITED}
+    rows = [floor.end(job, Failure.CRASHED) for job in floor.start()]
+    assert [row.not_before for row in rows] == [None, None, *(NOON + MINUTE * at for at in (1, 2, 3, 4))]
+    assert {row.failure for row in table(floor.tx.connection).values()} == {Failure.CRASHED}
 
 
-def test_a_reset_that_is_hours_away_does_not_keep_back_what_is_wanted_in_a_moment(floor: Floor) -> None:
+def test_what_met_one_limit_waits_for_its_end_and_takes_nothing_of_the_budget(floor: Floor) -> None:
     first, second, *more = floor.start()
     for job in more:
-        assert floor.end(job, Failure.RATE_LIMITED, NOW_AND_FIVE_HOURS).not_before is not None
+        assert floor.end(job, Failure.RATE_LIMITED, NOW_AND_FIVE_HOURS).not_before == NOW_AND_FIVE_HOURS
     assert floor.end(first, Failure.ENGINE_LOST).not_before is None
-    assert floor.end(second, Failure.RATE_LIMITED, NOW_AND_FIVE_HOURS).not_before == NOW_AND_FIVE_HOURS + 3 * MINUTE
+    assert floor.end(second, Failure.RATE_LIMITED, NOW_AND_FIVE_HOURS).not_before == NOW_AND_FIVE_HOURS
+
+
+@pytest.mark.parametrize("failure", [Failure.AUTH, Failure.BILLING])
+def test_a_hold_that_the_operator_has_to_mend_uses_up_no_attempt(floor: Floor, failure: Failure) -> None:
+    (first, *_) = floor.start()
+    row = floor.end(first, failure)
+    assert (row.state, row.held_by, row.tries) == (State.READY, "headway", 0)
 
 
 def test_a_job_that_was_rerouted_while_it_ran_does_not_wait_for_the_old_accounts_limit(floor: Floor) -> None:

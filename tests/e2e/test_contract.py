@@ -142,7 +142,7 @@ async def test_a_limit_parks_it_until_its_reset(agent: RealAgent, home: Path, re
         assert (row.state, row.tries) == (State.SUCCEEDED, 1), second.reason
         goes_on(first, second)
         if agent.name in ("claude", "codex"):
-            windows = {(one.agent, one.window) for one in await engine.store.read.limits()}
+            windows = {(one.account, one.window) for one in await engine.weather.windows()}
             assert (agent.name, "five_hour") in windows
     assert (file.read_text(), rest.read_text()) == ("one\n", "two\n")
 

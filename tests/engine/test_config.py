@@ -19,6 +19,8 @@ from engine.config import (
     find_settings,
     load_settings,
 )
+from engine.dispatch.pacing import UNPACED, Mode, Pacing
+from engine.dispatch.snapshot import Configured
 from engine.documents import DocumentError
 from engine.documents.tree import lines_in
 from engine.errors import UsageError
@@ -62,6 +64,23 @@ def test_everything_that_can_be_said(file: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("said", "pacing"),
+    [
+        ("off", UNPACED),
+        ("'off'", UNPACED),
+        ("even", Pacing(Mode.EVEN, background=4)),
+        ("{even: true, background: 7}", Pacing(Mode.EVEN, background=7)),
+        ("{reserve: 20%}", Pacing(Mode.RESERVE, 0.2, 6)),
+        ("{reserve: 12.5 %, background: 0}", Pacing(Mode.RESERVE, 0.125, 0)),
+    ],
+)
+def test_pacing_as_it_is_written(file: Path, said: str, pacing: Pacing) -> None:
+    file.write_text(f"pacing: {said}\naccounts:\n  a: {{agent: claude}}\n  b: {{agent: claude, pacing: {said}}}\n")
+    found = Configured.of(load_settings(file, AGENTS))
+    assert (found.usual_pacing, found.pacing) == (pacing, {"claude@b": pacing})
+
+
+@pytest.mark.parametrize(
     ("text", "said"),
     [
         ("max_runing: 3\n", "FILE, line 1: no key 'max_runing'; did you mean 'max_running'?"),
@@ -78,6 +97,16 @@ def test_everything_that_can_be_said(file: Path) -> None:
         ("agents:\n  claude:\n", "FILE, line 2: agents.claude: expected a mapping, got nothing"),
         ("agents:\n  claude: {env: {PORT: 80}}\n", "FILE, line 2: agents.claude.env.PORT: expected text, got int"),
         ("projects:\n  api: {}\n", "FILE, line 2: projects.api: 'path' is missing"),
+        ("pacing: slow\n", "FILE, line 1: pacing: 'slow' is no pacing; write off, even or {reserve: 20%}"),
+        ("pacing: on\n", "FILE, line 1: pacing: 'on' is no pacing; write off, even or {reserve: 20%}"),
+        ("pacing: {reserve: 0%}\n", "FILE, line 1: pacing: '0%' is no share of a window; write 20%"),
+        ("pacing: {reserve: 20%, even: true}\n", "FILE, line 1: pacing: say one way: even: true, or reserve: 20%"),
+        ("pacing: {background: 6}\n", "FILE, line 1: pacing: say one way: even: true, or reserve: 20%"),
+        ("pacing: {even: true, background: 10}\n", "FILE, line 1: pacing.background: expected int <= 9"),
+        (
+            "accounts:\n  work:\n    agent: claude\n    pacing: {reserve: half}\n",
+            "FILE, line 4: accounts.work.pacing: 'half' is no share of a window; write 20%",
+        ),
         (
             "projects:\n  api:\n    path: /x\n    workspace: tree\n",
             "FILE, line 4: projects.api.workspace: 'tree' is not valid",

@@ -12,7 +12,15 @@ from hypothesis import given
 from engine import events as log
 from engine.decision import CardKind, Choice, Effect, Rule
 from engine.model import Failure, Grade, JobSpec, State, Usage
+from engine.window import Reading, Standing, Window
 
+WINDOW = Window(
+    account="claude@work",
+    name="five_hour",
+    closed=Reading(window="five_hour", standing=Standing.CLOSED, at=1, source="it", used=0.5, resets_at=9),
+    until=10,
+    allowed=1,
+)
 BODIES: tuple[type[log.Body], ...] = typing.get_args(log.AnyBody)
 EXAMPLES: tuple[log.AnyBody, ...] = (
     log.Submitted(JobSpec(prompt="p", priority=0, not_before="2h"), "t", "claude", "opus", "/p", 5),
@@ -45,7 +53,7 @@ EXAMPLES: tuple[log.AnyBody, ...] = (
     log.Draining("me"),
     log.BreakerMoved("claude:opus", Failure.OVERLOADED, 9, 1),
     log.Pruned("me", 500, 9),
-    log.LimitSeen("claude", "five_hour", "allowed", 0.5, 9),
+    log.LimitSeen("five_hour", "closed", 0.5, 9, "claude@work", 10, WINDOW),
     log.Asked(3, CardKind.PERMISSION, "Bash", "git push", 9),
     log.Answered(3, Choice.DENY, "me", "no", 2, 4),
     log.RuleKept(Rule(tool="Bash", pattern="git *", project="/p", id=2)),
@@ -69,6 +77,12 @@ def test_a_body_is_read_as_it_was_written(body: log.AnyBody) -> None:
 def test_a_body_with_a_field_of_a_later_version_is_still_read(body: log.AnyBody) -> None:
     written = msgspec.json.decode(msgspec.json.encode(body))
     assert msgspec.json.decode(msgspec.json.encode({**written, "later": [1]}), type=log.AnyBody) == body
+
+
+def test_a_limit_as_earlier_engines_logged_it_is_still_read() -> None:
+    line = b'{"kind":"limit_seen","agent":"claude@work","window":"five_hour","status":"allowed","used":0.5}'
+    body = msgspec.json.decode(line, type=log.AnyBody)
+    assert body == log.LimitSeen("five_hour", "allowed", 0.5, agent="claude@work")
 
 
 _USAGE = st.builds(

@@ -19,8 +19,9 @@ from engine.errors import EntryError
 from engine.model import Cause, Failure, JobSpec, Order, State, Verb, Wanted
 from engine.model.route import RouteCause, RoutePolicy
 from engine.runner.run_dir import run_dir
-from engine.store import jobs
+from engine.store import windows
 from engine.store.fold import rebuild
+from engine.window import Reading, Standing
 from tests.runner.gitting import Bench
 from tests.runner.living import ended, rehearsal, settled, submit, until
 from tests.store.samples import table
@@ -165,9 +166,16 @@ async def _stops(engine: Engine, job: int, cause: RouteCause, failure: Failure, 
 
 
 def limits(engine: Engine, paid_by: str, resets_at: int, window: str = "five_hour") -> Any:
-    return engine.store.write(
-        lambda tx: jobs.see_limit(tx, log.LimitSeen(paid_by, window, "rejected", 1.0, resets_at), "test")
+    told = Reading(
+        window=window,
+        standing=Standing.CLOSED,
+        at=engine.started_at,
+        source="test",
+        used=1.0,
+        resets_at=resets_at,
+        model=window.removeprefix("seven_day_") if window.startswith("seven_day_") else "",
     )
+    return engine.store.write(lambda tx: windows.record(tx, paid_by, [told], 0.0))
 
 
 async def test_a_job_whose_target_is_closed_moves_before_it_starts(home: Path, tmp_path: Path) -> None:

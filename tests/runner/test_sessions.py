@@ -15,6 +15,7 @@ from engine.engine import Engine, serving
 from engine.model import Failure, JobSpec, State, Verb
 from engine.orders import Order
 from engine.runner.run_dir import run_dir
+from engine.window import Standing
 from tests.runner.living import ended, rehearsal, settled, submit
 
 THREAD = "01a22301-a097-7a20-b80c-45c592c33a9d"
@@ -98,9 +99,9 @@ async def test_what_codex_writes_beside_its_output_parks_the_job_and_is_paid_onc
         (job,) = await submit(other, JobSpec(prompt="x", agent="codex"))
         parked, first = await settled(other, job)
         assert (first.failure, parked.state, parked.not_before) == (Failure.RATE_LIMITED, State.READY, resets * 1000)
-        (window,) = await other.store.read.limits()
-        assert (window.agent, window.window, window.status) == ("codex", "five_hour", "rejected")
-        await other.act(Order(verb=Verb.SNOOZE, jobs=[job]), "tester")
+        (window,) = await other.weather.windows()
+        assert (window.account, window.window, window.standing) == ("codex", "five_hour", Standing.CLOSED)
+        await other.weather.try_now("codex")
         row, (_, second) = await ended(other, job)
         detail = await other.job(job)
         known = "SELECT agent_version FROM sessions"

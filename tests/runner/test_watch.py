@@ -9,6 +9,7 @@ from pathlib import Path
 from engine.agents.base import Agent
 from engine.agents.registry import agents
 from engine.hub import Hub
+from engine.model import Target
 from engine.runner.follow import Follower
 from engine.runner.watch import Watch
 
@@ -16,7 +17,7 @@ LONG_AGO = 1_000.0
 
 
 def watching(agent: Agent) -> Watch:
-    watch = Watch(1, 1, agent.name, agent.parser(), Hub(), lambda reading: None)
+    watch = Watch(1, 1, Target(agent.name), agent.parser(), Hub(), lambda readings: None)
     watch.heard -= LONG_AGO
     return watch
 

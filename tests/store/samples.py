@@ -30,9 +30,10 @@ def accepted(
     project: str | None = None,
     priority: int = 5,
     not_before: int | None = None,
+    account: str | None = None,
 ) -> Accepted:
     spec = JobSpec(prompt=prompt, priority=priority)
-    return Accepted(spec, title or prompt, agent, model, project, not_before)
+    return Accepted(spec, title or prompt, agent, model, project, not_before, account)
 
 
 def success(*usage: Usage, session: str | None = None) -> Settlement:

@@ -7,7 +7,6 @@ import dataclasses
 
 import pytest
 
-from engine import events as log
 from engine.agents.base import Outcome
 from engine.errors import HeadwayError, NotFoundError, RefusedError
 from engine.events import total_cost
@@ -342,20 +341,3 @@ async def test_spend_counts_from_a_time_on(bench: Bench) -> None:
     assert await bench.store.read.spend_since(NOON) == (105, Grade.UNKNOWN)
     assert await bench.store.read.spend_since(NOON + 1) == (5, Grade.UNKNOWN)
     assert await bench.store.read.spend_since(NOON + 1_001) == (0, Grade.REPORTED)
-
-
-# Limits
-
-
-async def test_a_limit_is_logged_when_it_says_something_new(bench: Bench) -> None:
-    async def see(status: str, used: float | None) -> None:
-        reading = log.LimitSeen("claude", "five_hour", status, used, NOON + 5)
-        await bench.store.write(lambda tx: jobs.see_limit(tx, reading, "events"))
-
-    await see("allowed", 0.5)
-    bench.clock.now += 10
-    await see("allowed", 0.5)
-    await see("allowed", 0.75)
-    assert [event.body.used for event in bench.published if isinstance(event.body, log.LimitSeen)] == [0.5, 0.75]
-    (reading,) = await bench.store.read.limits()
-    assert (reading.used, reading.observed_at, reading.source) == (0.75, NOON + 10, "events")

@@ -35,12 +35,12 @@ from engine.agents.llm.lines import (
 )
 from engine.agents.llm.speech import Speech, whole
 from engine.model import Failure, Usage
+from engine.window import UNNAMED
 
 RETRIES = 2  #: of a call that failed at once; everything longer is the engine's to wait for
 FIRST_DELAY_SECONDS = 0.5
 PASSING = frozenset({408, 500, 502, 504})  #: not 503 and 529: who is overloaded is not to be asked again at once
 
-UNNAMED = "rate_limit"  #: the window of a refusal that names none and only says until when
 USAGE_SECONDS = 2.0  #: between two lines that tell what has been used so far
 
 HINT = "pip install 'headway[llm]'"
@@ -114,10 +114,13 @@ class _Attempt:
         time.sleep(delay)
 
     def _see(self, headers: Mapping[str, str]) -> None:
-        self._limits(headers, rejected=False)
+        self._limits(headers)
 
-    def _limits(self, headers: Mapping[str, str], *, rejected: bool, until: int | None = None) -> None:
+    def _limits(self, headers: Mapping[str, str], verdict: Verdict | None = None) -> None:
         found = limits.windows({name.lower(): value for name, value in headers.items()}, _now())
+        rejected = verdict is not None and verdict.failure is Failure.RATE_LIMITED
+        until = verdict.retry_at if verdict is not None else None
+        found = (*found, *(verdict.quotas if verdict is not None else ()))
         if rejected and until is not None and not any(one.remaining == 0 for one in found):
             found = (*found, Window(UNNAMED, remaining=0, resets_at=until))
         if found:
@@ -139,7 +142,7 @@ class _Attempt:
         if told is None:
             return self._fail(trouble.failure, self._reason(trouble.failure, trouble.why))
         verdict = judge(told, _now())
-        self._limits(told.headers, rejected=verdict.failure is Failure.RATE_LIMITED, until=verdict.retry_at)
+        self._limits(told.headers, verdict)
         reason = self._reason(verdict.failure, verdict.message or trouble.why)
         request = told.headers.get("request-id") or told.headers.get("x-request-id")
         return self._fail(verdict.failure, reason, verdict, told.status, request)

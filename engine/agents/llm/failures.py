@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engine.agents.llm import limits
+from engine.agents.llm.lines import Window
 from engine.model import Failure
 
 MESSAGE_LIMIT = 300  #: characters of a provider's words in a reason
@@ -104,6 +105,8 @@ class Verdict:
     message: str
     code: str | None = None
     retry_at: int | None = None
+    quotas: tuple[Window, ...] = ()
+    """The windows that it says are used up."""
 
 
 def judge(told: Told, now: int) -> Verdict:
@@ -117,7 +120,8 @@ def judge(told: Told, now: int) -> Verdict:
     if failure is Failure.RATE_LIMITED and _never(error):
         failure = Failure.BILLING
     waits = failure in (Failure.RATE_LIMITED, Failure.OVERLOADED)
-    return Verdict(failure, message, next(iter(codes), None), _retry_at(told, error, now) if waits else None)
+    quotas = limits.quotas(error, now) if failure is Failure.RATE_LIMITED else ()
+    return Verdict(failure, message, next(iter(codes), None), _retry_at(told, error, now) if waits else None, quotas)
 
 
 def _retry_at(told: Told, error: Mapping[str, Any], now: int) -> int | None:

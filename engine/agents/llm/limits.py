@@ -18,6 +18,8 @@ _OPENAI = ("requests", "tokens")
 
 _SPAN = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?")
 _SPAN_MS = (86_400_000, 3_600_000, 60_000, 1_000, 1)
+_AGREED_MS = 2_000  #: clocks that differ by less agree: an answer takes a while, and its date has no fractions
+_PERIODS = {"PerDay": "per_day", "PerMinute": "per_minute"}
 _LONGEST_MS = 31 * 86_400_000  #: a longer wait than a month is a mistake of whoever says so
 
 
@@ -34,8 +36,37 @@ def windows(headers: Mapping[str, str], now: int) -> tuple[Window, ...]:
             )
             if limit is not None or remaining is not None:
                 resets_at = reset(resets, now) if resets else None
+                if reset is _moment:
+                    resets_at = shifted(resets_at, headers, now)
                 found.append(Window(kind.replace("-", "_"), _count(limit), _count(remaining), resets_at))
     return tuple(one for one in found if one.limit is not None or one.remaining is not None)
+
+
+def shifted(at: int | None, headers: Mapping[str, str], now: int) -> int | None:
+    """A moment of the provider's clock by ours, as far as its `date` tells how they differ."""
+    date = headers.get("date")
+    if at is None or date is None:
+        return at
+    try:
+        ahead = now - _millis(parsedate_to_datetime(date))
+    except (ValueError, OverflowError, TypeError):
+        return at
+    return at + ahead if abs(ahead) > _AGREED_MS else at
+
+
+def quotas(error: Mapping[str, Any], now: int) -> tuple[Window, ...]:
+    """The quotas that one of Google's errors says were used up, each with its own end.
+
+    A day's quota can come with a delay of seconds: that is when a minute's would be free.
+    """
+    found = {}
+    for violation in violations(error):
+        kind = "tokens" if "Token" in str(violation.get("quotaId", "")) else "requests"
+        name = next((end for said, end in _PERIODS.items() if said in str(violation.get("quotaId", ""))), None)
+        if name is not None:
+            resets_at = _midnight(now) if name == "per_day" else _delay(error, now)
+            found[f"{kind}_{name}"] = Window(f"{kind}_{name}", remaining=0, resets_at=resets_at)
+    return tuple(found.values())
 
 
 def retry_at(headers: Mapping[str, str], error: Mapping[str, Any], now: int) -> int | None:
@@ -86,11 +117,15 @@ def _google(error: Mapping[str, Any], now: int) -> int | None:
 
     Source: ai.google.dev/gemini-api/docs/rate-limits, "Requests per day (RPD) quotas reset at midnight Pacific time".
     """
-    spans = [span_ms(str(one.get("retryDelay", ""))) for one in details(error) if _kind(one) == "RetryInfo"]
-    known = [now + span for span in spans if span is not None]
+    known = [at for at in (_delay(error, now),) if at is not None]
     if any("PerDay" in str(violation.get("quotaId", "")) for violation in violations(error)):
         known.append(_midnight(now))
     return max(known, default=None)
+
+
+def _delay(error: Mapping[str, Any], now: int) -> int | None:
+    spans = [span_ms(str(one.get("retryDelay", ""))) for one in details(error) if _kind(one) == "RetryInfo"]
+    return max((now + span for span in spans if span is not None), default=None)
 
 
 def details(error: Mapping[str, Any]) -> list[Mapping[str, Any]]:

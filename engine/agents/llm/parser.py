@@ -8,7 +8,6 @@ from engine.agents.base import RESULT_LIMIT, Exit, Outcome, Parser
 from engine.agents.events import (
     AnyAgentEvent,
     Context,
-    Limit,
     Result,
     Retrying,
     Started,
@@ -16,6 +15,7 @@ from engine.agents.events import (
     Thinking,
     Unknown,
 )
+from engine.agents.headers import of_counts
 from engine.agents.llm.lines import (
     AnyLine,
     ErrorLine,
@@ -26,12 +26,10 @@ from engine.agents.llm.lines import (
     TextLine,
     ThinkingLine,
     UsageLine,
-    Window,
 )
 from engine.model import Failure, Usage
 
 UNKNOWN_LIMIT = 200  #: characters of a line that is not known
-NEARLY = 0.9  #: the used share of a window from which on it warns
 
 _decode = msgspec.json.Decoder(AnyLine).decode
 
@@ -40,7 +38,7 @@ class LlmParser(Parser):
     """Reads one call."""
 
     def __init__(self) -> None:
-        self._provider = ""
+        self._model = ""
         self._usage: Usage | None = None
         self._end: ResultLine | ErrorLine | None = None
         self._heard = False
@@ -64,14 +62,17 @@ class LlmParser(Parser):
     def _events(self, said: AnyLine) -> list[AnyAgentEvent]:
         match said:
             case StartLine():
-                self._provider = said.provider
+                self._model = f"{said.provider}/{said.model}"
                 return [Started(None, f"{said.provider}/{said.model}", None, said.client.rpartition(" ")[2])]
             case TextLine():
                 return [Text(said.text)]
             case ThinkingLine():
                 return [Thinking(said.text)]
             case LimitsLine():
-                return [self._limit(window, said.rejected) for window in said.windows]
+                return [
+                    of_counts(one.name, one.limit, one.remaining, one.resets_at, self._model, refused=said.rejected)
+                    for one in said.windows
+                ]
             case RetryLine():
                 return [Retrying(said.attempt, said.delay_ms, said.status, said.error)]
             case UsageLine(usage=usage):
@@ -84,17 +85,6 @@ class LlmParser(Parser):
             case ErrorLine():
                 self._end = said
                 return [Result(False, said.message, self._spent())]
-
-    def _limit(self, window: Window, rejected: bool) -> Limit:
-        used = None
-        if window.limit and window.remaining is not None:
-            used = min(1.0, max(0.0, 1 - window.remaining / window.limit))
-        status = "allowed"
-        if rejected and window.remaining == 0:
-            status = "rejected"
-        elif used is not None and used >= NEARLY:
-            status = "warning"
-        return Limit(f"{self._provider} {window.name}".strip(), status, used, window.resets_at)
 
     def _spent(self) -> tuple[Usage, ...]:
         return (self._usage,) if self._usage is not None else ()

@@ -16,6 +16,7 @@ from engine.agents.base import RESULT_LIMIT
 from engine.agents.events import Limit, Result, Retrying, Started
 from engine.config import AgentSettings
 from engine.model import Failure, Grade
+from engine.window import UNNAMED
 from tests.agents.llm.asking import APIS, KEY, PROVIDERS, call, launch, settings
 from tests.agents.llm.service import CACHED, INPUT, OUTPUT, THOUGHT, Step, free_port, service
 
@@ -42,8 +43,7 @@ def test_an_answer_is_told_as_it_comes_and_stands_whole(api: str, tmp_path: Path
     assert done.events[0].model == PROVIDERS[api]
     assert isinstance(done.events[-1], Result)
     if api in LIMITS:
-        provider = PROVIDERS[api].partition("/")[0]
-        assert Limit(f"{provider} tokens", "allowed", 0.6, None) in done.events
+        assert Limit("tokens", "allowed", 0.6, None, model=PROVIDERS[api], signal="headers") in done.events
     (usage,) = done.outcome.usage
     assert (usage.input_tokens, usage.cache_read_tokens) == (INPUT, CACHED), "cached tokens apart"
     assert usage.output_tokens == OUTPUT + (THOUGHT if api == "gemini" else 0)
@@ -179,7 +179,7 @@ def test_a_refusal_has_its_class_at_once(api: str, step: Step, failure: Failure,
         (seen,) = [event for event in done.events if isinstance(event, Limit)]
         assert seen.status == "rejected"
         if api == "gemini":
-            assert (seen.window, seen.resets_at) == ("google rate_limit", done.outcome.retry_at), "it names no window"
+            assert (seen.window, seen.resets_at) == (UNNAMED, done.outcome.retry_at), "it names no window"
     else:
         assert done.outcome.retry_at is None
 

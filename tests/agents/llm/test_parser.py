@@ -38,14 +38,15 @@ def test_it_says_who_is_asked_and_by_which_version() -> None:
     assert events == [Started(None, "openai/gpt-5", None, "3.57.0")]
 
 
-def test_windows_are_named_by_their_provider() -> None:
+def test_windows_are_those_of_the_model_that_was_asked() -> None:
     full, half = Window("tokens", 100, 0, 5), Window("requests", 10, 5)
     _, events = read(START, LimitsLine((full, half)), LimitsLine((full, half), rejected=True))
+    own = {"model": "openai/gpt-5", "signal": "headers"}
     assert events[1:] == [
-        Limit("openai tokens", "warning", 1.0, 5),
-        Limit("openai requests", "allowed", 0.5, None),
-        Limit("openai tokens", "rejected", 1.0, 5),
-        Limit("openai requests", "allowed", 0.5, None),
+        Limit("tokens", "warning", 1.0, 5, **own),
+        Limit("requests", "allowed", 0.5, None, **own),
+        Limit("tokens", "rejected", 1.0, 5, **own),
+        Limit("requests", "allowed", 0.5, None, **own),
     ]
 
 
