@@ -19,6 +19,9 @@ _PAST = {
     Choice.REROUTE: "rerouted",
     Choice.WAIT: "waits where it is",
     Choice.STOP: "stopped",
+    Choice.RUN: "run as it is",
+    Choice.EDIT: "run with more words",
+    Choice.CANCEL: "cancelled",
     Choice.WITHDRAWN: "not asked any more",
 }
 

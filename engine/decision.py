@@ -26,6 +26,8 @@ class CardKind(StrEnum):
     """Something that the agent cannot know."""
     ROUTE = "route"
     """Where a job goes on whose target cannot be used. Its options are targets; no agent waits for it."""
+    CLARIFY = "clarify"
+    """What a job means that does not say enough to be begun. No agent asks: none has been started."""
 
 
 class Choice(StrEnum):
@@ -47,6 +49,12 @@ class Choice(StrEnum):
     """It stays with its target."""
     STOP = "stop"
     """It fails."""
+    RUN = "run"
+    """The job is begun as it is."""
+    EDIT = "edit"
+    """The words of the reason are put below its prompt, and it is begun."""
+    CANCEL = "cancel"
+    """It is not begun."""
     WITHDRAWN = "withdrawn"
     """Nobody answered: the agent ended, or does not ask any more."""
 
@@ -56,6 +64,7 @@ CHOICES: dict[CardKind, tuple[Choice, ...]] = {
     CardKind.PERMISSION: (Choice.ALLOW, Choice.JOB, Choice.RULE, Choice.DENY),
     CardKind.QUESTION: (Choice.ANSWER, Choice.DENY),
     CardKind.ROUTE: (Choice.REROUTE, Choice.WAIT, Choice.STOP),
+    CardKind.CLARIFY: (Choice.RUN, Choice.EDIT, Choice.CANCEL),
 }
 
 
@@ -139,7 +148,9 @@ class Reply(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True,
 
     choice: Choice
     reason: Annotated[str, Meta(max_length=REASON_LIMIT)] | None = None
-    """For `deny`, what the agent is told; for `answer`, the answer; for `reroute`, the target or its number."""
+    """For `deny`, what the agent is told; for `answer`, the answer; for `reroute`, the target or its number; for
+    `edit`, what the prompt lacks.
+    """
     pattern: Annotated[str, Meta(min_length=1, max_length=PATTERN_LIMIT)] | None = None
     """For `job` and `rule`: what else is allowed. Unset: for `job` any use of the tool, for `rule` this very one."""
     everywhere: bool = False

@@ -64,6 +64,7 @@ from engine.submission import accepted
 from engine.takeover import Takeovers
 from engine.tap.tap import Tap
 from engine.tax.taxes import Taxes
+from engine.triage import Triaging
 from engine.units import milliseconds
 from engine.upkeep import service
 from engine.upkeep.round import keep_up
@@ -107,6 +108,7 @@ class Engine:
         self.foresight = Foresight(store, hub, dispatcher, settings.max_attempts, agents, self.routes.notes)
         self.tax = Taxes(store, settings)
         self.weather = Weather(store, dispatcher.wake)
+        self.triage = Triaging(store, book, dispatcher.wake)
         self._runner = runner
         self._dispatcher = dispatcher
         self._workspaces = workspaces
@@ -122,7 +124,9 @@ class Engine:
         """
         if self._dispatcher.draining:
             raise RefusedError("the engine is draining and takes no new jobs")
-        submission = accepted(wanted, self.settings, self.agents.keys(), now_ms(), self.routes.book)
+        now, sorter = now_ms(), await self.triage.sorter()
+        submission = accepted(wanted, self.settings, self.agents.keys(), now, self.routes.book, sorter)
+        submission = self.triage.placed(submission, now)
         if wanted.dry_run:
             rows, needs = await self.store.write(lambda tx: submit.rehearse(tx, submission))
             rows = await self.routes.foresee(rows, [one.spec for one in submission.all])
@@ -164,6 +168,7 @@ class Engine:
         """
         taken = await self.store.write(lambda tx: actions.undo(tx, by, action, dry_run=dry_run))
         if not dry_run:
+            self.triage.forget()
             if taken.drain:
                 self._end_drain()
             self._dispatcher.wake()

@@ -55,6 +55,7 @@ class Inbox:
         answered = await self._store.write(lambda tx: decisions.answer(tx, number, reply, by))
         if not reply.dry_run:
             self._answered()
+            self._wake()  # a job may have waited for it that has not begun
         return answered
 
     async def rules(self) -> list[Rule]:

@@ -21,10 +21,13 @@ from engine.documents import nearest
 from engine.errors import EntryError, RefusedError, UsageError
 from engine.model import JobSpec, OnFailure, Target, Wanted, Workspace
 from engine.permission import chosen
-from engine.store.submit import Accepted, Needs, Submission
+from engine.store.submit import UNSORTED, Accepted, Needs, Sorted, Submission
 from engine.units import milliseconds, size
 
 T = TypeVar("T")
+
+Sorter = Callable[[JobSpec, str | None, str], Sorted]
+"""Says which class a job is of, from what is asked for, its project (a directory) and its agent."""
 
 TITLE_LENGTH = 80  #: characters of a title made from a prompt
 PROMPT_LIMIT = 4 << 20  #: bytes of one prompt: past this no model reads it, and the log would carry it for ever
@@ -33,18 +36,28 @@ _DELAY = re.compile(r"\d+(?:\.\d+)?\s*(ms|s|m|h|d|w)")
 _YEAR_10000_MS = 253_402_300_800_000  #: dates end before it
 
 
+def unsorted(spec: JobSpec, project: str | None, agent: str) -> Sorted:
+    """Nobody but its submitter says of which class a job is."""
+    return UNSORTED if spec.triage is None else Sorted(spec.triage, said=True)
+
+
 def accepted(
-    wanted: Wanted, settings: Settings, agents: Collection[str], now: int, book: Routebook = NOTHING
+    wanted: Wanted,
+    settings: Settings,
+    agents: Collection[str],
+    now: int,
+    book: Routebook = NOTHING,
+    sorter: Sorter = unsorted,
 ) -> Submission:
     """A whole submission, checked. Raises `EntryError` with all that is wrong, or `UsageError`."""
     if wanted.then is not None and wanted.batch is None:
         raise UsageError("then: only what has a batch has something to follow; name the batch")
     asked = replace(wanted, dry_run=False, token=None)
     wrong: list[EntryError] = []
-    jobs = _accept_all(wanted.jobs, settings, agents, now, wrong, book)
+    jobs = _accept_all(wanted.jobs, settings, agents, now, wrong, book, sorter)
     follow_up = None
     if wanted.then is not None:
-        follow_up = _accept_follow_up(wanted.then, len(wanted.jobs), settings, agents, now, wrong, book)
+        follow_up = _accept_follow_up(wanted.then, len(wanted.jobs), settings, agents, now, wrong, book, sorter)
     _refuse(wrong)
     return Submission(
         jobs=jobs,
@@ -78,11 +91,14 @@ def _accept_all(
     now: int,
     wrong: list[EntryError],
     book: Routebook,
+    sorter: Sorter = unsorted,
 ) -> list[Accepted]:
     if not specs:
         raise UsageError("there is no job to submit")
     names = _names(specs, wrong)
-    found = [_accept_one(entry, spec, settings, agents, now, names, wrong, book) for entry, spec in enumerate(specs)]
+    found = [
+        _accept_one(entry, spec, settings, agents, now, names, wrong, book, sorter) for entry, spec in enumerate(specs)
+    ]
     accepted = [one for one in found if one is not None]
     if len(accepted) == len(specs):
         _refuse_cycle(accepted, wrong)
@@ -97,12 +113,13 @@ def _accept_follow_up(
     now: int,
     wrong: list[EntryError],
     book: Routebook,
+    sorter: Sorter = unsorted,
 ) -> Accepted | None:
     """What runs after a batch."""
     said = [key for key in ("after", "after_any", "name") if getattr(spec, key)]
     wrong += [EntryError(f"{key}: what follows a batch comes after all of it; remove this", entry, key) for key in said]
     spec = replace(spec, on_failure=spec.on_failure or OnFailure.RUN, after=[], after_any=[])
-    return _accept_one(entry, spec, settings, agents, now, {}, wrong, book)
+    return _accept_one(entry, spec, settings, agents, now, {}, wrong, book, sorter)
 
 
 class _Trial:
@@ -129,6 +146,7 @@ def _accept_one(
     names: Mapping[str, int],
     wrong: list[EntryError],
     book: Routebook,
+    sorter: Sorter = unsorted,
 ) -> Accepted | None:
     trial = _Trial(entry)
     agent = trial.of(_agent, spec, settings, agents)
@@ -138,7 +156,8 @@ def _accept_one(
     project = trial.of(_project, spec, settings)
     for key, read in _MEASURES:
         trial.of(_check_measure, key, getattr(spec, key), read)
-    matched = trial.of(_matched, spec, project, book)
+    classed = sorter(spec, project, agent) if agent is not None else UNSORTED
+    matched = trial.of(_matched, replace(spec, triage=classed.triage), project, book)
     target = None
     if agent is not None and matched is not None and matched.route is not None:
         target = trial.of(_first, book, matched.route, spec, project)
@@ -169,6 +188,7 @@ def _accept_one(
         any_of=any_of,
         route=matched.route.name if matched.route is not None else None,
         routed=matched.why[-1] if matched.route is not None else "",
+        sorted=classed,
     )
 
 

@@ -39,8 +39,10 @@ REMARKS: Mapping[type[log.Body], frozenset[State]] = {
     log.Adopted: frozenset({State.RUNNING}),
     log.Stopping: frozenset({State.RUNNING}),
     # A route asks about a job that waits; and what nobody answered is withdrawn wherever the job has got to.
-    log.Asked: frozenset({State.RUNNING, State.READY}),
+    log.Asked: frozenset({State.BLOCKED, State.READY, State.RUNNING}),
     log.Answered: frozenset(State),
+    log.Triaged: frozenset(State),
+    log.Routed: frozenset({State.BLOCKED, State.READY}),
     log.Prioritised: frozenset({State.BLOCKED, State.READY}),
     log.Moved: frozenset({State.BLOCKED, State.READY}),
     log.Snoozed: frozenset({State.BLOCKED, State.READY}),

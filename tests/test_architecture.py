@@ -55,6 +55,7 @@ FLOORS: list[set[str]] = [
         "engine.inbox",
         "engine.routes",
         "engine.weather",
+        "engine.triage",
     },
     {"engine.tax"},
     {"engine.drill"},

@@ -27,6 +27,7 @@ from console.cli import (
     submit,
     tap,
     tax,
+    triage,
     upkeep,
     verbs,
 )
@@ -48,6 +49,7 @@ for family in (
     jobs,
     inbox,
     routes,
+    triage,
     sessions,
     foresight,
     verbs,

@@ -66,7 +66,7 @@ def answer(
         typer.Argument(
             metavar="CHOICE",
             help="allow (once), job (for this job), rule (from now on), deny; answer for a question; "
-            "reroute, wait or stop for a route.",
+            "reroute, wait or stop for a route; run, edit or cancel for a vague job.",
         ),
     ],
     reason: Annotated[
@@ -74,7 +74,7 @@ def answer(
         typer.Option(
             "--reason",
             "-r",
-            help="What the agent is told: why not, or the answer. With reroute: the target, or its number.",
+            help="What the agent is told: why not, or the answer. With reroute: the target; with edit: more words.",
         ),
     ] = None,
     rule: Annotated[

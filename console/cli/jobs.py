@@ -108,6 +108,7 @@ def _described(detail: JobDetail) -> list[str]:
         "project": job.project or "none: a directory of its own",
         "priority": str(job.priority),
         "kind": job.kind,
+        "triage": job.triage,
         "tags": " ".join(job.tags),
         "key": job.key,
         "batch": None if job.batch is None else str(job.batch),

@@ -80,7 +80,8 @@ def submit(
         typer.Option(help="A route of headway.yaml. Without it, and without a target: the first that matches."),
     ] = None,
     triage: Annotated[
-        str | None, typer.Option(metavar="CLASS", help="What sort of effort it is, as quick or big: routes match it.")
+        str | None,
+        typer.Option(metavar="CLASS", help="Its class, as quick or big, if you know it; routes match it."),
     ] = None,
     account: Annotated[str | None, typer.Option(help="An account of the agent, from headway.yaml.")] = None,
     kind: Annotated[str | None, typer.Option(help="What sort of work it is; forecasts learn by it.")] = None,

@@ -33,6 +33,14 @@ if TYPE_CHECKING:
 #: Seconds after the list moved a card under the cursor by itself in which no key answers it.
 _GRACE = 0.7
 
+#: Which keys answer a card, where another one was pressed.
+_HOW = {
+    CardKind.PERMISSION: "a allows it, x denies it",
+    CardKind.QUESTION: "enter answers it",
+    CardKind.ROUTE: "enter answers it",
+    CardKind.CLARIFY: "a runs it, enter says more, x cancels it",
+}
+
 
 class InboxScreen(Frame):
     """The list of cards, and beside or below it everything on the one under the cursor."""
@@ -160,14 +168,21 @@ class InboxScreen(Frame):
         elif time.monotonic() - self._moved < _GRACE:
             self.say("the list has just moved: look, then press again", Role.WAIT)
         elif kind is not None and card.kind is not kind:
-            how = "a allows it, x denies it" if card.kind is CardKind.PERMISSION else "enter answers it"
+            how = _HOW[card.kind]
             self.say(f"that is a {card.kind}: {how}", Role.WAIT)
         else:
             return card
         return None
 
+    def _asks_before(self) -> bool:
+        """The card is a question about a job that has not begun."""
+        return self.list.card is not None and self.list.card.kind is CardKind.CLARIFY
+
     def action_allow_card(self) -> None:
-        if (card := self._target(CardKind.PERMISSION)) is not None:
+        if self._asks_before():
+            if (card := self._target()) is not None:
+                self._send(card, Reply(choice=Choice.RUN))
+        elif (card := self._target(CardKind.PERMISSION)) is not None:
             self._send(card, Reply(choice=Choice.ALLOW))
 
     def action_allow_job(self) -> None:
@@ -188,6 +203,9 @@ class InboxScreen(Frame):
         card = self.list.card
         if card is not None and card.kind is CardKind.ROUTE:
             self._target(CardKind.PERMISSION)  # says how it is answered
+        elif card is not None and card.kind is CardKind.CLARIFY:
+            if (card := self._target(CardKind.CLARIFY)) is not None:
+                self._send(card, Reply(choice=Choice.CANCEL))
         elif (card := self._target()) is not None:
             self._prompt(card, "deny", "no, because:", "")
 
@@ -203,6 +221,9 @@ class InboxScreen(Frame):
             if (card := self._target(CardKind.ROUTE)) is not None:
                 offered = f"1-{len(card.options)}, " if card.options else ""
                 self._prompt(card, "route", f"go on where? {offered}a target, wait or stop:", "")
+        elif card is not None and card.kind is CardKind.CLARIFY:
+            if (card := self._target(CardKind.CLARIFY)) is not None:
+                self._prompt(card, "edit", "what it lacks:", "")
         elif (card := self._target(CardKind.QUESTION)) is not None:
             self._prompt(card, "answer", "answer:", "")
 
@@ -215,7 +236,7 @@ class InboxScreen(Frame):
         reply = _reply(event.kind, event.text.strip(), card) if card is not None else None
         if card is None or reply is None:
             return
-        if reply.choice in (Choice.ANSWER, Choice.REROUTE) and not reply.reason:
+        if reply.choice in (Choice.ANSWER, Choice.REROUTE, Choice.EDIT) and not reply.reason:
             self.say("an answer needs words", Role.WAIT)
         else:
             self._send(card, reply)
@@ -259,6 +280,8 @@ def _reply(kind: str, text: str, card: Card) -> Reply | None:
             return Reply(choice=Choice.DENY, reason=text or None)
         case "never":
             return Reply(choice=Choice.DENY, pattern=text or card.subject or "*")
+        case "edit":
+            return Reply(choice=Choice.EDIT, reason=text)
         case "answer":
             if text.isdecimal() and 1 <= int(text) <= len(card.options):
                 text = card.options[int(text) - 1]

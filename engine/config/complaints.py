@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from engine.config import agents as agents_section
-from engine.config import checks, pacing, projects, routes, tap, upkeep
+from engine.config import checks, pacing, projects, routes, tap, triage, upkeep
 from engine.config.settings import Settings
 from engine.documents import Complaint, nearest
 from engine.model import ALL, SCOPES
@@ -17,6 +17,7 @@ def complaints(settings: Settings, agents: Collection[str]) -> Iterator[Complain
     yield from agents_section.complaints(settings, agents)
     yield from projects.complaints(settings)
     yield from routes.complaints(settings, agents)
+    yield from triage.complaints(settings)
     yield from upkeep.complaints(settings)
     yield from tap.complaints(settings)
     yield from pacing.complaints(settings)

@@ -52,6 +52,10 @@ def asks(card: Card) -> Reason:
     ends = f"`headway answer {card.id} {how}` or `{card.choices[-1]}` ends it"
     if card.due is not None:
         ends += f"; by itself it ends with {card.default}"
+    if card.kind is CardKind.CLARIFY:
+        first, *others = (f"`headway answer {card.id} {one}`" for one in card.choices)
+        ends = f"{first}, {' or '.join(others)} ends it"
+        return Reason(Cause.DECISION, f"card {card.id} asks you: {card.why}", ends, jobs=[card.job])
     text = f"its agent waits for card {card.id}: {card.tool} {card.summary}"
     if card.kind is CardKind.ROUTE:
         text = f"card {card.id} waits for you: {card.summary}"

@@ -8,6 +8,7 @@ from engine.events.around import BreakerMoved, EngineStarted, EngineStopped, Lim
 from engine.events.body import Body
 from engine.events.cards import Answered, Asked, RuleDropped, RuleKept
 from engine.events.event import AnyBody, Event
+from engine.events.judgement import Routed, Triaged
 from engine.events.life import (
     Adopted,
     Blocked,
@@ -74,6 +75,7 @@ __all__ = [
     "Rerouted",
     "Restored",
     "Retried",
+    "Routed",
     "RuleDropped",
     "RuleKept",
     "Snoozed",
@@ -81,6 +83,7 @@ __all__ = [
     "Stopping",
     "Submitted",
     "Succeeded",
+    "Triaged",
     "Unblocked",
     "total_cost",
 ]

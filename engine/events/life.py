@@ -21,6 +21,7 @@ class Submitted(Body, frozen=True, tag="submitted"):
     route: str | None = None
     routed: str = ""
     """Why it takes that route."""
+    triage: str | None = None
 
 
 class Blocked(Body, frozen=True, tag="blocked"):

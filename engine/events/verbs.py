@@ -112,6 +112,8 @@ class Standing(Struct, frozen=True, omit_defaults=True):
     waits: int = 0
     cause: int | None = None
     fork: bool = False
+    triage: str | None = None
+    route: str | None = None
 
 
 class Restored(Body, frozen=True, tag="restored"):

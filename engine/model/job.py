@@ -57,7 +57,7 @@ class JobSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     route: Annotated[str, Meta(pattern=TAG)] | None = None
     """A route of the settings. Unset: the first one that matches, unless the job names its agent, model or account."""
     triage: Annotated[str, Meta(pattern=TAG)] | None = None
-    """What sort of effort it is, such as `quick` or `big`: a route may match it."""
+    """Its class, such as `quick` or `big`: a route may match it. Unset: what the rules say."""
     permission: Permission | None = None
     """Who decides whether its agent may use a tool. Unset: what the project says, else the agent's settings."""
 
@@ -101,6 +101,8 @@ class Job(Struct, frozen=True, kw_only=True):
     cost_micros: int | None = None
     """Micro-dollars over all attempts; None where nothing is known."""
     cost_grade: Grade = Grade.UNKNOWN
+    triage: str | None = None
+    """What sort of job it is: its class."""
 
     @property
     def target(self) -> str:

@@ -38,13 +38,14 @@ from engine.server.calls.limits import LimitCalls
 from engine.server.calls.routes import RouteCalls
 from engine.server.calls.tap import TapCalls
 from engine.server.calls.tax import TaxCalls
+from engine.server.calls.triage import TriageCalls
 from engine.server.link import PAGE, Link
 from engine.server.wire import Shutdown, UndoRequest
 from engine.sessions import AttachRequest, DetachRequest, Session, Takeover
 from engine.upkeep.wire import Prune, PruneResult
 
 
-class Client(CardCalls, RouteCalls, ForecastCalls, TapCalls, TaxCalls, LimitCalls, Link):
+class Client(CardCalls, RouteCalls, ForecastCalls, TapCalls, TaxCalls, LimitCalls, TriageCalls, Link):
     """Use as `async with Client(home) as client:`.
 
     Every call raises a `HeadwayError`: what the engine answered, or `NoEngineError` where none serves this home.

@@ -17,7 +17,7 @@ from engine import events as log
 from engine.decision import Rule
 from engine.errors import NotFoundError, RefusedError
 from engine.model import Undone
-from engine.store import dependencies, moves, rules
+from engine.store import corrections, dependencies, moves, rules
 from engine.store.fold import record
 from engine.store.moves import Moving
 from engine.store.rows import JobRow, holder_of, read_job
@@ -61,6 +61,8 @@ class Inverse(Struct, frozen=True, omit_defaults=True):
     kept: Rule | None = None
     """The rule that was made of the answer."""
     dropped: Rule | None = None
+    corrected: int | None = None
+    """The correction of a class that was counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +193,9 @@ def _restore_scopes(tx: Transaction, by: str, inverse: Inverse) -> str:
     if inverse.dropped is not None:
         rules.keep(tx, inverse.dropped, inverse.dropped.by)
         said.append(f"rule {inverse.dropped.id} holds again")
+    if inverse.corrected is not None:
+        corrections.forget(tx, inverse.corrected)
+        said.append("the correction counts no more")
     if inverse.drain:
         tx.log(log.Draining(by=by, ended=True))
         said.append("the engine takes up work again")

@@ -92,7 +92,7 @@ def holding(tx: Transaction, row: JobRow) -> Card | None:
     return one(tx, row.waiting_on)
 
 
-def close(tx: Transaction, row: JobRow, attempt: int, card: int, closing: Closing) -> JobRow:
+def close(tx: Transaction, row: JobRow, attempt: int | None, card: int, closing: Closing) -> JobRow:
     """Write how a card ended, and what the job waits for then."""
     tx.connection.execute(
         "UPDATE decisions SET answered_at = ?, choice = ?, by = ?, reason = ?, rule = ? WHERE id = ?",

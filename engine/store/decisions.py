@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from engine import events as log
 from engine.decision import Answered, Card, CardKind, Choice, Effect, Reply, Rule
 from engine.errors import NotFoundError, RefusedError, UsageError
 from engine.permission import Policy, Use, matches, verdict
-from engine.store import actions, cards, jobs, rules
+from engine.store import actions, cards, dependencies, jobs, rules
 from engine.store.actions import Inverse
 from engine.store.cards import Asking, Closing, Due
 from engine.store.fold import record
-from engine.store.rows import JobRow
+from engine.store.rows import JobRow, read_spec
 from engine.store.writer import RollbackError, Transaction
 
 REFUSED = "The operator refused this. Do not try it in another way; go on without it, or say what you need it for."
@@ -56,6 +58,8 @@ def answer(tx: Transaction, number: int, reply: Reply, by: str) -> Answered:
     if card is None:
         raise NotFoundError(f"there is no card {number}; `headway inbox` lists them")
     _check(card, reply)
+    if card.kind is CardKind.CLARIFY:
+        return _clarify(tx, card, reply, by)
     rule = rules.keep(tx, _rule(tx, card, reply), by) if _keeps_rule(reply) else None
     row = cards.job_of(tx, card)
     reason = reply.reason or (REFUSED if reply.choice is Choice.DENY else None)
@@ -67,6 +71,33 @@ def answer(tx: Transaction, number: int, reply: Reply, by: str) -> Answered:
     done = cards.one(tx, number)
     assert done is not None, "it was there a moment ago"
     answered = Answered(card=done, rule=rule, also=also, action=action, dry_run=reply.dry_run)
+    if reply.dry_run:
+        raise RollbackError(answered)
+    return answered
+
+
+def _clarify(tx: Transaction, card: Card, reply: Reply, by: str) -> Answered:
+    """The operator's word. `undo` holds the job again. Raises `UsageError` for `edit` without words."""
+    words = (reply.reason or "").strip()
+    if reply.choice is Choice.EDIT and not words:
+        raise UsageError("edit needs the words that the prompt lacks: --reason TEXT")
+    row = before = cards.job_of(tx, card)
+    row = cards.close(tx, row, None, card.id, Closing(reply.choice, by, reply.reason))
+    if reply.choice is Choice.CANCEL:
+        row = record(tx, row, log.Cancelled(by=by))
+        dependencies.after_end(tx, [row])
+    else:
+        if reply.choice is Choice.EDIT:
+            spec = read_spec(tx.connection, row)
+            spec = replace(spec, prompt=f"{spec.prompt.rstrip()}\n\n{words}")
+            row = record(tx, row, log.Edited(by=by, spec=spec, title=row.title))
+        if row.held_by == cards.holder(card.id):
+            row = record(tx, row, log.Released(by=by))
+    inverse = Inverse(jobs={row.id: actions.changed(before, row)})
+    action = actions.note(tx, "answer", by, [row.id], inverse)
+    done = cards.one(tx, card.id)
+    assert done is not None, "it was there a moment ago"
+    answered = Answered(card=done, action=action, dry_run=reply.dry_run)
     if reply.dry_run:
         raise RollbackError(answered)
     return answered

@@ -11,7 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from engine import events as log
+from engine.decision import Choice
 from engine.model import UNFINISHED, Failure, OnFailure, State
+from engine.store import clarify
 from engine.store.fold import record
 from engine.store.rows import JobRow, holder_of, read_job, read_spec
 from engine.store.writer import Transaction
@@ -131,6 +133,7 @@ def _doom(tx: Transaction, job: JobRow) -> int | None:
 
 
 def _give_up(tx: Transaction, job: JobRow, cause: int, policy: OnFailure) -> JobRow:
+    job = clarify.over(tx, job, Choice.WITHDRAWN, ENGINE)
     other = read_job(tx.connection, cause)
     why = f"J{cause}, which it comes after, {_ended(other)}"
     if policy is OnFailure.SKIP:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from engine.clock import now_ms
 from engine.errors import UsageError
-from engine.model import Failure, State, Target
+from engine.model import Failure, State, Target, Triage
 from engine.units import milliseconds
 
 _COLUMNS = {
@@ -34,6 +34,7 @@ _COLUMNS = {
     "tag": "tags",
     "key": "unique_key",
     "batch": "batch",
+    "triage": "triage",
 }
 
 #: What is compared. Age is what a list shows: since a job ended, since it started, or since it was submitted.
@@ -50,7 +51,7 @@ _MEASURES = {
 _SHORT = {"st": "state", "repo": "project", "failure": "class", "prio": "priority", "p": "priority"}
 _LIKE = frozenset({"title", "project", "held", "kind"})
 _COMPARISON = re.compile(r"(>=|<=|>|<|=)?(.+)")
-_WORDS = {"state": frozenset(State), "class": frozenset(Failure)}
+_WORDS = {"state": frozenset(State), "class": frozenset((*Failure, *Triage))}
 
 LENGTH_LIMIT = 4_000  #: characters of a filter: SQLite takes a LIKE pattern of 50,000 bytes
 VALUE_LIMIT = 400  #: values of a filter: SQLite takes an expression of depth 1,000
@@ -131,8 +132,9 @@ def _term(name: str, choice: str, now: int, projects: Mapping[str, str]) -> tupl
         return _comparison(name, choice, now)
     if name == "target":
         return _target(choice)
-    column = _COLUMNS[name]
     value = _value(name, choice)
+    # Both are called classes, and no word means both: how a job failed, and what sort of job it is.
+    column = "triage" if name == "class" and choice in frozenset(Triage) else _COLUMNS[name]
     if name in _LIKE or name == "tag":
         return f"ifnull({column}, '') LIKE ? ESCAPE '\\'", [value]
     return f"ifnull({column}, '') = ?", [value]

@@ -47,6 +47,7 @@ def apply(row: JobRow | None, event: log.Event) -> JobRow:
             route=body.route,
             deadline=body.deadline,
             rank=event.seq << RANK_BITS,
+            triage=body.triage,
         )
     assert row is not None, "only a submission begins a job"
     match body:
@@ -139,6 +140,10 @@ def apply(row: JobRow | None, event: log.Event) -> JobRow:
             return replace(rerouted, not_before=None, waits=waits) if body.at_once else rerouted
         case log.Restored():
             return replace(row, **structs.asdict(body.to))
+        case log.Triaged():
+            return replace(row, triage=body.triage)
+        case log.Routed():
+            return replace(row, agent=body.agent, model=body.model, account=body.account, route=body.route)
         case log.Stopping():
             return replace(row, stopping=body.by)
         case log.Asked():

@@ -8,9 +8,10 @@ from typing import Any
 
 from engine import events as log
 from engine.agents.base import Outcome
+from engine.decision import Choice
 from engine.errors import NotFoundError, RefusedError
 from engine.model import DiffStat, Failure
-from engine.store import attachments, cards, dependencies, sessions
+from engine.store import attachments, cards, clarify, dependencies, sessions
 from engine.store.fold import record, record_all
 from engine.store.rows import SELECT_JOB, AttemptRow, JobRow, job_row, read_attempts, read_jobs
 from engine.store.sessions import Begun, Heard
@@ -214,7 +215,8 @@ def pass_deadlines(tx: Transaction) -> int | None:
         f"{SELECT_JOB} WHERE state IN ('ready', 'blocked') AND deadline <= ? ORDER BY deadline LIMIT 500", (tx.now,)
     ).fetchall()
     body = log.Failed(failure=Failure.TIMEOUT, reason="its deadline passed before it could start")
-    dependencies.after_end(tx, [record(tx, job_row(values), body) for values in late])
+    rows = [clarify.over(tx, job_row(values), Choice.WITHDRAWN, dependencies.ENGINE) for values in late]
+    dependencies.after_end(tx, [record(tx, row, body) for row in rows])
     following = tx.connection.execute(
         "SELECT min(deadline) FROM jobs WHERE deadline IS NOT NULL AND state IN ('ready', 'blocked')"
     ).fetchone()[0]

@@ -34,7 +34,8 @@ _REQUEUED = (
     "WHERE job = ? AND json_extract(body, '$.kind') = 'requeued' ORDER BY seq DESC LIMIT 1"
 )
 _ROUTED = (
-    "SELECT json_extract(body, '$.routed') FROM events WHERE job = ? AND json_extract(body, '$.kind') = 'submitted'"
+    "SELECT ifnull(json_extract(body, '$.routed'), json_extract(body, '$.why')) FROM events WHERE job = ? "
+    "AND json_extract(body, '$.kind') IN ('submitted', 'routed') ORDER BY seq DESC LIMIT 1"
 )
 _MADE = "SELECT route, count(*) FROM moves WHERE route IS NOT NULL AND at > ? GROUP BY route"
 _TAKEN = "SELECT route, count(*) FROM jobs WHERE route IS NOT NULL AND ended_at IS NULL GROUP BY route"

@@ -61,6 +61,7 @@ class JobRow(Struct, frozen=True, kw_only=True, array_like=True):
     fork: bool = False
     waiting_on: int | None = None
     route: str | None = None
+    triage: str | None = None
 
     @property
     def target(self) -> Target:
@@ -106,6 +107,7 @@ class JobRow(Struct, frozen=True, kw_only=True, array_like=True):
             output_tokens=self.output_tokens,
             cost_micros=self.cost_micros,
             cost_grade=self.cost_grade,
+            triage=self.triage,
         )
 
 

@@ -11,7 +11,7 @@ import msgspec
 from engine import events as log
 from engine.errors import EntryError, RefusedError
 from engine.model import JobSpec
-from engine.store import dependencies
+from engine.store import clarify, dependencies
 from engine.store.fold import apply
 from engine.store.queue import Open, waited_for
 from engine.store.rows import JobRow, holder_of, insert_jobs, read_job
@@ -27,6 +27,21 @@ class Needs:
 
 
 NOTHING = Needs()
+
+
+@dataclass(frozen=True, slots=True)
+class Sorted:
+    """Which class a job is of, and why that is thought."""
+
+    triage: str | None = None
+    why: str = ""
+    sure: bool = True
+    """More than was looked at would not tell another one."""
+    said: bool = False
+    """Its submitter says so."""
+
+
+UNSORTED = Sorted()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +61,9 @@ class Accepted:
     route: str | None = None
     routed: str = ""
     """Why it takes that route."""
+    sorted: Sorted = UNSORTED
+    question: str = ""
+    """What the operator is asked before it may start; empty for nothing."""
 
     @property
     def waits(self) -> bool:
@@ -76,7 +94,7 @@ class Submission:
         """Its jobs have nothing to do with any other job."""
         if self.token is not None or self.batch is not None or self.follow_up is not None:
             return False
-        return not any(job.waits or job.spec.key is not None for job in self.jobs)
+        return not any(job.waits or job.question or job.spec.key is not None for job in self.jobs)
 
 
 class Admitted(msgspec.Struct, frozen=True):
@@ -144,7 +162,9 @@ def admit(tx: Transaction, submission: Submission) -> Admitted:
         raise EntryError(wrong[0].message, wrong[0].entry, wrong[0].key, wrong[1:])
     for (entry, accepted), row in zip(mine, rows, strict=True):
         if accepted.waits:
-            _block(tx, row, accepted, ids, entry)
+            row = _block(tx, row, accepted, ids, entry)
+        if accepted.question:
+            clarify.ask_first(tx, row, accepted.question, accepted.spec.prompt)
     follow_up = None
     if submission.follow_up is not None:
         key = submission.follow_up.spec.key
@@ -218,6 +238,7 @@ def _add_all(tx: Transaction, jobs: Sequence[tuple[Accepted, int | None]]) -> li
             batch=batch,
             route=accepted.route,
             routed=accepted.routed,
+            triage=accepted.sorted.triage,
         )
         for accepted, batch in jobs
     )
@@ -233,9 +254,9 @@ def _missing(tx: Transaction, row: JobRow, accepted: Accepted, entry: int) -> It
                 yield EntryError(f"{key}: there is no job {job}", entry, key)
 
 
-def _block(tx: Transaction, row: JobRow, accepted: Accepted, ids: Sequence[int], entry: int) -> None:
+def _block(tx: Transaction, row: JobRow, accepted: Accepted, ids: Sequence[int], entry: int) -> JobRow:
     named = [[*needs.ids, *(ids[other] for other in needs.entries)] for needs in (accepted.all_of, accepted.any_of)]
     if row.id in named[0] + named[1]:
         # Two entries with one key are one job.
         raise EntryError(f"after: it would come after itself, as job {row.id} has the same key", entry, "after")
-    dependencies.add(tx, row, *named)
+    return dependencies.add(tx, row, *named)

@@ -9,7 +9,7 @@ from console import cards as texts
 from console.screens import inbox
 from console.screens.inbox import InboxScreen
 from console.screens.job import JobScreen
-from engine.decision import Answered, Choice, Effect, Reply, Rule
+from engine.decision import Answered, CardKind, Choice, Effect, Reply, Rule
 from tests.console import scenes
 from tests.console.fake import MINUTE, NOW
 from tests.console.stage import Stage, console
@@ -48,6 +48,28 @@ async def test_a_key_answers_the_card_under_the_cursor(down: int, keys: str, typ
             await stage.press("enter")
         await stage.until(lambda: engine.replies == [(7 + down, reply)])
         await stage.until(lambda: len(screen.list.cards) == 2)
+
+
+@pytest.mark.parametrize(
+    ("keys", "typed", "reply"),
+    [
+        ("a", None, Reply(choice=Choice.RUN)),
+        ("x", None, Reply(choice=Choice.CANCEL)),
+        ("enter", "the login in auth.py", Reply(choice=Choice.EDIT, reason="the login in auth.py")),
+    ],
+)
+async def test_the_same_keys_decide_on_a_job_that_says_too_little(keys: str, typed: str | None, reply: Reply) -> None:
+    engine = scenes.asking()
+    engine.cards = [replace(engine.cards[0], kind=CardKind.CLARIFY, tool="triage", default=Choice.RUN, due=None)]
+    async with console(engine) as stage:
+        await opened(stage)
+        await stage.press("A")
+        await stage.shows("a runs it, enter says more, x cancels it")
+        await stage.press(keys)
+        if typed is not None:
+            await stage.type(typed)
+            await stage.press("enter")
+        await stage.until(lambda: engine.replies == [(7, reply)])
 
 
 async def test_to_allow_all_of_a_tool_asks_first() -> None:

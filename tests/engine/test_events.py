@@ -11,7 +11,7 @@ from hypothesis import given
 
 from engine import events as log
 from engine.decision import CardKind, Choice, Effect, Rule
-from engine.model import Failure, Grade, JobSpec, State, Usage
+from engine.model import Failure, Grade, JobSpec, State, Triage, Usage
 from engine.window import Reading, Standing, Window
 
 WINDOW = Window(
@@ -58,6 +58,8 @@ EXAMPLES: tuple[log.AnyBody, ...] = (
     log.Answered(3, Choice.DENY, "me", "no", 2, 4),
     log.RuleKept(Rule(tool="Bash", pattern="git *", project="/p", id=2)),
     log.RuleDropped("me", Rule(tool="Bash", effect=Effect.DENY, job=4)),
+    log.Triaged("me", Triage.BIG, Triage.QUICK, "why"),
+    log.Routed("me", "claude", "opus", "work", "large", "why", "shell"),
     log.EngineStarted(1, "0.1"),
     log.EngineStopped("asked"),
 )

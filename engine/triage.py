@@ -1,0 +1,186 @@
+"""Which class each new job is of, what follows from that, and what the operator says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import msgspec
+from msgspec import structs
+
+from engine import events as log
+from engine.config.triage import Clarify, placement
+from engine.dispatch import triage as rules
+from engine.dispatch.classing import routed
+from engine.dispatch.routebook import Matched, Routebook, Traits, first
+from engine.dispatch.triage import Count, Facts, Learnt
+from engine.model import (
+    Corrected,
+    Correction,
+    JobSpec,
+    Judgement,
+    RuleLine,
+    Target,
+    Triage,
+    TriageAnswer,
+    TriageRequest,
+)
+from engine.orders import directories
+from engine.store import Store, Transaction, corrections, moves
+from engine.store import triage as store
+from engine.store.corrections import Said
+from engine.store.rows import JobRow
+from engine.store.submit import Accepted, Sorted, Submission
+from engine.store.triage import Word
+from engine.submission import Sorter, unsorted
+
+_WHO = "SELECT body FROM events WHERE job = ? AND json_extract(body, '$.kind') = 'triaged' ORDER BY seq DESC LIMIT 1"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the rules go by beside the job itself."""
+
+    learnt: dict[str, Learnt] = field(default_factory=dict)
+    """By project; '' is work without one."""
+
+    def judge(self, spec: JobSpec, project: str | None) -> Judgement:
+        tags = frozenset(tag.lower() for tag in spec.tags)
+        learnt = self.learnt.get(project or "", rules.NOTHING_LEARNT)
+        return rules.judge(Facts(spec.prompt, spec.kind, tags, spec.priority, project), learnt)
+
+
+class Triaging:
+    """One for an engine. What was learnt of corrections is kept until the next one."""
+
+    def __init__(self, store: Store, book: Routebook, wake: Callable[[], None]) -> None:
+        self._store = store
+        self._book = book
+        self._settings = book.settings
+        self._wake = wake
+        self._classed = frozenset(name for name, agent in book.agents.items() if agent.provider)
+        """Agents whose jobs are told in words: a command line says nothing to these rules."""
+        self._learnt: dict[str, Learnt] | None = None
+
+    def forget(self) -> None:
+        """A correction was made, or taken back."""
+        self._learnt = None
+
+    async def sorter(self) -> Sorter:
+        """What says of a new job which class it is of, by all that is known now."""
+        return unsorted if not self._settings.triage.rules else self._by(await self._known())
+
+    def _by(self, known: Known) -> Sorter:
+        def sort(spec: JobSpec, project: str | None, agent: str) -> Sorted:
+            if spec.triage is not None or agent not in self._classed:
+                return unsorted(spec, project, agent)
+            found = known.judge(spec, project)
+            why = "; ".join(one.why for one in found.fired if one.triage is found.triage)
+            return Sorted(found.triage, why, found.sure)
+
+        return sort
+
+    async def _known(self) -> Known:
+        if self._learnt is None:
+            self._learnt = {name: _learnt(said) for name, said in (await self._store.look(corrections.said)).items()}
+        return Known(self._learnt)
+
+    def placed(self, submission: Submission, now: int) -> Submission:
+        """The same submission, with what the settings make of each job's class."""
+        jobs = [self._placed(job, now) for job in submission.jobs]
+        follow_up = submission.follow_up
+        return replace(submission, jobs=jobs, follow_up=None if follow_up is None else self._placed(follow_up, now))
+
+    def _placed(self, job: Accepted, now: int) -> Accepted:
+        of = job.sorted
+        if of.triage is None:
+            return job
+        timed = job.spec.not_before is not None
+        follows = placement(self._settings.triage, of.triage, job.spec.priority, now, timed=timed)
+        if follows.priority is not None:
+            job = replace(job, spec=structs.replace(job.spec, priority=follows.priority))
+        if follows.not_before is not None:
+            job = replace(job, not_before=follows.not_before)
+        if follows.ask and not of.said:
+            job = replace(job, question=f"it does not say enough to be begun: {of.why}")
+        return job
+
+    # ---- what the operator asks, and says
+
+    async def think(self, request: TriageRequest) -> TriageAnswer:
+        """What a job would be that nobody has submitted. Raises `UsageError` where no target could do it."""
+        settings = self._settings
+        agent = request.agent or settings.default_agent
+        project = directories(settings).get(request.project or "", request.project)
+        spec = JobSpec(prompt=request.prompt, kind=request.kind, tags=request.tags)
+        known = await self._known()
+        triage = self._by(known)(spec, project, agent).triage if settings.triage.rules else None
+        matched, target = Matched(None, ("it names its target itself",)), Target(agent, settings.agent(agent).model)
+        if request.agent is None:
+            matched = self._book.match(replace(Traits.of(spec, project), triage=triage))
+            target = first(self._book, matched.route, spec, project) if matched.route is not None else target
+        return TriageAnswer(
+            job=None,
+            triage=triage,
+            by="rules",
+            judgement=known.judge(spec, project),
+            target=str(target),
+            route=matched.route.name if matched.route is not None else None,
+            routed=matched.why[-1],
+            follows=self._follows(triage),
+        )
+
+    async def of(self, row: JobRow) -> TriageAnswer:
+        """What a job is, and what the rules say of it now."""
+        spec = await self._store.read.spec(row)
+        who, routed = await self._store.look(lambda tx: (_who(tx, row), moves.why_routed(tx, row)))
+        return TriageAnswer(
+            job=row.id,
+            triage=row.triage,
+            by=who or ("submitter" if spec.triage else "rules"),
+            judgement=(await self._known()).judge(spec, row.project),
+            target=str(row.target),
+            route=row.route,
+            routed=routed,
+            follows=self._follows(row.triage),
+        )
+
+    def _follows(self, triage: str | None) -> list[str]:
+        settings = self._settings.triage
+        found = []
+        if triage is not None and (level := settings.priorities.get(triage)) is not None:
+            found.append(f"priority {level}, where none was given")
+        if triage == Triage.DEFER and settings.off_peak is not None:
+            found.append(f"waits for {settings.off_peak}")
+        if triage == Triage.CLARIFY and settings.clarify is Clarify.ASK:
+            found.append("is held, and a card asks you")
+        return found
+
+    async def correct(self, row: JobRow, correction: Correction, by: str) -> Corrected:
+        """The operator's word on a class. It stands, counts in the project from now on, and may move the job."""
+        found = (await self._known()).judge(await self._store.read.spec(row), row.project)
+        word = Word(correction.triage, by, *rules.outcome_for(found, correction.triage))
+
+        def reroute(now: JobRow, spec: JobSpec) -> log.Routed | None:
+            return routed(self._book, now, spec, by)
+
+        done = await self._store.write(lambda tx: store.correct(tx, row.id, word, reroute, dry_run=correction.dry_run))
+        self.forget()
+        self._wake()  # it may have been held because of its class
+        return done
+
+    async def rules(self, project: str | None) -> list[RuleLine]:
+        """All rules, as corrections have left them in a project."""
+        known = await self._known()
+        place = directories(self._settings).get(project or "", project)
+        return rules.lines(known.learnt.get(place or "", rules.NOTHING_LEARNT))
+
+
+def _who(tx: Transaction, row: JobRow) -> str:
+    """Who gave a job its class after it was submitted."""
+    found = tx.connection.execute(_WHO, (row.id,)).fetchone()
+    return msgspec.json.decode(found[0], type=log.Triaged).by if found else ""
+
+
+def _learnt(said: Said) -> Learnt:
+    return Learnt({name: Count(agreed, against) for name, (agreed, against) in said.rules.items()}, said.kinds)
