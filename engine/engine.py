@@ -56,6 +56,7 @@ from engine.runner.launch import Launcher
 from engine.runner.run_dir import RunDir, run_dir
 from engine.runner.runner import Runner, Surroundings
 from engine.runner.workspace import Workspaces
+from engine.scoreboard import Scores
 from engine.sessions import AttachRequest, Session, Takeover
 from engine.store import Store, actions, claims, sessions, submit, verbs
 from engine.store.filter import Filter
@@ -108,6 +109,7 @@ class Engine:
         self.foresight = Foresight(store, hub, dispatcher, settings.max_attempts, agents, self.routes.notes)
         self.tax = Taxes(store, settings)
         self.weather = Weather(store, dispatcher.wake)
+        self.scores = Scores(store, settings)
         self.triage = Triaging(store, book, dispatcher.wake)
         self._runner = runner
         self._dispatcher = dispatcher

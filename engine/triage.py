@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import add
 
 import msgspec
 from msgspec import structs
 
 from engine import events as log
+from engine.clock import now_ms
 from engine.config.triage import Clarify, placement
 from engine.dispatch import triage as rules
 from engine.dispatch.classing import routed
 from engine.dispatch.routebook import Matched, Routebook, Traits, first
-from engine.dispatch.triage import Count, Facts, Learnt
+from engine.dispatch.triage import Count, Facts, Habit, Learnt
+from engine.interval import typical
 from engine.model import (
     Corrected,
     Correction,
@@ -26,13 +30,18 @@ from engine.model import (
     TriageRequest,
 )
 from engine.orders import directories
-from engine.store import Store, Transaction, corrections, moves
+from engine.store import Store, Transaction, board, corrections, moves, scores
 from engine.store import triage as store
+from engine.store.board import Taken
 from engine.store.corrections import Said
+from engine.store.reader import DAY_MS
 from engine.store.rows import JobRow
 from engine.store.submit import Accepted, Sorted, Submission
 from engine.store.triage import Word
 from engine.submission import Sorter, unsorted
+
+HABIT_DAYS = 90  #: of which it is known what kinds of jobs take
+HABIT_SECONDS = 60.0  #: for which that is kept: it changes slowly, and each look counts what has ended since
 
 _WHO = "SELECT body FROM events WHERE job = ? AND json_extract(body, '$.kind') = 'triaged' ORDER BY seq DESC LIMIT 1"
 
@@ -43,11 +52,19 @@ class Known:
 
     learnt: dict[str, Learnt] = field(default_factory=dict)
     """By project; '' is work without one."""
+    habits: Mapping[tuple[str | None, str], Habit] = field(default_factory=dict)
+    """By project and kind; under no project, by kind alone."""
 
     def judge(self, spec: JobSpec, project: str | None) -> Judgement:
         tags = frozenset(tag.lower() for tag in spec.tags)
         learnt = self.learnt.get(project or "", rules.NOTHING_LEARNT)
-        return rules.judge(Facts(spec.prompt, spec.kind, tags, spec.priority, project), learnt)
+        habit = self._habit(project, spec.kind) if spec.kind is not None else None
+        return rules.judge(Facts(spec.prompt, spec.kind, tags, spec.priority, project, habit), learnt)
+
+    def _habit(self, project: str | None, kind: str) -> Habit | None:
+        """What a kind has taken in a project; where that is not enough to go by, in all of them."""
+        own = self.habits.get((project or "", kind))
+        return own if own is not None and own.count >= rules.HABIT_MIN else self.habits.get((None, kind))
 
 
 class Triaging:
@@ -61,10 +78,13 @@ class Triaging:
         self._classed = frozenset(name for name, agent in book.agents.items() if agent.provider)
         """Agents whose jobs are told in words: a command line says nothing to these rules."""
         self._learnt: dict[str, Learnt] | None = None
+        self._habits: Mapping[tuple[str | None, str], Habit] = {}
+        self._habits_until = float("-inf")
 
     def forget(self) -> None:
-        """A correction was made, or taken back."""
+        """A correction was made, or taken back: look at all of it again."""
         self._learnt = None
+        self._habits_until = float("-inf")
 
     async def sorter(self) -> Sorter:
         """What says of a new job which class it is of, by all that is known now."""
@@ -83,7 +103,12 @@ class Triaging:
     async def _known(self) -> Known:
         if self._learnt is None:
             self._learnt = {name: _learnt(said) for name, said in (await self._store.look(corrections.said)).items()}
-        return Known(self._learnt)
+        if time.monotonic() > self._habits_until:
+            await self._store.write(scores.fold)
+            since = now_ms() - HABIT_DAYS * DAY_MS
+            self._habits = _habits(await self._store.look(lambda tx: board.habits(tx, since)))
+            self._habits_until = time.monotonic() + HABIT_SECONDS
+        return Known(self._learnt, self._habits)
 
     def placed(self, submission: Submission, now: int) -> Submission:
         """The same submission, with what the settings make of each job's class."""
@@ -180,6 +205,20 @@ def _who(tx: Transaction, row: JobRow) -> str:
     """Who gave a job its class after it was submitted."""
     found = tx.connection.execute(_WHO, (row.id,)).fetchone()
     return msgspec.json.decode(found[0], type=log.Triaged).by if found else ""
+
+
+def _habits(found: Sequence[Taken]) -> dict[tuple[str | None, str], Habit]:
+    sums: dict[tuple[str | None, str], tuple[list[int], list[int]]] = {}
+    for one in found:
+        for place in (one.project, None):
+            took, cost = sums.setdefault((place, one.kind), ([0, 0, 0], [0, 0, 0]))
+            took[:] = map(add, took, one.took)
+            cost[:] = map(add, cost, one.cost)
+    return {
+        key: Habit(took[0], median.value, None if (price := typical(*cost)) is None else price.value)
+        for key, (took, cost) in sums.items()
+        if (median := typical(*took)) is not None
+    }
 
 
 def _learnt(said: Said) -> Learnt:

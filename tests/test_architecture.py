@@ -24,6 +24,7 @@ FLOORS: list[set[str]] = [
         "engine.documents",
         "engine.units",
         "engine.window",
+        "engine.interval",
     },
     {
         "engine.events",
@@ -56,6 +57,7 @@ FLOORS: list[set[str]] = [
         "engine.routes",
         "engine.weather",
         "engine.triage",
+        "engine.scoreboard",
     },
     {"engine.tax"},
     {"engine.drill"},

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from console.cli import context as ctx
-from console.cli.verbs import DRY_RUN, JSON
+from console.cli.verbs import DRY_RUN, JSON, place_of
 
 if TYPE_CHECKING:
     from engine.model import Corrected, RuleLine, Triage, TriageAnswer
@@ -56,7 +56,7 @@ def triage(
     if set_ is not None and job is None:
         raise UsageError("--set is about a job: headway triage 12 --set big")
     asker = ctx.of(context)
-    place = _project(project)
+    place = place_of(project)
     if rules:
         listed = asker.ask(lambda client: client.triage_rules(place))
         print_json(listed) if json else _print_rules(listed)
@@ -75,13 +75,6 @@ def triage(
             asked = TriageRequest(prompt=text, project=place, kind=kind, tags=tag or [], agent=agent)
             found = asker.ask(lambda client: client.think(asked))
         print_json(found) if json else print("\n".join(_lines(found)))
-
-
-def _project(word: str | None) -> str | None:
-    """A directory that is there becomes absolute: the engine works elsewhere. All else is a name of the settings."""
-    from pathlib import Path
-
-    return word if word is None or not Path(word).expanduser().is_dir() else str(Path(word).expanduser().resolve())
 
 
 def _class(word: str) -> Triage | None:

@@ -115,6 +115,15 @@ def about(jobs: list[str] | None, *, everything: bool = False, scope: str | None
     return {"jobs": job_ids(words)}
 
 
+def place_of(project: str | None) -> str | None:
+    """A directory that is there becomes absolute: the engine works elsewhere. All else is a name of the settings."""
+    from pathlib import Path
+
+    if project is None or not Path(project).expanduser().is_dir():
+        return project
+    return str(Path(project).expanduser().resolve())
+
+
 def quoted(word: str) -> str:
     """A shell word as one term of a filter, whatever spaces it holds."""
     import shlex

@@ -10,6 +10,7 @@ from engine.model.detail import Explanation, JobDetail
 from engine.model.job import Job, JobSpec
 from engine.model.order import ActionLine, ActionResult, Order, Preview, Shift, Undone
 from engine.model.reason import Cause, Estimate, Reason
+from engine.model.score import Compared, Comparison, Scoreboard, ScoreLine, Share, Typical
 from engine.model.status import Batch, Breaker, Cap, Counts, Status
 from engine.model.submission import Answer, Wanted
 from engine.model.tap import TapState
@@ -60,6 +61,8 @@ __all__ = [
     "Breaker",
     "Cap",
     "Cause",
+    "Compared",
+    "Comparison",
     "Corrected",
     "Correction",
     "Counts",
@@ -82,6 +85,9 @@ __all__ = [
     "Progress",
     "Reason",
     "RuleLine",
+    "ScoreLine",
+    "Scoreboard",
+    "Share",
     "Shift",
     "State",
     "Status",
@@ -90,6 +96,7 @@ __all__ = [
     "Triage",
     "TriageAnswer",
     "TriageRequest",
+    "Typical",
     "Undone",
     "Usage",
     "Verb",

@@ -190,7 +190,20 @@ def record_all(tx: Transaction, happened: Sequence[tuple[JobRow, log.AnyBody, in
     events = tx.log_all([(body, row.id, attempt) for row, body, attempt in happened])
     after = [apply(row, event) for (row, _, _), event in zip(happened, events, strict=True)]
     save_jobs(tx, zip((row for row, _, _ in happened), after, strict=True))
+    scores = [(now.id,) for (row, body, _), now in zip(happened, after, strict=True) if _scores(row, body, now)]
+    if scores:
+        tx.connection.executemany("INSERT OR IGNORE INTO scores_due (job) VALUES (?)", scores)
     return after
+
+
+def _scores(row: JobRow, body: log.AnyBody, now: JobRow) -> bool:
+    """Whether a job says something else on the scoreboard from now on."""
+    if not now.attempts:
+        return False
+    return row.ended_at != now.ended_at or (now.ended_at is not None and isinstance(body, _FOLLOWS))
+
+
+_FOLLOWS = log.Edited | log.Rerouted | log.Attached
 
 
 def rebuild(connection: sqlite3.Connection) -> dict[int, JobRow]:

@@ -15,6 +15,7 @@ import msgspec
 
 from engine import events as log
 from engine.model import State
+from engine.store import scores
 from engine.store.reader import DAY_MS
 from engine.store.writer import Transaction
 from engine.upkeep.wire import ENDED
@@ -114,6 +115,7 @@ def prune(tx: Transaction, wanted: Wanted, by: str) -> Pruned:
     gone = _gone(tx.connection, these)
     run = tx.connection.execute
     run(_KEEP_USAGE, (these,))
+    scores.prune(tx, these)
     run(_DELETE_USAGE, (these,))
     run(_DELETE_ATTEMPTS, (these,))
     events = run(_DELETE_EVENTS, (these,)).rowcount
