@@ -133,6 +133,11 @@ def age(ms: int, step: int = 1) -> str:
     return f"{days}d{hours:02}h" if days < 100 else f"{days}d"
 
 
+def span(ms: int) -> str:
+    """How long something took: as `age`, with tenths of a second below ten."""
+    return f"{max(0, ms) / 1000:.1f}s" if ms < 10_000 else age(ms)
+
+
 def clock(ms: int) -> str:
     """A moment as the wall clock of this machine shows it, to the minute."""
     return datetime.fromtimestamp(ms / 1000).strftime("%H:%M")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from console.format import age, clean_line, money
+from console.format import clean_line, money, span
 from engine.model import Comparison, Scoreboard, ScoreLine, Share, Typical
 
 HEADS = ("TARGET", "KIND", "JOBS", "RIGHT AT FIRST", "IN THE END", "ROUNDS", "TOOK", "COST", "SPENT", "AFTER", "WON")
@@ -21,11 +21,7 @@ def share_text(share: Share | None) -> str:
 
 def took_text(took: Typical | None) -> str:
     """`4m (3m-6m)`."""
-    return _typical(took, _span)
-
-
-def _span(ms: int) -> str:
-    return f"{ms / 1000:.1f}s" if ms < 10_000 else age(ms)
+    return _typical(took, span)
 
 
 def cost_text(cost: Typical | None) -> str:

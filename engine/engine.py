@@ -48,6 +48,7 @@ from engine.model import (
     Verb,
     Wanted,
 )
+from engine.races import Races
 from engine.redact import Secrets
 from engine.routes import Routes
 from engine.runner.cgroup import Cgroups
@@ -109,6 +110,7 @@ class Engine:
         self.foresight = Foresight(store, hub, dispatcher, settings.max_attempts, agents, self.routes.notes)
         self.tax = Taxes(store, settings)
         self.weather = Weather(store, dispatcher.wake)
+        self.races = Races(home, store, hub, book, secrets, self.act, dispatcher.wake)
         self.scores = Scores(store, settings)
         self.triage = Triaging(store, book, dispatcher.wake)
         self._runner = runner
@@ -124,8 +126,7 @@ class Engine:
 
         Raises `EntryError` for the first that cannot be accepted.
         """
-        if self._dispatcher.draining:
-            raise RefusedError("the engine is draining and takes no new jobs")
+        self.require_open()
         now, sorter = now_ms(), await self.triage.sorter()
         submission = accepted(wanted, self.settings, self.agents.keys(), now, self.routes.book, sorter)
         submission = self.triage.placed(submission, now)
@@ -136,6 +137,11 @@ class Engine:
         admitted = await self.store.write(submit.Admission(submission))
         self._dispatcher.wake()
         return Answer(admitted.ids, admitted.existing, admitted.batch, admitted.follow_up)
+
+    def require_open(self) -> None:
+        """Raise `RefusedError` where no new work is taken."""
+        if self._dispatcher.draining:
+            raise RefusedError("the engine is draining and takes no new jobs")
 
     async def act(self, order: Order, by: str) -> ActionResult:
         """Carry out one of the operator's verbs. A dry run does the same, takes it back, and foresees what follows."""
@@ -331,8 +337,8 @@ class Engine:
         return any(one.id == attempt and one.ended_at is not None for one in found)
 
     async def idle(self) -> bool:
-        """Nothing runs, nothing would start by itself, and nobody works in a session."""
-        if self._takeovers.open:
+        """Nothing runs, checks included, nothing would start by itself, and nobody works in a session."""
+        if self._takeovers.open or self.races.busy:
             return False
         counts = await self.store.read.counts()
         return counts.running == 0 and (counts.ready == 0 or await self.store.read.held_all() is not None)
@@ -391,6 +397,7 @@ async def _working(home: Path, settings: Settings, store: Store, hub: Hub, subre
         tap.ready()
         await takeovers.watch_all()
         dispatching = tasks.create_task(dispatcher.run(), name="dispatcher")
+        racing = tasks.create_task(engine.races.run(), name="races")
         keeping = tasks.create_task(keep_up(home, settings.upkeep, launcher.workspaces.locks), name="upkeep")
         try:
             yield engine
@@ -402,6 +409,7 @@ async def _working(home: Path, settings: Settings, store: Store, hub: Hub, subre
         )  # before its doors are shut: an agent tries a lost line again, and no closed door
         dispatching.cancel()
         keeping.cancel()
+        racing.cancel()
         takeovers.let_go()
         runner.let_go()
         following.cancel()

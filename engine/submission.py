@@ -168,6 +168,7 @@ def _accept_one(
         trial.of(_check_job, replace(spec, account=target.account), target.agent, target.model, settings)
         trial.of(_check_permission, spec, target.agent, project, settings)
         trial.of(_check_privacy, target, project, book)
+    trial.of(_check_base, spec, project)
     deadline = trial.of(_deadline, spec, now)
     not_before = trial.of(_time, "not_before", spec.not_before, now)
     all_of = trial.of(_needs, "after", spec.after, names)
@@ -215,6 +216,11 @@ def _first(book: Routebook, route: Route, spec: JobSpec, project: str | None) ->
 def _check_privacy(target: Target, project: str | None, book: Routebook) -> None:
     if why := book.privacy.barred(target, project):
         raise _WrongError("agent", why)
+
+
+def _check_base(spec: JobSpec, project: str | None) -> None:
+    if spec.base is not None and (project is None or spec.workspace is Workspace.PROJECT):
+        raise _WrongError("base", "only the worktree of a project begins at a commit")
 
 
 def _agent(spec: JobSpec, settings: Settings, agents: Collection[str]) -> str:

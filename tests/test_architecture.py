@@ -46,6 +46,7 @@ FLOORS: list[set[str]] = [
         "engine.runner",
         "engine.tap",
         "engine.upkeep",
+        "engine.gate",
     },
     {
         "engine.foresight",
@@ -58,6 +59,7 @@ FLOORS: list[set[str]] = [
         "engine.weather",
         "engine.triage",
         "engine.scoreboard",
+        "engine.races",
     },
     {"engine.tax"},
     {"engine.drill"},

@@ -46,6 +46,9 @@ def submit(
     in_place: Annotated[
         bool, typer.Option("--in-place", help="Work in the project itself, not in a git worktree of it.")
     ] = False,
+    base: Annotated[
+        str | None, typer.Option(metavar="COMMIT", help="What its worktree begins at.  [default: the project's HEAD]")
+    ] = None,
     title: Annotated[str | None, typer.Option(help="A short name; without it, the prompt's beginning.")] = None,
     priority: Annotated[int | None, typer.Option(min=0, max=9, help="0 is most urgent.  [default: 5]")] = None,
     not_before: Annotated[
@@ -124,6 +127,7 @@ def submit(
     given = {
         "agent": agent,
         "model": model,
+        "base": base,
         "title": title,
         "priority": priority,
         "route": route,

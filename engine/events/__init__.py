@@ -8,7 +8,7 @@ from engine.events.around import BreakerMoved, EngineStarted, EngineStopped, Lim
 from engine.events.body import Body
 from engine.events.cards import Answered, Asked, RuleDropped, RuleKept
 from engine.events.event import AnyBody, Event
-from engine.events.judgement import Routed, Triaged
+from engine.events.judgement import RaceBegun, RaceChecked, RaceMoved, Routed, Triaged
 from engine.events.life import (
     Adopted,
     Blocked,
@@ -70,6 +70,9 @@ __all__ = [
     "Parked",
     "Prioritised",
     "Pruned",
+    "RaceBegun",
+    "RaceChecked",
+    "RaceMoved",
     "Released",
     "Requeued",
     "Rerouted",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engine.events.body import Body
+from engine.model import RaceState
 
 
 class Triaged(Body, frozen=True, tag="triaged"):
@@ -27,4 +28,32 @@ class Routed(Body, frozen=True, tag="routed"):
     """The target before, as it is written."""
 
 
-JudgementBody = Triaged | Routed
+class RaceBegun(Body, frozen=True, tag="race_begun"):
+    """Several targets were given one prompt."""
+
+    race: int
+    title: str
+    jobs: tuple[int, ...]
+    by: str
+
+
+class RaceChecked(Body, frozen=True, tag="race_checked"):
+    """Whether this job can win its race. `passed`: its checks; None where none was run."""
+
+    race: int
+    fit: bool
+    passed: bool | None = None
+    note: str = ""
+
+
+class RaceMoved(Body, frozen=True, tag="race_moved"):
+    """A race got on, was decided, or was given back its state before a pick."""
+
+    race: int
+    state: RaceState
+    by: str
+    winner: int | None = None
+    why: str = ""
+
+
+JudgementBody = Triaged | Routed | RaceBegun | RaceChecked | RaceMoved

@@ -6,9 +6,20 @@ the socket is one of these types, encoded as JSON by msgspec.
 
 from engine.model.account import AccountStatus, AgentStatus
 from engine.model.attempt import Attempt, DiffStat, Footprint, Progress, Usage
+from engine.model.check import CheckResult
 from engine.model.detail import Explanation, JobDetail
 from engine.model.job import Job, JobSpec
 from engine.model.order import ActionLine, ActionResult, Order, Preview, Shift, Undone
+from engine.model.race import (
+    MOST_TARGETS,
+    RACE_ENDED,
+    Race,
+    RaceEntry,
+    RacePick,
+    RacePicked,
+    RaceState,
+    RaceWanted,
+)
 from engine.model.reason import Cause, Estimate, Reason
 from engine.model.score import Compared, Comparison, Scoreboard, ScoreLine, Share, Typical
 from engine.model.status import Batch, Breaker, Cap, Counts, Status
@@ -46,7 +57,9 @@ from engine.model.words import (
 __all__ = [
     "ALL",
     "LIMITS",
+    "MOST_TARGETS",
     "PRIORITY_DEFAULT",
+    "RACE_ENDED",
     "SCOPES",
     "TAG",
     "UNFINISHED",
@@ -61,6 +74,7 @@ __all__ = [
     "Breaker",
     "Cap",
     "Cause",
+    "CheckResult",
     "Compared",
     "Comparison",
     "Corrected",
@@ -83,6 +97,12 @@ __all__ = [
     "Permission",
     "Preview",
     "Progress",
+    "Race",
+    "RaceEntry",
+    "RacePick",
+    "RacePicked",
+    "RaceState",
+    "RaceWanted",
     "Reason",
     "RuleLine",
     "ScoreLine",

@@ -112,6 +112,7 @@ class Launcher:
             branch=previous.branch if previous else None,
             marker=claim.attempt.marker,
             first=claim.attempt.number == 1,
+            start=claim.spec.base,
         )
         placed = await self.workspaces.prepare(wanted, run)
         if claim.anew and previous is not None:

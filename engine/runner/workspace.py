@@ -65,6 +65,8 @@ class Wanted:
     marker: str = ""
     """In the environment of what makes the workspace."""
     first: bool = False
+    start: str | None = None
+    """What a new worktree begins at; None is HEAD."""
 
 
 def slug(title: str) -> str:
@@ -147,8 +149,10 @@ class Workspaces:
         as well, and also forget worktrees of the user's that are only away for the moment.
         """
         try:
-            head = await git(top, "rev-parse", "--verify", "HEAD^{commit}")
+            head = await git(top, "rev-parse", "--verify", f"{wanted.start or 'HEAD'}^{{commit}}")
         except GitError:
+            if wanted.start is not None:
+                raise RefusedError(f"{top} has no commit {wanted.start}, which the job is to begin at") from None
             raise RefusedError(
                 f"{top} has no commit yet: commit once, or submit with --in-place to work in it directly"
             ) from None

@@ -35,6 +35,7 @@ from engine.model import (
 from engine.server.calls.cards import CardCalls
 from engine.server.calls.forecast import ForecastCalls
 from engine.server.calls.limits import LimitCalls
+from engine.server.calls.races import RaceCalls
 from engine.server.calls.routes import RouteCalls
 from engine.server.calls.scores import ScoreCalls
 from engine.server.calls.tap import TapCalls
@@ -46,7 +47,9 @@ from engine.sessions import AttachRequest, DetachRequest, Session, Takeover
 from engine.upkeep.wire import Prune, PruneResult
 
 
-class Client(CardCalls, RouteCalls, ForecastCalls, TapCalls, TaxCalls, LimitCalls, ScoreCalls, TriageCalls, Link):
+class Client(
+    CardCalls, RaceCalls, RouteCalls, ForecastCalls, TapCalls, TaxCalls, LimitCalls, ScoreCalls, TriageCalls, Link
+):
     """Use as `async with Client(home) as client:`.
 
     Every call raises a `HeadwayError`: what the engine answered, or `NoEngineError` where none serves this home.

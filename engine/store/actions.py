@@ -17,9 +17,10 @@ from engine import events as log
 from engine.decision import Rule
 from engine.errors import NotFoundError, RefusedError
 from engine.model import Undone
-from engine.store import corrections, dependencies, moves, rules
+from engine.store import corrections, dependencies, moves, racing, rules
 from engine.store.fold import record
 from engine.store.moves import Moving
+from engine.store.racing import Outcome
 from engine.store.rows import JobRow, holder_of, read_job
 from engine.store.writer import RollbackError, Transaction
 from engine.transitions import RESTORABLE
@@ -63,6 +64,10 @@ class Inverse(Struct, frozen=True, omit_defaults=True):
     dropped: Rule | None = None
     corrected: int | None = None
     """The correction of a class that was counted."""
+    race: Outcome | None = None
+    """How a race stood before a pick."""
+    picked: int | None = None
+    """Who was picked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,10 +201,20 @@ def _restore_scopes(tx: Transaction, by: str, inverse: Inverse) -> str:
     if inverse.corrected is not None:
         corrections.forget(tx, inverse.corrected)
         said.append("the correction counts no more")
+    if inverse.race is not None:
+        said.append(_unpick(tx, inverse.race, inverse.picked, by))
     if inverse.drain:
         tx.log(log.Draining(by=by, ended=True))
         said.append("the engine takes up work again")
     return "; ".join(said)
+
+
+def _unpick(tx: Transaction, before: Outcome, picked: int | None, by: str) -> str:
+    now = racing.race(tx, before.race)
+    if now is None or now.winner != picked:
+        return f"race {before.race} has moved on since, and stays as it is"
+    racing.move(tx, now, before, by)
+    return f"race {before.race} is {before.state} again" + (f", won by J{before.winner}" if before.winner else "")
 
 
 def _take_back(tx: Transaction, rule: Rule, by: str) -> str:

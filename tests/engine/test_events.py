@@ -11,7 +11,7 @@ from hypothesis import given
 
 from engine import events as log
 from engine.decision import CardKind, Choice, Effect, Rule
-from engine.model import Failure, Grade, JobSpec, State, Triage, Usage
+from engine.model import Failure, Grade, JobSpec, RaceState, State, Triage, Usage
 from engine.window import Reading, Standing, Window
 
 WINDOW = Window(
@@ -60,6 +60,9 @@ EXAMPLES: tuple[log.AnyBody, ...] = (
     log.RuleDropped("me", Rule(tool="Bash", effect=Effect.DENY, job=4)),
     log.Triaged("me", Triage.BIG, Triage.QUICK, "why"),
     log.Routed("me", "claude", "opus", "work", "large", "why", "shell"),
+    log.RaceBegun(3, "fix it", (4, 5), "me"),
+    log.RaceChecked(3, False, False, "make test: exit 1"),
+    log.RaceMoved(3, RaceState.DECIDED, "me", 4, "why"),
     log.EngineStarted(1, "0.1"),
     log.EngineStopped("asked"),
 )

@@ -67,6 +67,7 @@ def test_a_project_is_a_name_or_a_directory(tmp_path: Path, monkeypatch: pytest.
         ({"prompt": "a\0b"}, "prompt: it has a NUL character in it"),
         ({"prompt": "a\ud800b"}, "prompt: it is not valid UTF-8"),
         ({"prompt": "é" * (PROMPT_LIMIT // 2) + "x"}, "prompt: it is larger than 4 MiB"),
+        ({"base": "main"}, "base: only the worktree of a project begins at a commit"),
         ({"title": "a\ud800b"}, "title: it is not valid UTF-8"),
         ({"model": "a\0b"}, "model: it has a NUL character in it"),
         ({"model": "\udcff"}, "model: it is not valid UTF-8"),

@@ -136,7 +136,7 @@ def test_the_stream_has_the_keys_of_the_real_one(play: Callable[..., Played]) ->
     [
         *(
             (name, False, None)
-            for name in ("fix-bug", "write-docs", "refactor", "tests", "long-think", "denied", "ask")
+            for name in ("fix-bug", "write-docs", "refactor", "tests", "long-think", "denied", "ask", "judge")
         ),
         ("flaky-network", False, None),
         ("limit", False, Failure.RATE_LIMITED),
@@ -190,7 +190,7 @@ def test_what_it_asks_and_hears_is_what_claude_does(workspace: Path, tmp_path: P
 
 def test_every_scenario_is_tried_above() -> None:
     tried = {"fix-bug", "write-docs", "refactor", "tests", "long-think", "denied", "flaky-network", "limit", "overflow"}
-    assert set(names()) == tried | {"crash", "ask"}
+    assert set(names()) == tried | {"crash", "ask", "judge"}
     assert all(3 <= find(name, Path()).seconds <= 15 for name in names())
 
 

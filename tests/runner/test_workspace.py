@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
 import shutil
 from pathlib import Path
@@ -29,6 +30,17 @@ async def test_a_git_project_gets_a_worktree_on_a_branch_of_its_own(bench: Bench
     assert git(placed.directory, "branch", "--show-current") == placed.branch
     assert contents(placed.directory) == contents(bench.project)
     assert git(bench.project, "status", "--porcelain") == ""
+
+
+async def test_a_worktree_begins_where_its_job_says(bench: Bench) -> None:
+    first = git(bench.project, "rev-parse", "HEAD")
+    (bench.project / "a.txt").write_text("second\n")
+    git(bench.project, "commit", "--quiet", "--all", "--message", "second")
+    wanted = Wanted(job=1, title="t", project=str(bench.project), first=True, start=first[:10])
+    placed = await bench.workspaces.prepare(wanted, bench.run(1))
+    assert (placed.base, (placed.directory / "a.txt").read_text() == "second\n") == (first, False)
+    with pytest.raises(RefusedError, match="no commit nowhere, which the job is to begin at"):
+        await bench.workspaces.prepare(dataclasses.replace(wanted, job=2, start="nowhere"), bench.run(2))
 
 
 async def test_a_project_below_the_top_works_at_the_same_place(bench: Bench) -> None:

@@ -96,7 +96,8 @@ CREATE INDEX races_open ON races (id) WHERE state IN ('running', 'checking', 'ju
 CREATE TABLE race_entries (
     race    INTEGER NOT NULL REFERENCES races (id),
     job     INTEGER NOT NULL,
-    label   TEXT    NOT NULL,                   -- what the judge knows it by
+    lot     INTEGER NOT NULL,                   -- the place in which a judge reads it
+    fit     INTEGER,                            -- it can win; NULL until that was looked at
     passed  INTEGER,                            -- all checks; NULL where none was run
     checks  TEXT,                               -- JSON: how each went
     note    TEXT    NOT NULL DEFAULT '',        -- why it is out, or what the judge said of it

@@ -1,0 +1,1 @@
+"""What has to hold before work counts as done: checks that run in its workspace, and what judges say of it."""
