@@ -48,6 +48,7 @@ from engine.model import (
     Verb,
     Wanted,
 )
+from engine.opinion import Opinions
 from engine.races import Races
 from engine.redact import Secrets
 from engine.routes import Routes
@@ -112,7 +113,8 @@ class Engine:
         self.weather = Weather(store, dispatcher.wake)
         self.races = Races(home, store, hub, book, secrets, self.act, dispatcher.wake)
         self.scores = Scores(store, settings)
-        self.triage = Triaging(store, book, dispatcher.wake)
+        self.opinions = Opinions(home, store, hub, book, secrets, dispatcher.wake)
+        self.triage = Triaging(store, book, self.opinions, dispatcher.wake)
         self._runner = runner
         self._dispatcher = dispatcher
         self._workspaces = workspaces
@@ -129,12 +131,13 @@ class Engine:
         self.require_open()
         now, sorter = now_ms(), await self.triage.sorter()
         submission = accepted(wanted, self.settings, self.agents.keys(), now, self.routes.book, sorter)
-        submission = self.triage.placed(submission, now)
+        submission = await self.triage.placed(submission, now)
         if wanted.dry_run:
             rows, needs = await self.store.write(lambda tx: submit.rehearse(tx, submission))
             rows = await self.routes.foresee(rows, [one.spec for one in submission.all])
             return Answer(ids=[], preview=await self.foresight.preview(Change(rows, needs, free=self.foresight.free)))
         admitted = await self.store.write(submit.Admission(submission))
+        await self.opinions.ask(submission.jobs, admitted)
         self._dispatcher.wake()
         return Answer(admitted.ids, admitted.existing, admitted.batch, admitted.follow_up)
 
@@ -398,6 +401,7 @@ async def _working(home: Path, settings: Settings, store: Store, hub: Hub, subre
         await takeovers.watch_all()
         dispatching = tasks.create_task(dispatcher.run(), name="dispatcher")
         racing = tasks.create_task(engine.races.run(), name="races")
+        asking = tasks.create_task(engine.opinions.run(), name="opinions")
         keeping = tasks.create_task(keep_up(home, settings.upkeep, launcher.workspaces.locks), name="upkeep")
         try:
             yield engine
@@ -410,6 +414,7 @@ async def _working(home: Path, settings: Settings, store: Store, hub: Hub, subre
         dispatching.cancel()
         keeping.cancel()
         racing.cancel()
+        asking.cancel()
         takeovers.let_go()
         runner.let_go()
         following.cancel()

@@ -25,6 +25,7 @@ from engine.gate import judging
 from engine.gate.checks import Check, Place, run_checks
 from engine.gate.judging import Candidate, Step
 from engine.hub import Hub
+from engine.last_words import last_words
 from engine.model import (
     MOST_TARGETS,
     UNFINISHED,
@@ -300,7 +301,7 @@ class Races:
 
     async def _take_verdict(self, race: Race, job: int) -> bool:
         letters = judging.letters(race.entries)
-        said = judging.verdict(await self._words_of(job), [*letters.values()])
+        said = judging.verdict(await last_words(self._store, self._home, job), [*letters.values()])
         if said is None:
             why = f"what its judge, J{job}, said cannot be read as a verdict"
             return await self._move(race, Step(RaceState.OPEN, why))
@@ -311,14 +312,6 @@ class Races:
         if winner is None:
             return await self._move(race, Step(RaceState.OPEN, f"its judge found none good: {said.why}"))
         return await self._move(race, Step(RaceState.DECIDED, said.why, winner, race.judge or ""))
-
-    async def _words_of(self, job: int) -> str:
-        """The whole of what a judge said at its end."""
-        attempts = await self._store.read.attempts(job)
-        run = run_dir(self._home, job, attempts[-1].number)
-        if (file := run.answer) is not None:
-            return await asyncio.to_thread(file.read_text, encoding="utf-8", errors="replace")
-        return attempts[-1].result or ""
 
     async def _move(self, race: Race, step: Step) -> bool:
         """True: there may be more to do at once. Whoever was quicker, such as the operator, has the last word."""

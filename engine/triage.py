@@ -29,6 +29,7 @@ from engine.model import (
     TriageAnswer,
     TriageRequest,
 )
+from engine.opinion import NO_ALLOWANCE, Allowance, Opinions
 from engine.orders import directories
 from engine.store import Store, Transaction, board, corrections, moves, scores
 from engine.store import triage as store
@@ -70,8 +71,9 @@ class Known:
 class Triaging:
     """One for an engine. What was learnt of corrections is kept until the next one."""
 
-    def __init__(self, store: Store, book: Routebook, wake: Callable[[], None]) -> None:
+    def __init__(self, store: Store, book: Routebook, opinions: Opinions, wake: Callable[[], None]) -> None:
         self._store = store
+        self._opinions = opinions
         self._book = book
         self._settings = book.settings
         self._wake = wake
@@ -110,16 +112,28 @@ class Triaging:
             self._habits_until = time.monotonic() + HABIT_SECONDS
         return Known(self._learnt, self._habits)
 
-    def placed(self, submission: Submission, now: int) -> Submission:
+    async def placed(self, submission: Submission, now: int) -> Submission:
         """The same submission, with what the settings make of each job's class."""
-        jobs = [self._placed(job, now) for job in submission.jobs]
+        allowance = await self._opinions.allowance(now)
+        jobs = []
+        for job in submission.jobs:
+            placed = self._placed(job, now, allowance)
+            if placed.unsure_until is not None:
+                allowance = replace(allowance, left=allowance.left - 1)
+            jobs.append(placed)
         follow_up = submission.follow_up
-        return replace(submission, jobs=jobs, follow_up=None if follow_up is None else self._placed(follow_up, now))
+        if follow_up is not None:
+            follow_up = self._placed(follow_up, now, NO_ALLOWANCE)  # it is far from starting
+        return replace(submission, jobs=jobs, follow_up=follow_up)
 
-    def _placed(self, job: Accepted, now: int) -> Accepted:
+    def _placed(self, job: Accepted, now: int, allowance: Allowance) -> Accepted:
         of = job.sorted
         if of.triage is None:
-            return job
+            free = job.not_before is None and job.deadline is None
+            if of.sure or not free or not allowance.left or self._opinions.barred(job.project):
+                return job
+            # A model is asked about it, and it waits for that, as it waits for nothing else.
+            return replace(job, unsure_until=allowance.until, not_before=allowance.until)
         timed = job.spec.not_before is not None
         follows = placement(self._settings.triage, of.triage, job.spec.priority, now, timed=timed)
         if follows.priority is not None:

@@ -60,6 +60,8 @@ FLOORS: list[set[str]] = [
         "engine.triage",
         "engine.scoreboard",
         "engine.races",
+        "engine.opinion",
+        "engine.last_words",
     },
     {"engine.tax"},
     {"engine.drill"},

@@ -13,12 +13,15 @@ from msgspec import Meta, Struct, field
 
 from engine.config.routes import words
 from engine.documents import Complaint, nearest
-from engine.model import PRIORITY_DEFAULT, Triage
+from engine.model import PRIORITY_DEFAULT, Target, Triage
+from engine.units import milliseconds
 
 if TYPE_CHECKING:
     from engine.config.settings import Settings
 
 _SPAN = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)\s*-\s*([01]?\d|2[0-3]):([0-5]\d)")
+
+ASKED = ("llm", "rehearsal")  #: agents that can be asked for a class: they have no effects, or only made-up ones
 
 Level = Annotated[int, Meta(ge=0, le=9)]
 
@@ -42,6 +45,14 @@ class TriageSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """The priority of a class, for jobs that are submitted with the usual one."""
     off_peak: str | None = None
     """`22:00-06:00`, this machine's time: a job of the class `defer` that names no time waits for it."""
+    model: str | None = None
+    """A target of the agent `llm`, such as `llm:anthropic/claude-haiku-4-5`, asked where the rules are not sure."""
+    timeout: str | int = "30s"
+    """So long a job waits for what the model says; then it starts without a class."""
+    daily: Annotated[float, Meta(ge=0, le=10_000)] = 0.25
+    """Dollars that may be spent on such questions in a day, UTC."""
+    questions: Annotated[int, Meta(ge=0, le=100_000)] = 200
+    """Questions in a day, whatever they cost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +82,18 @@ def complaints(settings: Settings) -> Iterator[Complaint]:
     triage = settings.triage
     if triage.off_peak is not None and _SPAN.fullmatch(triage.off_peak.strip()) is None:
         yield ("triage", "off_peak"), f"{triage.off_peak!r} is no time of day; write 22:00-06:00"
+    if triage.model is not None:
+        target = Target.parse(triage.model)
+        if target.agent not in ASKED or (target.agent == "llm" and "/" not in (target.model or "")):
+            wrong = f"{triage.model!r} is no model of the agent llm; write llm:anthropic/claude-haiku-4-5"
+            yield ("triage", "model"), wrong
+        elif target.account is not None and target.account not in settings.accounts:
+            yield ("triage", "model"), f"there is no account {target.account!r} under accounts:"
+    try:
+        if not milliseconds(triage.timeout):
+            yield ("triage", "timeout"), "it is 0, so that nothing could be said in it"
+    except ValueError as error:
+        yield ("triage", "timeout"), str(error)
     matched = {name for route in settings.routes.values() for one in route.matches for name in words(one.class_)}
     for name in triage.priorities:
         if name not in {*Triage, *matched}:

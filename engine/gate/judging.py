@@ -11,12 +11,14 @@ import re
 import string
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct, field
 
 from engine.model import RaceEntry, RaceState, State
+
+T = TypeVar("T")
 
 PATCH_CHARS = 60_000  #: of one change that a judge reads
 ALL_CHARS = 240_000  #: of all of them together: some 60,000 tokens
@@ -168,16 +170,23 @@ def verdict(text: str, known: Sequence[str]) -> Verdict | None:
 
     The answer has to be one JSON object, alone or in the only fenced block of a text. Nothing is guessed from prose.
     """
-    blocks = _FENCED.findall(text)
-    body = text.strip() if text.strip().startswith("{") else blocks[0] if len(blocks) == 1 else ""
-    try:
-        said = msgspec.json.decode(body, type=_Answer)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+    said = one_object(text, _Answer)
+    if said is None:
         return None
     if said.winner is not None and said.winner not in known:
         return None
     of = {one.letter: one.verdict[:REASON_CHARS] for one in said.answers if one.letter in known}
     return Verdict(said.winner, said.why[:REASON_CHARS], of)
+
+
+def one_object(text: str, kind: type[T]) -> T | None:
+    """The one JSON object of a text, alone or in its only fenced block; None where it is not of that kind."""
+    blocks = _FENCED.findall(text)
+    body = text.strip() if text.strip().startswith("{") else blocks[0] if len(blocks) == 1 else ""
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return None
 
 
 def _marked(name: str, text: str) -> str:

@@ -64,6 +64,8 @@ class Accepted:
     sorted: Sorted = UNSORTED
     question: str = ""
     """What the operator is asked before it may start; empty for nothing."""
+    unsure_until: int | None = None
+    """It waits so long for what a model says of its class: the same moment as in `not_before`."""
 
     @property
     def waits(self) -> bool:

@@ -210,6 +210,11 @@ def test_the_quiet_hours_are_of_this_machine() -> None:
     [
         (TriageSettings(off_peak="night"), "write 22:00-06:00"),
         (TriageSettings(priorities={"quik": 3}), "did you mean 'quick'?"),
+        (TriageSettings(model="claude:haiku"), "no model of the agent llm"),
+        (TriageSettings(model="llm:haiku"), "no model of the agent llm"),
+        (TriageSettings(model="llm:openai/gpt-5@work"), "no account 'work'"),
+        (TriageSettings(timeout="0s"), "it is 0"),
+        (TriageSettings(timeout="soon"), "no span of time"),
         (TriageSettings(off_peak="25:00-06:00"), "write 22:00-06:00"),
     ],
 )
