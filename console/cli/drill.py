@@ -81,6 +81,8 @@ def _table(name: str, plan: Plan, reports: list[Report]) -> None:
         ("jobs given up", [f"{one.failed:,}" for one in reports]),
         ("jobs lost", [f"{one.lost:,}" for one in reports]),
         ("done by another model", [f"{one.wrong_model:,}" for one in reports]),
+        ("done on another account", [f"{one.moved:,}" for one in reports]),
+        ("  without a word", [f"{one.silent:,}" for one in reports]),
         ("attempts", [f"{one.attempts:,}" for one in reports]),
         ("  used up by limits", [f"{one.burnt:,}" for one in reports]),
         ("calls answered", [f"{one.calls:,}" for one in reports]),

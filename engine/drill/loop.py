@@ -18,6 +18,7 @@ from pathlib import Path
 from engine.agents.base import Exit, Outcome
 from engine.agents.registry import agents as all_agents
 from engine.drill.book import Book, Trial
+from engine.drill.ours import model_of
 from engine.drill.provider import Provider
 from engine.drill.stage import KILLED, Stage
 from engine.model import LIMITS
@@ -142,7 +143,7 @@ class Loop:
     def _read(self, trial: Trial) -> Outcome:
         """What the agent's own adapter makes of the attempt."""
         account = self.plan.accounts[trial.tried.account]
-        parser = self.agent.parser(model=f"{account.format}/day", resumed=trial.play.resumed)
+        parser = self.agent.parser(model=model_of(account), resumed=trial.play.resumed)
         for line in trial.play.lines():
             parser.line(line)
         assert trial.play.code is not None, "it has ended"

@@ -10,7 +10,7 @@ bound of the sum of their ends, and less the times at which they came, of their 
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from itertools import accumulate
 
 from engine.drill.provider import Provider
@@ -19,18 +19,25 @@ from engine.rehearsal.day import Errand, Plan
 STEP_MS = 10_000  #: the bound is looked at so often, and takes the end of each step: that makes it lower, never higher
 
 
-def least_flow(plan: Plan, numbers: Collection[int], *, pinned: bool = True) -> int:
+def pooled(accounts: Iterable[str], moves: Iterable[tuple[str, str]]) -> list[set[str]]:
+    """The accounts in sets, such that no job has moved from one set to another."""
+    pools = [{name} for name in accounts]
+    for one, other in moves:
+        joined = [pool for pool in pools if one in pool or other in pool]
+        pools = [pool for pool in pools if pool not in joined] + [set().union(*joined)]
+    return pools
+
+
+def least_flow(plan: Plan, numbers: Collection[int], pools: Iterable[Collection[str]]) -> int:
     """The least sum over these jobs of the time from coming to done, in milliseconds.
 
-    `pinned`: each on its own account. Else any account may do any job, so that the bound is lower.
+    `pools`: sets of accounts, each of which may do any job of its set. Larger sets make the bound lower.
     """
     chosen = set(numbers)
     errands = [errand for errand in plan.errands if errand.number in chosen]
-    if not pinned:
-        return _least(plan, errands, [_Rope(plan, name) for name in plan.accounts])
     return sum(
-        _least(plan, [errand for errand in errands if errand.account == name], [_Rope(plan, name)])
-        for name in plan.accounts
+        _least(plan, [errand for errand in errands if errand.account in pool], [_Rope(plan, name) for name in pool])
+        for pool in pools
     )
 
 
@@ -68,7 +75,7 @@ def _least(plan: Plan, errands: list[Errand], ropes: list[_Rope]) -> int:
     leaves of its quota, by serving only what the others do not, would be more for later.
     """
     call = plan.day.call_ms
-    spare = sum(plan.accounts[name].slots for name in plan.accounts)
+    spare = sum(one.slots for one in plan.accounts.values())
     matures = sorted((errand.comes + errand.calls * call, errand.calls) for errand in errands)
     now, asked, there, come, done, ends, grown = plan.day.zero, 0.0, 0, 0, 0, 0, 0
     sizes: list[int] = []

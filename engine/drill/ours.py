@@ -17,16 +17,18 @@ from msgspec.structs import replace
 
 from engine.agents.base import Agent, Exit
 from engine.agents.registry import agents as all_agents
-from engine.config import AccountSettings, Settings
+from engine.config import AccountSettings, RouteSettings, Settings
 from engine.dispatch.budget import Budget
 from engine.dispatch.dispatcher import CLAIM_LIMIT, LOOK_SECONDS, Dispatcher
+from engine.dispatch.routebook import Routebook
 from engine.dispatch.settling import Ending, Rules, Settle
 from engine.drill.book import Book, Trial
 from engine.drill.provider import Provider
 from engine.drill.stage import Stage
 from engine.hub import Hub
 from engine.model import JobSpec, State, Wanted
-from engine.rehearsal.day import Errand, Plan
+from engine.model.route import RoutePolicy
+from engine.rehearsal.day import Account, Errand, Plan
 from engine.runner import record
 from engine.runner.watch import Watch
 from engine.store import Store, Transaction, jobs, windows
@@ -45,7 +47,20 @@ AGENT = "rehearsal"
 def settings_of(plan: Plan) -> Settings:
     """What headway.yaml would say of the day's accounts."""
     accounts = {name: AccountSettings(agent=AGENT, max_running=one.slots) for name, one in plan.accounts.items()}
-    return Settings(max_running=plan.day.slots, default_agent=AGENT, accounts=accounts)
+    routes = {
+        name: RouteSettings(
+            targets=[f"{AGENT}:{model_of(plan.accounts[account])}@{account}" for account in one.accounts],
+            limit=RoutePolicy.REROUTE,
+            patience=one.patience,
+        )
+        for name, one in plan.day.routes.items()
+    }
+    return Settings(max_running=plan.day.slots, default_agent=AGENT, accounts=accounts, routes=routes)
+
+
+def model_of(account: Account) -> str:
+    """What a job of an account asks for: the format is what matters, the scenario is not looked up."""
+    return f"{account.format}/day"
 
 
 @dataclass(slots=True)
@@ -67,6 +82,8 @@ class Played:
     book: Book
     burnt: int
     """Attempts that a limit used up."""
+    told: frozenset[int]
+    """The errands of which a move to another account is on record."""
 
 
 #: A job's count of attempts that matter, beside those of its attempts that did not end by a limit.
@@ -80,6 +97,10 @@ def _burnt(tx: Transaction) -> int:
     return int(tx.connection.execute(_BURNT).fetchone()[0])
 
 
+def _moved(tx: Transaction) -> list[int]:
+    return [job for (job,) in tx.connection.execute("SELECT DISTINCT job FROM moves")]
+
+
 async def play(plan: Plan, home: Path) -> Played:
     """Let the engine have the day, with its store in a home of its own. The same seed gives the same book."""
     course: _Course | None = None
@@ -89,7 +110,9 @@ async def play(plan: Plan, home: Path) -> Played:
     try:
         course = _Course(plan, home, store)
         await course.run()
-        return Played(course.book, await store.look(_burnt))
+        moved = await store.look(_moved)
+        told = frozenset(course.errands[job].number for job in moved)
+        return Played(course.book, await store.look(_burnt), told)
     finally:
         await store.close()
         random.setstate(before)
@@ -106,8 +129,9 @@ class _Course:
         self.settings = settings_of(plan)
         self.agents = all_agents()
         self.agent: Agent = self.agents[AGENT]
-        self.rules = Rules(self.settings.max_attempts, Budget.of(self.settings))
-        self.dispatcher = Dispatcher(store, self.settings, self.agents, "drill", lambda claim: None)
+        self.routes = Routebook.of(self.settings, self.agents, {})
+        self.rules = Rules(self.settings.max_attempts, Budget.of(self.settings), self.routes)
+        self.dispatcher = Dispatcher(store, self.settings, self.agents, "drill", lambda claim: None, book=self.routes)
         self.provider = Provider(plan)
         self.stage = Stage(home / "sessions", lambda: self.now, plan.day.tokens)
         self.dice = random.Random(plan.seed)
@@ -144,12 +168,13 @@ class _Course:
         spec = JobSpec(
             prompt=f"errand {errand.number}",
             agent=AGENT,
-            model=f"{account.format}/day",
+            model=model_of(account),
             account=errand.account,
+            route=errand.route,
             kind=errand.kind,
             priority=errand.priority,
         )
-        submission = accepted(Wanted([spec]), self.settings, self.agents.keys(), self.now)
+        submission = accepted(Wanted([spec]), self.settings, self.agents.keys(), self.now, self.routes)
         admitted = await self.store.write(Admission(submission))
         self.errands[admitted.ids[0]] = errand
 

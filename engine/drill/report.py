@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from msgspec import Struct
@@ -11,7 +11,7 @@ from msgspec import Struct
 from engine.drill import ours
 from engine.drill.book import Book, Entry
 from engine.drill.loop import Loop, Way
-from engine.drill.optimum import least_flow
+from engine.drill.optimum import least_flow, pooled
 from engine.drill.provider import Verdict
 from engine.rehearsal.day import Plan
 
@@ -52,6 +52,8 @@ class Report(Struct, frozen=True, kw_only=True):
     """Jobs that were done by another model than the one that was asked for."""
     moved: int
     """Jobs that were done on another account."""
+    silent: int
+    """Of those, jobs of which no move is on record."""
     cost_micros: int
     """What the providers ask for all of it."""
     flow: int
@@ -77,6 +79,7 @@ class Report(Struct, frozen=True, kw_only=True):
             (self.burnt, f"{self.burnt} attempts were used up by limits"),
             (self.strays, f"{self.strays} calls went into windows that were known to be closed"),
             (self.wrong_model, f"{self.wrong_model} jobs were done by another model than was asked for"),
+            (self.silent, f"{self.silent} jobs were done on another account without a word"),
         ]
         return [words for count, words in found if count]
 
@@ -90,7 +93,7 @@ async def play(plan: Plan, policies: Iterable[str], home: Path) -> list[Report]:
             folder = home / policy
             folder.mkdir(parents=True, exist_ok=True)
             played = await ours.play(plan, folder)
-            found.append(report(plan, policy, played.book, played.burnt, oracle))
+            found.append(report(plan, policy, played.book, played.burnt, oracle, played.told))
         elif policy == Way.ORACLE:
             found.append(report(plan, policy, oracle, 0, oracle))
         else:
@@ -100,14 +103,19 @@ async def play(plan: Plan, policies: Iterable[str], home: Path) -> list[Report]:
     return found
 
 
-def report(plan: Plan, policy: str, book: Book, burnt: int, oracle: Book) -> Report:
-    """The figures of a book. `oracle`: the same day as one had it who knew the weather."""
+def report(
+    plan: Plan, policy: str, book: Book, burnt: int, oracle: Book, told: Collection[int] = frozenset()
+) -> Report:
+    """The figures of a book. `oracle`: the same day as one had it who knew the weather; `told`: jobs whose moves are on
+    record.
+    """
     comes = {errand.number: errand for errand in plan.errands}
     entries = Counter(one.entry for one in book.tries)
     last = {one.errand.number: one for one in book.tries if one.done}
     models = {name: one.model for name, one in plan.accounts.items()}
     calls = sum(one.calls for one in book.tries)
-    moved = sum(one.account != one.errand.account for one in last.values())
+    moved = [one for one in last.values() if one.account != one.errand.account]
+    pools = pooled(plan.accounts, [(one.account, one.errand.account) for one in moved])
     return Report(
         policy=policy,
         jobs=plan.count,
@@ -123,10 +131,11 @@ def report(plan: Plan, policy: str, book: Book, burnt: int, oracle: Book) -> Rep
         strays=entries[Entry.STRAY],
         refused=sum(one.refused for one in book.tries if one.verdict in (Verdict.BURST, Verdict.OUTAGE)),
         wrong_model=sum(models[one.account] != models[one.errand.account] for one in last.values()),
-        moved=moved,
+        moved=len(moved),
+        silent=sum(one.errand.number not in told for one in moved),
         cost_micros=sum(one.cost_micros for one in book.tries),
         flow=sum(at - comes[number].comes for number, at in book.ends.items()),
-        least_flow=least_flow(plan, book.ends, pinned=not moved),
+        least_flow=least_flow(plan, book.ends, pools),
         beyond=sum(at - oracle.ends[number] for number, at in book.ends.items() if number in oracle.ends),
         ends=max(book.ends.values(), default=plan.day.zero) - plan.day.zero,
     )

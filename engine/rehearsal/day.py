@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from dataclasses import replace as replaced
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -71,6 +72,16 @@ class Account(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Of the jobs."""
 
 
+class Choice(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Accounts between which some of their jobs may choose: where one's window is closed, they go on at another."""
+
+    accounts: Annotated[list[str], Meta(min_length=2)]
+    share: Share
+    """Of the jobs of these accounts."""
+    patience: Span = "20m"
+    """A limit that ends within this time is waited for."""
+
+
 class Kind(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One sort of work."""
 
@@ -106,6 +117,7 @@ class Day(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     accounts: dict[str, Account]
     kinds: dict[str, Kind]
     arrivals: list[Arrival]
+    routes: dict[str, Choice] = field(default_factory=dict)
     false_resets: list[FalseReset] = field(default_factory=list)
     bursts: list[Trouble] = field(default_factory=list)
     """429 without a word of when it ends."""
@@ -136,6 +148,8 @@ class Errand:
     comes: int
     crashes_at: int | None = None
     """The call of its first attempt at which the agent dies."""
+    route: str | None = None
+    """The route that lets it go to another account; None where it has to wait for its own."""
 
 
 @dataclass(frozen=True)
@@ -171,11 +185,10 @@ class Plan:
             calls = dice.randint(*day.kinds[kind].calls)
             comes = day.zero + milliseconds(arrival.at) + round(dice.random() * milliseconds(arrival.over))
             crash = dice.randrange(calls) if dice.random() < day.crashes else None
-            drawn.append((comes, account, kind, calls, crash))
-        return [
-            Errand(number, account, kind, day.kinds[kind].priority, calls, comes, crash)
-            for number, (comes, account, kind, calls, crash) in enumerate(sorted(drawn, key=lambda one: one[0]), 1)
-        ]
+            chance = dice.random()
+            route = next((n for n, one in day.routes.items() if account in one.accounts and chance < one.share), None)
+            drawn.append(Errand(0, account, kind, day.kinds[kind].priority, calls, comes, crash, route))
+        return [replaced(one, number=n) for n, one in enumerate(sorted(drawn, key=lambda one: one.comes), 1)]
 
 
 def names() -> list[str]:
@@ -198,7 +211,8 @@ def read(name: str) -> Day:
 
 def _complaints(day: Day) -> list[str]:
     found = []
-    named = [*(one.account for one in day.false_resets), *(n for t in (*day.bursts, *day.outages) for n in t.accounts)]
+    named = [name for one in day.routes.values() for name in one.accounts]
+    named += [*(one.account for one in day.false_resets), *(n for t in (*day.bursts, *day.outages) for n in t.accounts)]
     found += [f"there is no account {name!r}" for name in named if name not in day.accounts]
     found += [f"{kind}: calls go from few to many" for kind, one in day.kinds.items() if one.calls[0] > one.calls[1]]
     if day.begins.tzinfo is None:
@@ -206,6 +220,7 @@ def _complaints(day: Day) -> list[str]:
     spans = [day.call, day.lost, *(t for a in day.arrivals for t in (a.at, a.over))]
     spans += [span for t in (*day.bursts, *day.outages) for span in (t.begins, t.lasts)]
     spans += [span for one in day.accounts.values() for span in (one.quota.every, one.quota.first)]
+    spans += [one.patience for one in day.routes.values()]
     for span in [*spans, *(one.by[1:] for one in day.false_resets)]:
         try:
             milliseconds(span)

@@ -12,7 +12,7 @@ import pytest
 
 from engine.drill import ours
 from engine.drill.book import Entry
-from engine.drill.optimum import STEP_MS, least_flow
+from engine.drill.optimum import STEP_MS, least_flow, pooled
 from engine.drill.provider import Provider, Verdict
 from engine.drill.report import Report, play
 from engine.errors import UsageError
@@ -48,7 +48,9 @@ async def test_naive_policies_break_what_the_engine_promises(stage: Path, seed: 
     assert retry.moved == retry.wrong_model == 0
     fallback = await played(plan(seed), "fallback", stage / "fallback")
     assert fallback.burnt > 0 and fallback.failed > 0 and fallback.strays > fallback.canaries
-    assert fallback.wrong_model > 0 and fallback.again > 0, "who leaves a session does its work again"
+    assert fallback.wrong_model > 0 and fallback.silent == fallback.moved > 0 and fallback.again > 0, (
+        "who leaves a session does its work again"
+    )
     for report in (retry, fallback):
         assert report.broken
         assert report.lost == 0
@@ -141,6 +143,15 @@ async def test_each_refusal_is_judged_by_what_was_known(stage: Path) -> None:
 # ---- the bound
 
 
+def alone_each(chosen: Plan) -> list[set[str]]:
+    return pooled(chosen.accounts, [])
+
+
+def test_accounts_between_which_a_job_has_moved_are_one() -> None:
+    assert sorted(map(sorted, pooled("abcd", [("a", "b"), ("d", "c"), ("b", "c")]))) == [["a", "b", "c", "d"]]
+    assert sorted(map(sorted, pooled("abc", [("a", "b")]))) == [["a", "b"], ["c"]]
+
+
 def _without_windows(day: Day) -> dict[str, Account]:
     return {
         name: msgspec.structs.replace(one, quota=msgspec.structs.replace(one.quota, calls=100_000))
@@ -159,20 +170,22 @@ def test_the_bound_is_met_where_nothing_is_in_the_way() -> None:
     )
     chosen = Plan.of(easy, 1, 20)
     alone = sum(errand.calls * chosen.day.call_ms for errand in chosen.errands)
-    found = least_flow(chosen, range(1, 21))
+    found = least_flow(chosen, range(1, 21), alone_each(chosen))
     assert alone - 20 * STEP_MS <= found <= alone
 
 
 def test_the_bound_knows_closed_windows_and_outages() -> None:
     day = read("weather")
     numbers = range(1, 121)
-    whole = least_flow(plan(), numbers)
+    whole = least_flow(plan(), numbers, alone_each(plan()))
     open_all_day = msgspec.structs.replace(day, accounts=_without_windows(day))
-    without_windows = least_flow(Plan.of(open_all_day, 1, JOBS), numbers)
+    without_windows = least_flow(Plan.of(open_all_day, 1, JOBS), numbers, alone_each(plan()))
     longer = [*day.outages, Trouble(accounts=list(day.accounts), begins="0s", lasts="3h")]
-    with_outage = least_flow(Plan.of(msgspec.structs.replace(day, outages=longer), 1, JOBS), numbers)
+    with_outage = least_flow(
+        Plan.of(msgspec.structs.replace(day, outages=longer), 1, JOBS), numbers, alone_each(plan())
+    )
     assert without_windows < whole < with_outage
-    assert least_flow(plan(), numbers, pinned=False) <= whole
+    assert least_flow(plan(), numbers, [set(day.accounts)]) <= whole
 
 
 # ---- the file
