@@ -12,6 +12,7 @@ from engine.hub import Hub
 from engine.model import Target
 from engine.runner.follow import Follower
 from engine.runner.watch import Watch
+from engine.window import Reading, Standing
 
 LONG_AGO = 1_000.0
 
@@ -59,4 +60,25 @@ async def test_what_was_printed_before_an_adoption_breaks_no_silence(tmp_path: P
     assert quiet(watch) < LONG_AGO
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+    watch.close()
+
+
+LIMIT = (
+    b'{"type":"rate_limit_event","rate_limit_info":{"status":"rejected","resetsAt":9999999999,'
+    b'"rateLimitType":"five_hour"}}'
+)
+
+
+async def test_what_an_earlier_engine_has_let_lie_was_said_when_the_agent_last_said_something() -> None:
+    """Read again after a restart, a reading is as old as the silence; what comes then is new."""
+    seen: list[Reading] = []
+    claude, old = agents()["claude"], [True]
+    watch = Watch(1, 1, Target("claude", "opus", "work"), claude.parser(), Hub(), seen.extend)
+    watch.adopt(3_600, lambda: not old[0])
+    watch.sink([LIMIT])
+    old[0] = False
+    watch.sink([LIMIT])
+    first, second = seen
+    assert (first.standing, first.source, first.asked) == (Standing.CLOSED, "claude rate_limit_event", "opus")
+    assert 3_599_000 <= second.at - first.at <= 3_700_000
     watch.close()
