@@ -9,7 +9,7 @@ bound of the sum of their ends, and less the times at which they came, of their 
 
 from __future__ import annotations
 
-from bisect import insort
+from bisect import bisect_right, insort
 from collections.abc import Collection, Iterable
 from itertools import accumulate
 
@@ -56,10 +56,7 @@ class _Rope:
         one, provider = plan.accounts[account], self._provider
         if (current := provider.window(account, now)) != self._window:
             self._window, self._used, self._was_open = current, 0.0, False
-        shut = any(
-            provider.troubled(troubles, account, now) and provider.troubled(troubles, account, later)
-            for troubles in (plan.day.bursts, plan.day.outages)
-        )
+        shut = provider.shut(account, now, later)
         # Where it opens, every slot may ask at once.
         room = 0.0 if shut else one.slots * STEP_MS / plan.day.call_ms + (0 if self._was_open else one.slots)
         self._was_open = not shut
@@ -79,6 +76,7 @@ def _least(plan: Plan, errands: list[Errand], ropes: list[_Rope]) -> int:
     matures = sorted((errand.comes + errand.calls * call, errand.calls) for errand in errands)
     now, asked, there, come, done, ends, grown = plan.day.zero, 0.0, 0, 0, 0, 0, 0
     sizes: list[int] = []
+    totals: list[int] = []
     while done < len(errands):
         later = now + STEP_MS
         while come < len(errands) and errands[come].comes <= later:
@@ -91,7 +89,8 @@ def _least(plan: Plan, errands: list[Errand], ropes: list[_Rope]) -> int:
         while grown < len(matures) and matures[grown][0] <= later:
             insort(sizes, matures[grown][1])
             grown += 1
-        fit = sum(total <= asked + spare for total in accumulate(sizes))
+            totals = list(accumulate(sizes))
+        fit = bisect_right(totals, asked + spare)
         if fit > done:
             # By the end of this step, and no earlier than its beginning.
             ends += (fit - done) * now

@@ -6,10 +6,10 @@ What it knows is the truth. What it tells are the readings that an agent prints,
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
-from engine.rehearsal.day import Plan, Trouble
+from engine.rehearsal.day import Day, Plan, Quota, Trouble
 from engine.units import milliseconds
 
 MOST_TOLD = 0.99  #: of a window that still serves: it is closed by what comes after
@@ -39,44 +39,67 @@ class Answer:
     closure: Closure | None = None
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """An account as milliseconds: it is asked for at every call."""
+
+    quota: Quota
+    first: int
+    """When its first window of the day ends, UTC."""
+    every: int
+    bursts: list[range]
+    outages: list[range]
+
+    @classmethod
+    def of(cls, plan: Plan, name: str) -> _Facts:
+        day, quota = plan.day, plan.accounts[name].quota
+        first = day.zero + milliseconds(quota.first)
+        bursts, outages = _times(day, name, day.bursts), _times(day, name, day.outages)
+        return cls(quota, first, milliseconds(quota.every), bursts, outages)
+
+
+def _times(day: Day, account: str, troubles: list[Trouble]) -> list[range]:
+    begins = [(day.zero + milliseconds(one.begins), one) for one in troubles if account in one.accounts]
+    return [range(begin, begin + milliseconds(one.lasts)) for begin, one in begins]
+
+
 class Provider:
     """The state of all accounts over one day."""
 
-    plan: Plan
-    _used: dict[Closure, int] = field(default_factory=lambda: defaultdict(int))
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self._facts = {name: _Facts.of(plan, name) for name in plan.accounts}
+        self._used: dict[Closure, int] = defaultdict(int)
 
     def call(self, account: str, now: int) -> Answer:
         """Answer one call. Only what is served is charged."""
-        if self.troubled(self.plan.day.outages, account, now):
+        facts = self._facts[account]
+        if _within(facts.outages, now):
             return Answer(Verdict.OUTAGE)
         closure = account, self.window(account, now)
-        quota = self.plan.accounts[account].quota
+        quota = facts.quota
         resets = self.told(closure, now) if quota.told else None
         if self._used[closure] >= quota.calls:
             return Answer(Verdict.CLOSED, 1.0, resets, closure)
-        if self.troubled(self.plan.day.bursts, account, now):
+        if _within(facts.bursts, now):
             return Answer(Verdict.BURST)
         self._used[closure] += 1
         return Answer(Verdict.SERVED, min(MOST_TOLD, self._used[closure] / quota.calls), resets)
 
     def serves(self, account: str, now: int) -> bool:
         """Whether a call would be answered."""
-        closure = account, self.window(account, now)
-        if self._used[closure] >= self.plan.accounts[account].quota.calls:
-            return False
-        day = self.plan.day
-        return not (self.troubled(day.outages, account, now) or self.troubled(day.bursts, account, now))
+        used = self._used[account, self.window(account, now)]
+        return used < self._facts[account].quota.calls and not self.troubled(account, now)
 
     def window(self, account: str, now: int) -> int:
         """Which window of an account a moment falls into; 0 is the first of the day."""
-        quota = self.plan.accounts[account].quota
-        return (now - self.plan.day.zero - milliseconds(quota.first)) // milliseconds(quota.every) + 1
+        facts = self._facts[account]
+        return (now - facts.first) // facts.every + 1
 
     def opens(self, closure: Closure) -> int:
         """When a window gives way to the next one."""
-        quota = self.plan.accounts[closure[0]].quota
-        return self.plan.day.zero + milliseconds(quota.first) + closure[1] * milliseconds(quota.every)
+        facts = self._facts[closure[0]]
+        return facts.first + closure[1] * facts.every
 
     def told(self, closure: Closure, now: int) -> int:
         """When it says that the window opens."""
@@ -86,9 +109,16 @@ class Provider:
                 return truth + one.shift
         return truth
 
-    def troubled(self, troubles: list[Trouble], account: str, now: int) -> bool:
-        since = now - self.plan.day.zero
-        return any(
-            account in one.accounts and 0 <= since - milliseconds(one.begins) < milliseconds(one.lasts)
-            for one in troubles
-        )
+    def troubled(self, account: str, now: int) -> bool:
+        """Whether every call is refused, whatever its windows say."""
+        facts = self._facts[account]
+        return _within(facts.outages, now) or _within(facts.bursts, now)
+
+    def shut(self, account: str, begin: int, end: int) -> bool:
+        """Whether one burst or outage lasts for all of this time."""
+        facts = self._facts[account]
+        return any(begin in one and end - 1 in one for one in (*facts.bursts, *facts.outages))
+
+
+def _within(times: list[range], now: int) -> bool:
+    return any(now in one for one in times)
