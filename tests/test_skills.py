@@ -18,11 +18,11 @@ TREE = Path(__file__).parents[1]
 
 def test_the_shipped_skills_can_be_used() -> None:
     skills = find_skills()
-    assert [skill.name for skill in skills] == ["review-diff", "triage-failed-run", "write-handoff"]
+    assert len(skills) >= 28 and len({skill.description for skill in skills}) == len(skills)
     for skill in skills:
         assert skill.problem is None
-        assert "Use when" in skill.description
-        assert len(Path(skill.path).read_text().splitlines()) < 500
+        assert "Use " in skill.description and len(skill.description) <= 200
+        assert 40 <= len(Path(skill.path).read_text().splitlines()) <= 120
     assert skills_folder() == TREE / "skills"
 
 
@@ -32,7 +32,7 @@ def test_an_installed_copy_finds_them_beside_its_module(tmp_path: Path) -> None:
     shutil.copytree(TREE / "skills", tmp_path / "engine" / "skills")
     code = "from engine.skills import find_skills; print(*(skill.path for skill in find_skills()))"
     found = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert len(found.stdout.split()) == 3
+    assert len(found.stdout.split()) >= 28
     assert all(path.startswith(str(tmp_path / "engine" / "skills")) for path in found.stdout.split())
 
 
