@@ -25,7 +25,7 @@ from engine.home import holder, is_home
 from engine.runner import spawn
 from engine.runner.cgroup import Cgroups
 from engine.server.client import Client
-from engine.skills import find_skills
+from engine.skills.finding import find_skills, shelves
 from engine.store import windows
 from engine.store.fold import rebuild
 from engine.store.rows import SELECT_JOB, job_row
@@ -69,8 +69,7 @@ async def examine(home: Path, *, deep: bool = False) -> list[Check]:
         await _program("git", ["git", "--version"], "install git: projects in git get a worktree for each job")
     )
     checks.extend(await programs(agents(), settings))
-    broken = [f"{skill.name}: {skill.problem}" for skill in find_skills() if skill.problem]
-    checks.append(Check("skills", not broken, f"{len(find_skills())} found", "; ".join(broken)))
+    checks.append(_skills(config_home, settings))
     return checks
 
 
@@ -84,6 +83,17 @@ async def programs(known: Mapping[str, Agent], settings: Settings) -> list[Check
 
     own = [(agent.name, agent.package) for agent in known.values() if agent.package is not None]
     return await asyncio.gather(*(ask(name, package) for name, package in own))
+
+
+def _skills(config_home: Path, settings: Settings) -> Check:
+    """Those for every project: a broken one is given to nobody."""
+    found = {skill.path: skill for skill in find_skills(shelves(config_home))}
+    for project in settings.projects.values():
+        if project.skills.trusted:
+            here = find_skills(shelves(config_home, Path(project.directory), trusted=True))
+            found |= {skill.path: skill for skill in here}
+    broken = [f"{skill.path}: {skill.problem}" for skill in found.values() if skill.problem]
+    return Check("skills", not broken, f"{len(found)} found", "; ".join(broken))
 
 
 def _platform() -> Check:

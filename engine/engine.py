@@ -60,6 +60,7 @@ from engine.runner.runner import Runner, Surroundings
 from engine.runner.workspace import Workspaces
 from engine.scoreboard import Scores
 from engine.sessions import AttachRequest, Session, Takeover
+from engine.shelf import Shelf
 from engine.store import Store, actions, claims, sessions, submit, verbs
 from engine.store.filter import Filter
 from engine.store.rows import AttemptRow, JobRow
@@ -115,6 +116,7 @@ class Engine:
         self.scores = Scores(store, settings)
         self.opinions = Opinions(home, store, hub, book, secrets, dispatcher.wake)
         self.triage = Triaging(store, book, self.opinions, dispatcher.wake)
+        self.shelf = Shelf(store, settings, agents)
         self._runner = runner
         self._dispatcher = dispatcher
         self._workspaces = workspaces

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from engine.agents.registry import check_job
 from engine.config import Settings
+from engine.context.skills import Known
 from engine.dispatch.routebook import NOTHING, Matched, Route, Routebook, Traits, first
 from engine.documents import nearest
 from engine.errors import EntryError, RefusedError, UsageError
@@ -96,8 +97,10 @@ def _accept_all(
     if not specs:
         raise UsageError("there is no job to submit")
     names = _names(specs, wrong)
+    known = Known(settings)
     found = [
-        _accept_one(entry, spec, settings, agents, now, names, wrong, book, sorter) for entry, spec in enumerate(specs)
+        _accept_one(entry, spec, settings, agents, now, names, wrong, book, sorter, known)
+        for entry, spec in enumerate(specs)
     ]
     accepted = [one for one in found if one is not None]
     if len(accepted) == len(specs):
@@ -119,7 +122,7 @@ def _accept_follow_up(
     said = [key for key in ("after", "after_any", "name") if getattr(spec, key)]
     wrong += [EntryError(f"{key}: what follows a batch comes after all of it; remove this", entry, key) for key in said]
     spec = replace(spec, on_failure=spec.on_failure or OnFailure.RUN, after=[], after_any=[])
-    return _accept_one(entry, spec, settings, agents, now, {}, wrong, book, sorter)
+    return _accept_one(entry, spec, settings, agents, now, {}, wrong, book, sorter, Known(settings))
 
 
 class _Trial:
@@ -146,7 +149,8 @@ def _accept_one(
     names: Mapping[str, int],
     wrong: list[EntryError],
     book: Routebook,
-    sorter: Sorter = unsorted,
+    sorter: Sorter,
+    known: Known,
 ) -> Accepted | None:
     trial = _Trial(entry)
     agent = trial.of(_agent, spec, settings, agents)
@@ -169,6 +173,7 @@ def _accept_one(
         trial.of(_check_permission, spec, target.agent, project, settings)
         trial.of(_check_privacy, target, project, book)
     trial.of(_check_base, spec, project)
+    trial.of(_check_skills, spec, project, known)
     deadline = trial.of(_deadline, spec, now)
     not_before = trial.of(_time, "not_before", spec.not_before, now)
     all_of = trial.of(_needs, "after", spec.after, names)
@@ -261,6 +266,13 @@ def _check_permission(spec: JobSpec, agent: str, project: str | None, settings: 
         chosen(spec.permission, agent, project, settings)
     except RefusedError as error:
         raise _WrongError("permission", error.message.removeprefix("permission: ")) from None
+
+
+def _check_skills(spec: JobSpec, project: str | None, known: Known) -> None:
+    try:
+        known.check(spec, project)
+    except UsageError as error:
+        raise _WrongError("skills", error.message) from None
 
 
 _MEASURES: tuple[tuple[str, Callable[[str | int], int]], ...] = (

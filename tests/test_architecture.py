@@ -62,6 +62,7 @@ FLOORS: list[set[str]] = [
         "engine.races",
         "engine.opinion",
         "engine.last_words",
+        "engine.shelf",
     },
     {"engine.tax"},
     {"engine.drill"},

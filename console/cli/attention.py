@@ -1,4 +1,4 @@
-"""`headway doctor`, `skills`, `themes`: what is here, and what wants attention."""
+"""`headway doctor`, `themes`: what is here, and what wants attention."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _Json = Annotated[bool, typer.Option("--json", help="Print a JSON array.")]
 
 
 def add_to(app: typer.Typer) -> None:
-    for command in (doctor, skills, themes):
+    for command in (doctor, themes):
         app.command()(command)
 
 
@@ -44,32 +44,6 @@ def doctor(
                 print(f"  {'':<12} {check.mend}")
     if not all(check.ok or not check.needed for check in checks):
         raise typer.Exit(1)
-
-
-def skills(
-    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Show this skill's text.")] = None,
-    json: _Json = False,
-) -> None:
-    """The skills that ship with Headway: what each is for, or the text of one."""
-    from pathlib import Path
-
-    from console.cli.output import print_json, print_table
-    from engine.documents import nearest
-    from engine.errors import NotFoundError
-    from engine.skills import find_skills
-
-    found = find_skills()
-    if name is not None:
-        chosen = next((skill for skill in found if skill.name == name), None)
-        if chosen is None:
-            raise NotFoundError(f"there is no skill {name!r}; {nearest(name, (skill.name for skill in found))}")
-        print(Path(chosen.path).read_text(encoding="utf-8"), end="")
-    elif json:
-        print_json(found)
-    else:
-        print_table(
-            ("NAME", "WHAT FOR"), [(skill.name, skill.problem or skill.description) for skill in found], stretch=1
-        )
 
 
 def themes(json: _Json = False) -> None:

@@ -91,6 +91,9 @@ def submit(
     tag: Annotated[
         list[str] | None, typer.Option("--tag", help="A tag, for filters and caps; may be repeated.")
     ] = None,
+    skill: Annotated[
+        list[str] | None, typer.Option("--skill", metavar="NAME", help="A skill for its agent; may be repeated.")
+    ] = None,
     key: Annotated[
         str | None, typer.Option(help="While a job with this key is unfinished, give that one instead of a new one.")
     ] = None,
@@ -148,6 +151,7 @@ def submit(
         "account": account,
         "kind": kind,
         "tags": tag,
+        "skills": skill,
         "key": key,
         "system": system,
         "schema": _schema(schema),

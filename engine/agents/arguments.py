@@ -68,3 +68,8 @@ def uuid(agent: str, name: str) -> str:
         return str(UUID(name))
     except ValueError:
         raise UsageError(f"{agent}: the session {name!r} is not a UUID") from None
+
+
+def below(env: Mapping[str, str], *places: tuple[str, str]) -> list[str]:
+    """The folder that the first variable which is set leads to: pairs of its name and what is below it."""
+    return next(([f"{env[name].rstrip('/')}/{rest}"] for name, rest in places if env.get(name)), [])

@@ -42,6 +42,8 @@ class Assignment:
     """The JSON Schema that the job's answer has to be valid against."""
     permission: Permission = Permission.PRESET
     """Who decides whether it may use a tool. `ASK` only for an agent that can."""
+    skills: Sequence[str] = ()
+    """Those that lie where it looks for skills by itself, in `Agent.skill_folders`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +168,17 @@ class Agent(ABC):
     """An attempt may change something. Without effects it needs no workspace, and may always be run again."""
     answers: bool = False
     """It takes a system prompt and the schema of its answer."""
+    skill_folders: tuple[str, ...] = ()
+    """Below its workspace: where it looks for skills by itself. Without one it is told them in its prompt."""
+
+    @property
+    def takes_skills(self) -> bool:
+        """It is told something in words, be it a prompt. A command is not."""
+        return bool(self.skill_folders) or self.resumable or self.converses or self.answers
+
+    def personal_skills(self, env: Mapping[str, str]) -> Sequence[str]:
+        """Absolute folders outside of the workspace where its user keeps skills for it. `env` is the attempt's."""
+        return ()
 
     def accept(  # noqa: B027 - most agents take any
         self, model: str | None, settings: AgentSettings, account: AccountSettings | None = None

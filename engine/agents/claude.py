@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from engine.agents import claude_asking
 from engine.agents.addresses import provider_at
-from engine.agents.arguments import key_of
+from engine.agents.arguments import below, key_of
 from engine.agents.asking import Request, Told
 from engine.agents.base import Agent, Assignment, Launch, Parser
 from engine.agents.claude_parser import ClaudeParser
@@ -58,6 +58,7 @@ class Claude(Agent):
     stall_seconds = 900
     package = "@anthropic-ai/claude-code"
     footprint = 300 << 20  # the whole tree of 2.1 was seen at 210 to 292 MB
+    skill_folders = (".claude/skills",)
     pass_env = (
         "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL", "ANTHROPIC_CUSTOM_HEADERS",
         "ANTHROPIC_MODEL", "ANTHROPIC_SMALL_FAST_MODEL", "ANTHROPIC_DEFAULT_OPUS_MODEL",
@@ -78,6 +79,9 @@ class Claude(Agent):
             if env.get(variable, "0").lower() not in ("", "0", "false"):
                 return provider
         return provider_at(env.get("ANTHROPIC_BASE_URL"), "anthropic")
+
+    def personal_skills(self, env: Mapping[str, str]) -> Sequence[str]:
+        return below(env, ("CLAUDE_CONFIG_DIR", "skills"), ("HOME", ".claude/skills"))
 
     def check(self, settings: AgentSettings) -> None:
         _refuse(settings)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import glob
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from engine.agents.addresses import provider_at
-from engine.agents.arguments import one_of, refuse, unsafe, uuid, word
+from engine.agents.arguments import below, one_of, refuse, unsafe, uuid, word
 from engine.agents.base import Agent, Assignment, Launch, Parser
 from engine.agents.codex_parser import CodexParser
 from engine.config import AgentSettings
@@ -47,6 +47,7 @@ class Codex(Agent):
     stall_seconds = 900
     package = "@openai/codex"
     footprint = 180 << 20  # the whole tree of 0.169 was seen at 140 MB, and 178 behind its wrapper
+    skill_folders = (".agents/skills",)
     pass_env = (
         "CODEX_HOME", "CODEX_API_KEY", "CODEX_ACCESS_TOKEN", "CODEX_CA_CERTIFICATE",
         "OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_ORGANIZATION", "OPENAI_PROJECT",
@@ -55,6 +56,10 @@ class Codex(Agent):
 
     def asks_whom(self, model: str | None, env: Mapping[str, str], settings: AgentSettings) -> str | None:
         return provider_at(env.get("OPENAI_BASE_URL"), "openai")
+
+    def personal_skills(self, env: Mapping[str, str]) -> Sequence[str]:
+        own = below(env, ("CODEX_HOME", "skills"), ("HOME", ".codex/skills"))
+        return [*own, *below(env, ("HOME", ".agents/skills"))]
 
     def check(self, settings: AgentSettings) -> None:
         one_of(self.name, settings.permission_mode, MODES)

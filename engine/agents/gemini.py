@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from engine.agents.addresses import provider_at
-from engine.agents.arguments import one_of, refuse, unsafe, uuid, word
+from engine.agents.arguments import below, one_of, refuse, unsafe, uuid, word
 from engine.agents.base import Agent, Assignment, Launch, Parser
 from engine.agents.gemini_parser import GeminiParser
 from engine.config import AgentSettings
@@ -20,6 +20,9 @@ ENVIRONMENT = {
     "GEMINI_CLI_TRUST_WORKSPACE": "true",
     "NO_COLOR": "1",
 }
+
+#: The tool that reads a skill asks for consent, and headless it is not even offered: what was chosen for the job is.
+ACTIVATE = "activate_skill"
 
 #: What it may do unasked; the first is the default. Headless there is nobody to ask: other tools are not offered.
 MODES = ("auto_edit", "default", "plan")
@@ -49,6 +52,7 @@ class Gemini(Agent):
     stall_seconds = 900  # without a RetryInfo it waits a minute before each of its ten tries, and says nothing
     package = "@google/gemini-cli"
     footprint = 260 << 20  # one process of 0.61 was seen at 249 MB
+    skill_folders = (".agents/skills",)
     pass_env = (
         "GEMINI_API_KEY", "GEMINI_CLI_HOME", "GEMINI_MODEL", "GEMINI_CLI_SYSTEM_SETTINGS_PATH",
         "GEMINI_CLI_SYSTEM_DEFAULTS_PATH", "GOOGLE_API_KEY", "GOOGLE_GEMINI_BASE_URL", "GOOGLE_VERTEX_BASE_URL",
@@ -59,6 +63,11 @@ class Gemini(Agent):
 
     def asks_whom(self, model: str | None, env: Mapping[str, str], settings: AgentSettings) -> str | None:
         return provider_at(env.get("GOOGLE_GEMINI_BASE_URL") or env.get("GOOGLE_VERTEX_BASE_URL"), "google")
+
+    def personal_skills(self, env: Mapping[str, str]) -> Sequence[str]:
+        """A workspace's skill goes before one of its user's with it; ours must not."""
+        own = below(env, ("GEMINI_CLI_HOME", ".gemini/skills"), ("HOME", ".gemini/skills"))
+        return [*own, *below(env, ("HOME", ".agents/skills"))]
 
     def check(self, settings: AgentSettings) -> None:
         words = (*(settings.command or []), *settings.args)
@@ -105,6 +114,9 @@ def _options(assignment: Assignment) -> list[str]:
     settings = assignment.settings
     options = ["-m", word("gemini", assignment.model, "model")] if assignment.model else []
     options += ["--approval-mode", one_of("gemini", settings.permission_mode, MODES)]
+    tools = list(settings.allowed_tools)
+    if assignment.skills and ACTIVATE not in tools:
+        tools.append(ACTIVATE)
     # One argument each: the option takes all words that follow it.
-    options += [f"--allowed-tools={word('gemini', tool, 'allowed_tools')}" for tool in settings.allowed_tools]
+    options += [f"--allowed-tools={word('gemini', tool, 'allowed_tools')}" for tool in tools]
     return options

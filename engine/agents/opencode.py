@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from engine.agents.arguments import one_of, refuse, unsafe, word
+from engine.agents.arguments import below, one_of, refuse, unsafe, word
 from engine.agents.base import Agent, Assignment, Launch, Parser
 from engine.agents.opencode_parser import OpencodeParser
 from engine.config import AgentSettings
@@ -44,6 +44,7 @@ class Opencode(Agent):
     stall_seconds = 900
     package = "opencode-ai"
     footprint = 600 << 20  # the tree of 1.18 was seen at 580 MB
+    skill_folders = (".agents/skills",)
     pass_env = (
         "OPENCODE_API_KEY", "OPENCODE_CONFIG", "OPENCODE_CONFIG_DIR", "OPENCODE_CONFIG_CONTENT",
         "OPENCODE_DISABLE_MODELS_FETCH", "OPENCODE_DISABLE_LSP_DOWNLOAD", "OPENCODE_DISABLE_DEFAULT_PLUGINS",
@@ -56,6 +57,10 @@ class Opencode(Agent):
     def asks_whom(self, model: str | None, env: Mapping[str, str], settings: AgentSettings) -> str | None:
         provider, slash, _ = (model or "").partition("/")
         return provider if slash else None  # its own default is in its configuration
+
+    def personal_skills(self, env: Mapping[str, str]) -> Sequence[str]:
+        own = below(env, ("XDG_CONFIG_HOME", "opencode/skills"), ("HOME", ".config/opencode/skills"))
+        return [*own, *below(env, ("HOME", ".claude/skills")), *below(env, ("HOME", ".agents/skills"))]
 
     def check(self, settings: AgentSettings) -> None:
         one_of(self.name, settings.permission_mode, MODES)

@@ -90,6 +90,8 @@ def check_job(spec: JobSpec, agent: str, model: str | None, settings: Settings) 
     for key in ("system", "schema"):
         if getattr(spec, key) is not None and not known.answers:
             raise UsageError(f"{agent} takes no {key}: leave it out, or ask llm")
+    if spec.skills and not known.takes_skills:
+        raise UsageError(f"{agent} takes no skills: leave them out, or choose an agent that is told in words")
     account = settings.accounts.get(spec.account) if spec.account is not None else None
     known.accept(model, settings.agent(agent), account)
 

@@ -49,6 +49,7 @@ class Rehearsal(Agent):
     asks = True
     stall_seconds = 900
     footprint = 30 << 20
+    skill_folders = (".claude/skills", ".agents/skills")  # where those look that it plays
     pass_env = ("HEADWAY_REHEARSAL_SPEED",)
 
     def asks_whom(self, model: str | None, env: Mapping[str, str], settings: AgentSettings) -> str | None:

@@ -14,6 +14,7 @@ from engine.config.projects import Permissions, ProjectSettings, RuleSettings
 from engine.config.reading import FILE, find_settings, load_settings
 from engine.config.routes import MatchSettings, NeedsSettings, RouteSettings
 from engine.config.settings import Settings
+from engine.config.skills import ProjectSkills, SkillSettings
 from engine.config.tap import TapSettings
 from engine.config.upkeep import RetryBudget, Upkeep
 
@@ -31,12 +32,14 @@ __all__ = [
     "PacingSettings",
     "Permissions",
     "ProjectSettings",
+    "ProjectSkills",
     "ProviderSettings",
     "RetryBudget",
     "RouteSettings",
     "RuleSettings",
     "SessionSettings",
     "Settings",
+    "SkillSettings",
     "TapSettings",
     "Upkeep",
     "find_settings",

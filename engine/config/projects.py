@@ -11,6 +11,7 @@ from msgspec import Meta, Struct, field
 
 from engine.config import checks
 from engine.config.agents import Slots
+from engine.config.skills import ProjectSkills
 from engine.decision import Effect
 from engine.documents import Complaint, nearest
 from engine.model import Permission, Workspace
@@ -54,6 +55,7 @@ class ProjectSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """The only providers that its jobs may go to, such as `anthropic`; `local` is this machine. Unset: any."""
     allow_bypass: bool = False
     """Jobs of this project may run with `permission: bypass`: their agents can do anything on this machine."""
+    skills: ProjectSkills = field(default_factory=ProjectSkills)
 
     @property
     def directory(self) -> str:

@@ -10,6 +10,7 @@ from engine.config.agents import AccountSettings, AgentSettings, SessionSettings
 from engine.config.pacing import Pacing
 from engine.config.projects import Permissions, ProjectSettings
 from engine.config.routes import RouteSettings
+from engine.config.skills import SkillSettings
 from engine.config.triage import TriageSettings
 from engine.config.upkeep import RetryBudget, Upkeep
 
@@ -46,6 +47,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     sessions: SessionSettings = field(default_factory=SessionSettings)
     permissions: Permissions = field(default_factory=Permissions)
     triage: TriageSettings = field(default_factory=TriageSettings)
+    skills: SkillSettings = field(default_factory=SkillSettings)
     theme: str | None = None
     keys: dict[str, str] = field(default_factory=dict)
     """Console keys moved to others: action -> key."""

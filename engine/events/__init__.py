@@ -23,6 +23,7 @@ from engine.events.life import (
     Unblocked,
 )
 from engine.events.money import total_cost
+from engine.events.skills import SkillsGiven, SkillsUsed
 from engine.events.talk import Attached, Compacted, Detached, HandedOff, Parked
 from engine.events.verbs import (
     Cancelled,
@@ -81,6 +82,8 @@ __all__ = [
     "Routed",
     "RuleDropped",
     "RuleKept",
+    "SkillsGiven",
+    "SkillsUsed",
     "Snoozed",
     "Standing",
     "Stopping",

@@ -8,10 +8,11 @@ from engine.events.around import AroundBody
 from engine.events.cards import CardBody
 from engine.events.judgement import JudgementBody
 from engine.events.life import LifeBody
+from engine.events.skills import SkillBody
 from engine.events.talk import TalkBody
 from engine.events.verbs import VerbBody
 
-AnyBody = LifeBody | TalkBody | VerbBody | CardBody | JudgementBody | AroundBody
+AnyBody = LifeBody | TalkBody | VerbBody | CardBody | JudgementBody | SkillBody | AroundBody
 
 
 class Event(Struct, frozen=True, kw_only=True):

@@ -62,6 +62,8 @@ class JobSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     """Its class, such as `quick` or `big`: a route may match it. Unset: what the rules say."""
     permission: Permission | None = None
     """Who decides whether its agent may use a tool. Unset: what the project says, else the agent's settings."""
+    skills: list[Annotated[str, Meta(min_length=1, max_length=64)]] = field(default_factory=list)
+    """Names of skills that its agent is given."""
 
 
 class Job(Struct, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from engine.agents.base import Agent, Assignment, Launch
+from engine.agents.logins import config_variables
 from engine.agents.registry import check_job
 from engine.config import AccountSettings, Settings
 from engine.context.conversation import HANDOFF, Conversation, Earlier, Talks
@@ -19,7 +20,7 @@ from engine.errors import HeadwayError, RefusedError
 from engine.model import JobSpec, Permission, Workspace
 from engine.permission import chosen
 from engine.redact import Secrets
-from engine.runner import credentials, procfs, record, spawn, voice
+from engine.runner import credentials, kit, procfs, record, spawn, voice
 from engine.runner.cgroup import Cgroups
 from engine.runner.credentials import Held
 from engine.runner.environment import environment
@@ -120,8 +121,9 @@ class Launcher:
         talks = Talks(self.workspaces.home, self.settings, self.agents, self._version)
         try:
             talk = await talks.of(claim, agent, placed, earlier)
+            outfit = await self._equip(claim, agent, placed, run, resumes=talk.begun.resumes is not None)
             assignment = Assignment(
-                prompt=talk.prompt,
+                prompt=outfit.with_text(talk.prompt),
                 model=claim.attempt.model,
                 workspace=placed.directory,
                 run_dir=run.path,
@@ -133,12 +135,14 @@ class Launcher:
                 system=claim.spec.system,
                 schema=claim.spec.schema,
                 permission=permission,
+                skills=outfit.native,
             )
             launch = agent.launch(assignment)
             held = await credentials.held(agent.name, launch, account, os.environ)
             prepared = Prepared(agent, placed, launch, talk, account, held)
             return self._led(claim, prepared) if account is not None and account.tap else prepared
         except HeadwayError:
+            await kit.take_away(run)
             await self.workspaces.tidy(placed)
             raise
 
@@ -160,6 +164,25 @@ class Launcher:
         return environment(
             os.environ, passed, prepared.launch.env, settings, claim.job.id, attempt.marker, account, prepared.held
         )
+
+    async def _equip(self, claim: Claim, agent: Agent, placed: Placed, run: RunDir, *, resumes: bool) -> kit.Outfit:
+        """The skills that the job is given."""
+        account, job = self._account(claim), claim.job
+        settings, marker = self.settings.agent(agent.name), claim.attempt.marker
+        folder = credentials.whole(account.config_dir) if account is not None and account.config_dir else None
+        held = Held(config_variables(account, str(folder)) if account is not None and folder is not None else {})
+        order = kit.Order(
+            spec=claim.spec,
+            title=job.title,
+            project=job.project,
+            agent=agent,
+            placed=placed,
+            own=placed.repository is not None or not (job.project and agent.effects),
+            marker=marker,
+            resumes=resumes,
+            env=environment(os.environ, agent.pass_env, {}, settings, job.id, marker, account, held),
+        )
+        return await kit.equip(order, run, self.settings)
 
     async def _version(self, agent: Agent) -> str | None:
         return await self.versions.of(agent.version_command(self.settings.agent(agent.name)))

@@ -27,7 +27,7 @@ from engine.hub import Hub
 from engine.model import DiffStat, Failure
 from engine.permission import Policy, configured
 from engine.runner import cut as cuts
-from engine.runner import limits, procfs, spawn, tree, voice
+from engine.runner import kit, limits, procfs, spawn, tree, voice
 from engine.runner.adopt import Finding, finding
 from engine.runner.attending import Attendant, Rulebook
 from engine.runner.cut import ASKED, Cut
@@ -39,9 +39,10 @@ from engine.runner.meter import Meter, recent_peaks
 from engine.runner.record import Record
 from engine.runner.run_dir import Claimed, Facts, RunDir, run_dir
 from engine.runner.tree import Tree
+from engine.runner.uses import Uses
 from engine.runner.watch import Watch
 from engine.runner.workspace import Placed
-from engine.store import Store, Transaction, attachments, cards, jobs, sessions, windows
+from engine.store import Store, Transaction, attachments, cards, given, jobs, sessions, windows
 from engine.store.claims import Claim
 from engine.store.jobs import Launched
 from engine.store.sessions import Begun, Heard
@@ -162,7 +163,7 @@ class Runner:
             found = Finding.LOST
         logger.info("attempt %d of job %d: %s", claim.attempt.number, claim.job.id, found)
         if claim.attempt.started_at is None and noted is not None:
-            await self._note_launch(claim, who.pid if who else 0, noted)
+            await self._note_launch(claim, who.pid if who else 0, noted, run)
         if found is Finding.ADOPT and who is not None:
             self._around.launcher.secrets.learn_from(procfs.environment(who.pid))
             await self._note_adoption(claim, who.pid)
@@ -234,13 +235,14 @@ class Runner:
         claim, launcher = live.claim, self._around.launcher
         prepared = await launcher.prepare(claim, live.run, await self._earlier(claim))
         if live.stop_asked.is_set():
+            await kit.take_away(live.run)
             await self._tidy(live, prepared.placed)
             outcome = Outcome(succeeded=False, failure=Failure.CRASHED, reason="cancelled before it started")
             await self._settle(live, Ending(outcome, began=False))
             return
         whole = launcher.start(claim, live.run, prepared)
         live.begun, live.session = True, prepared.conversation.begun.session
-        await self._note_launch(claim, whole.root.pid if whole.root else 0, facts(prepared))
+        await self._note_launch(claim, whole.root.pid if whole.root else 0, facts(prepared), live.run)
         await self._watch(live, prepared.agent, whole, prepared.placed)
 
     async def _earlier(self, claim: Claim) -> Earlier:
@@ -262,6 +264,7 @@ class Runner:
         tell = partial(self._see_session, tried.id)
         see = partial(self._see_limits, tried.target.paid_by)
         watch = Watch(tried.job, tried.id, tried.target, parser, around.hub, see, tell, window)
+        watch.uses = Uses.of(kit.read_kit(live.run))
         return watch, Record(noted.record if noted else None, noted.recorded if noted else 0, watch.recorded)
 
     async def _watch(self, live: Live, agent: Agent, whole: Tree, placed: Placed) -> None:
@@ -299,6 +302,9 @@ class Runner:
             self.meter.used(claim.attempt.id, spawn.cpu_ms(whole.root.pid))
         around.launcher.cgroups.remove(whole.group)
         voice.close(live.run)
+        await kit.take_away(live.run)
+        if watch.uses.seen:
+            await self._persist(lambda tx: given.used(tx, claim.attempt.id, watch.uses.seen))
         outcome, code = outcome_of(live.run, watch, end)
         diff = await self._measure(live, placed)
         outcome = with_refusal(watch.judged(outcome, diff), watch.refusal)
@@ -435,6 +441,7 @@ class Runner:
             _, who = live.run.claim()
             await tree.stop(Tree(who, claim.attempt.marker, group, adopted=True), self._around.grace)
             self._around.launcher.cgroups.remove(group)
+            await kit.take_away(live.run)
         except Exception:
             logger.exception("job %d: its processes could not be ended", job)
         for said in (reason.encode(errors="replace").decode(), "the engine could not look after it"):
@@ -450,19 +457,27 @@ class Runner:
                 return
 
     async def _give_back(self, claim: Claim) -> None:
+        await kit.take_away(run_dir(self._around.home, claim.job.id, claim.attempt.number))
         outcome = Outcome(succeeded=False, failure=Failure.ENGINE_LOST, reason="the engine ended before it could start")
         ending = Ending(outcome, began=False)
         await self._persist(Settle(claim.attempt.id, ending, self._around.rules))
         self._settled()
 
-    async def _note_launch(self, claim: Claim, pid: int, noted: Facts) -> None:
+    async def _note_launch(self, claim: Claim, pid: int, noted: Facts, run: RunDir) -> None:
         begun = None
         if noted.resumes is not None or noted.why:  # else the attempt's row and the session's name say it
             begun = Begun(noted.session, noted.resumes, noted.forked, noted.retires, noted.why, noted.handed)
         launched = Launched(
             pid, noted.session, noted.workspace, noted.branch, noted.base, begun, noted.note, noted.tokens
         )
-        await self._persist(lambda tx: jobs.launched(tx, claim.attempt.id, launched))
+        equipped = kit.read_kit(run)
+
+        def note(tx: Transaction) -> None:
+            jobs.launched(tx, claim.attempt.id, launched)
+            if equipped is not None:
+                given.note(tx, claim.attempt.id, equipped.given)
+
+        await self._persist(note)
 
     async def _note_adoption(self, claim: Claim, pid: int) -> None:
         await self._persist(lambda tx: jobs.adopted(tx, claim.attempt.id, pid, self._around.boot))

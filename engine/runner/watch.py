@@ -14,6 +14,7 @@ from engine.clock import now_ms
 from engine.hub import Hub
 from engine.model import DiffStat, Failure, Progress, Target
 from engine.runner.limits import Halt
+from engine.runner.uses import Uses
 from engine.store.sessions import Heard
 from engine.tap.reading import Refusal, Seen
 from engine.window import Reading
@@ -67,6 +68,7 @@ class Watch:
         self.halt = Halt()
         self.refusal: Refusal | None = None
         """The provider's newest answer, where the tap saw it and it was one."""
+        self.uses = Uses()
         self.news = asyncio.Event()
         """Something was read that may change what the agent asks."""
 
@@ -125,6 +127,7 @@ class Watch:
             self._see_session(self.told)
 
     def _take(self, event: said.AnyAgentEvent) -> None:
+        self.uses.take(event)
         match event:
             case said.Started(session=session, agent_version=version, model=model):
                 self.session = session or self.session

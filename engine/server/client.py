@@ -38,6 +38,7 @@ from engine.server.calls.limits import LimitCalls
 from engine.server.calls.races import RaceCalls
 from engine.server.calls.routes import RouteCalls
 from engine.server.calls.scores import ScoreCalls
+from engine.server.calls.skills import SkillCalls
 from engine.server.calls.tap import TapCalls
 from engine.server.calls.tax import TaxCalls
 from engine.server.calls.triage import TriageCalls
@@ -48,7 +49,17 @@ from engine.upkeep.wire import Prune, PruneResult
 
 
 class Client(
-    CardCalls, RaceCalls, RouteCalls, ForecastCalls, TapCalls, TaxCalls, LimitCalls, ScoreCalls, TriageCalls, Link
+    CardCalls,
+    RaceCalls,
+    RouteCalls,
+    ForecastCalls,
+    SkillCalls,
+    TapCalls,
+    TaxCalls,
+    LimitCalls,
+    ScoreCalls,
+    TriageCalls,
+    Link,
 ):
     """Use as `async with Client(home) as client:`.
 

@@ -61,6 +61,7 @@ _KEEP_USAGE = (
     "cost_micros = coalesce(cost_micros + excluded.cost_micros, cost_micros, excluded.cost_micros)"
 )
 _DELETE_USAGE = f"DELETE FROM usage WHERE attempt {_OF_THESE}"
+_DELETE_SKILLS = f"DELETE FROM skills_given WHERE attempt {_OF_THESE}"
 _DELETE_ATTEMPTS = f"DELETE FROM attempts WHERE job {_THESE}"
 _DELETE_EVENTS = f"DELETE FROM events WHERE job {_THESE}"
 # What they came after goes; that others came after them, and how they ended, stays with those others.
@@ -117,6 +118,7 @@ def prune(tx: Transaction, wanted: Wanted, by: str) -> Pruned:
     run(_KEEP_USAGE, (these,))
     scores.prune(tx, these)
     run(_DELETE_USAGE, (these,))
+    run(_DELETE_SKILLS, (these,))
     run(_DELETE_ATTEMPTS, (these,))
     events = run(_DELETE_EVENTS, (these,)).rowcount
     run(_DELETE_DEPENDENCIES, (these,))

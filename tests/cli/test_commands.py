@@ -62,7 +62,8 @@ def test_version(home: Path) -> None:
         (("hold", "--all", "3"), 2, "not several of them"),
         (("cancel", "twelve"), 2, "'twelve' is not a job id"),
         (("submit", "-f", "missing.yaml"), 2, "missing.yaml cannot be read"),
-        (("skills", "triag"), 4, "there is no skill 'triag'"),
+        (("skills", "show", "triag"), 4, "there is no skill 'triag'"),
+        (("skills", "triag"), 2, "No such command 'triag'"),
         ((), 2, "needs a terminal"),
     ],
 )

@@ -1,0 +1,322 @@
+"""The skills that an attempt is given: put where its agent looks for them, and taken away again.
+
+What was put where is written into the run directory first, so that any engine can take it away, also one that comes
+after a `kill -9`. Only into a workspace that is the job's own: in the user's own checkout, and for an agent that does
+not look for skills, they are told in the prompt. Nothing that is there already is touched: of two of one name, that
+of the project or of the user stands.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from engine.agents.base import Agent
+from engine.config import Settings
+from engine.context.skills import NAMED, skills_for, text_of, wish_of
+from engine.errors import RefusedError
+from engine.model import JobSpec
+from engine.runner import exclude
+from engine.runner.git import GitError, git
+from engine.runner.run_dir import RunDir, read_regular
+from engine.runner.workspace import Placed
+from engine.skills.choosing import Choice, Chosen, choose
+from engine.skills.contents import File, digest, read_files
+from engine.skills.prompting import Page, given_text, named_line
+from engine.skills.reading import BadSkillError, read_document
+from engine.skills.skill import FILE, Given, How
+
+logger = logging.getLogger(__name__)
+
+KIT = "kit.json"
+KIT_BYTES = 1 << 20
+OURS = ("worktrees", "work")  #: below the home: the workspaces that are the jobs' own
+STAGE = "kit"  #: in the run directory: where a skill is made, before it is moved into its place
+CHANGED = "skills"  #: in the run directory: what the agent changed of a skill
+
+
+class Kit(Struct, frozen=True, omit_defaults=True):
+    """What an attempt was given, and what of it lies in its workspace."""
+
+    given: list[Given] = msgspec.field(default_factory=list)
+    placed: dict[str, str] = msgspec.field(default_factory=dict)
+    """Folder -> digest of what was put there."""
+    made: list[str] = msgspec.field(default_factory=list)
+    """Folders that had to be made for them, the deepest last."""
+    root: str = ""
+    """The top of the workspace."""
+    exclude: str | None = None
+    marker: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outfit:
+    """What the attempt is told of its skills: text for its prompt, and the names of those that it finds by itself."""
+
+    text: str = ""
+    native: tuple[str, ...] = ()
+
+    def with_text(self, prompt: str) -> str:
+        return f"{prompt}\n\n{self.text}" if self.text else prompt
+
+
+@dataclass(slots=True)
+class _Packing:
+    """One attempt's skills while they are packed."""
+
+    given: list[Given] = field(default_factory=list)
+    places: dict[str, list[File]] = field(default_factory=dict)
+    pages: list[Page] = field(default_factory=list)
+    native: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """For whom skills are packed. `own`: the workspace is the job's own; `env`: what the agent will see."""
+
+    spec: JobSpec
+    title: str
+    project: str | None
+    agent: Agent
+    placed: Placed
+    own: bool
+    marker: str
+    resumes: bool
+    env: Mapping[str, str]
+
+
+async def equip(order: Order, run: RunDir, settings: Settings) -> Outfit:
+    """Choose an attempt's skills and put them where its agent finds them.
+
+    Raises `RefusedError` where one that the job names cannot be given any more.
+    """
+    wish = wish_of(order.spec, order.project, settings)
+    if not order.agent.takes_skills or not (wish.named or wish.match):
+        return Outfit()
+    found = await asyncio.to_thread(skills_for, order.project, settings)
+    choice = choose(wish, text_of(order.spec, order.title), found)
+    packing = await asyncio.to_thread(_pack, order, choice)
+    kit = Kit(packing.given, marker=order.marker)
+    if packing.places:
+        kit = await _place(order, run, packing, kit)
+    text, notes = given_text(packing.pages, settings.skills.tokens) if not order.resumes else ("", {})
+    given = [replace(one, note=notes.get(one.name, one.note)) for one in kit.given]
+    note_kit(run, replace(kit, given=given))
+    named = [name for name in packing.native if any(one.name == name and one.reason == NAMED for one in given)]
+    return Outfit("\n\n".join(filter(None, (text, named_line(named)))), tuple(packing.native))
+
+
+def read_kit(run: RunDir) -> Kit | None:
+    """What an attempt was given; None where it was given nothing."""
+    try:
+        return msgspec.json.decode(read_regular(run.path / KIT, KIT_BYTES) or b"", type=Kit)
+    except (UnicodeDecodeError, msgspec.MsgspecError):
+        return None
+
+
+def note_kit(run: RunDir, kit: Kit) -> None:
+    if kit.given:
+        (run.path / KIT).write_bytes(msgspec.json.encode(kit))
+
+
+async def take_away(run: RunDir) -> None:
+    """Leave the workspace as it would be without skills. Does nothing a second time."""
+    kit = read_kit(run)
+    if kit is None or not kit.placed:
+        return
+    try:
+        await asyncio.to_thread(_take_away, run, kit)
+    except OSError as error:
+        logger.warning("the skills of %s stay in its workspace: %s", run.path, error)
+
+
+def _take_away(run: RunDir, kit: Kit) -> None:
+    """The file that says what to remove lies where the agent could write: it is believed of our own folders alone."""
+    home, root = run.path.parents[2], Path(kit.root)
+    if not any(root.is_relative_to(home / ours) and root != home / ours for ours in OURS):
+        logger.warning("%s names %s, which is no workspace of this home", run.path / KIT, root)
+        return
+    for place, was in kit.placed.items():
+        folder = Path(place)
+        if not _leads(folder, root):
+            continue  # the agent removed it, or put something of its own there
+        if _is_as(folder, was):
+            shutil.rmtree(folder)
+        else:
+            kept = _free(run.path / CHANGED / folder.name)
+            _move(folder, kept)
+            logger.info("what the agent changed of the skill %s is kept in %s", folder.name, kept)
+    for made in reversed(kit.made):
+        path = Path(made)
+        if _leads(path, root) and not any(path.iterdir()):
+            path.rmdir()
+    if kit.exclude is not None and Path(kit.exclude).parts[-2:] == ("info", "exclude"):
+        exclude.remove(Path(kit.exclude), kit.marker)
+    note_kit(run, Kit(kit.given, marker=kit.marker))
+
+
+def _leads(folder: Path, root: Path) -> bool:
+    """Whether it is a folder below the workspace, and no link on the way leads out of that."""
+    if ".." in folder.parts or not folder.is_relative_to(root) or folder == root:
+        return False
+    way = (folder, *(part for part in folder.parents if part.is_relative_to(root) and part != root))
+    return folder.is_dir() and not any(part.is_symlink() for part in way)
+
+
+def _free(path: Path) -> Path:
+    number, free = 1, path
+    while os.path.lexists(free):
+        number += 1
+        free = path.with_name(f"{path.name}-{number}")
+    return free
+
+
+def _move(source: Path, target: Path) -> None:
+    """In one step; where that is another file system, by a copy."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        source.rename(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        shutil.copytree(source, target, symlinks=True)
+        shutil.rmtree(source)
+
+
+def _is_as(folder: Path, was: str) -> bool:
+    try:
+        return digest(read_files(folder)) == was
+    except (BadSkillError, OSError):
+        return False
+
+
+def _pack(order: Order, choice: Choice) -> _Packing:
+    """Decide how each skill is given, and read it. Nothing is written yet."""
+    for name, wrong in choice.missing:
+        if name in order.spec.skills:
+            raise RefusedError(f"the job's skill {name!r} cannot be given: {wrong}")
+    packing = _Packing()
+    for one in choice.chosen:
+        _pack_one(order, one, packing)
+    for one, why in choice.left_out:
+        packing.given.append(_given(one, How.LEFT_OUT, note=why))
+    for name, wrong in choice.missing:
+        packing.given.append(Given(name=name, how=How.LEFT_OUT, reason="its project always gives it", note=wrong))
+    return packing
+
+
+def _pack_one(order: Order, one: Chosen, packing: _Packing) -> None:
+    skill = one.skill
+    try:
+        files = read_files(Path(skill.folder))
+        body = read_document(next((file.data for file in files if file.name == FILE), b"")).body
+    except (BadSkillError, OSError) as error:
+        packing.given.append(_given(one, How.LEFT_OUT, note=f"it cannot be read any more: {error}"))
+        return
+    sha256 = digest(files)
+    folders = [order.placed.directory / below for below in order.agent.skill_folders]
+    if not folders:
+        packing.pages.append(Page(skill.name, skill.description, body))
+        packing.given.append(_given(one, How.PROMPT, sha256))
+        return
+    if (theirs := _theirs(order, skill.name, folders)) is not None:
+        packing.native.append(skill.name)
+        packing.given.append(_given(one, How.OWN, note=f"that of the same name stands: {theirs}", used=False))
+        return
+    if why := _no_place(order, folders):
+        names = tuple(file.name for file in files if file.name != FILE)
+        packing.pages.append(Page(skill.name, skill.description, body, skill.folder, names))
+        packing.given.append(_given(one, How.PROMPT, sha256, note=why))
+        return
+    for folder in folders:
+        packing.places[str(folder / skill.name)] = files
+    packing.native.append(skill.name)
+    packing.given.append(_given(one, How.NATIVE, sha256, used=False))
+
+
+def _given(one: Chosen, how: How, sha256: str = "", *, note: str = "", used: bool | None = None) -> Given:
+    return Given(
+        name=one.skill.name,
+        how=how,
+        reason=one.reason,
+        source=one.skill.source,
+        sha256=sha256 or one.skill.sha256,
+        tokens=one.skill.tokens,
+        score=one.score,
+        note=note,
+        used=used,
+    )
+
+
+def _theirs(order: Order, name: str, folders: list[Path]) -> Path | None:
+    """What has the name already where the agent looks."""
+    personal = [Path(one) for one in order.agent.personal_skills(order.env)]
+    return next((place / name for place in (*folders, *personal) if os.path.lexists(place / name)), None)
+
+
+def _no_place(order: Order, folders: list[Path]) -> str:
+    """Why nothing may be put into the workspace; empty where it may."""
+    if not order.own:
+        return "it works in your own directory, where nothing is put: it was told in the prompt"
+    root = order.placed.root or order.placed.directory
+    for folder in folders:
+        for part in (folder, *folder.parents):
+            if part == root:
+                break
+            if part.is_symlink() or (part.exists() and not part.is_dir()):
+                return f"{part.relative_to(root)} is no folder of its workspace: it was told in the prompt"
+    return ""
+
+
+async def _place(order: Order, run: RunDir, packing: _Packing, kit: Kit) -> Kit:
+    """Note what will be put where, hide it from git, and put it there."""
+    made: list[str] = []
+    root = order.placed.root or order.placed.directory
+    for place in packing.places:
+        above = [part for part in Path(place).parents if part.is_relative_to(root) and not part.exists()]
+        made += [str(part) for part in reversed(above) if str(part) not in made]
+    file = await _exclude_file(order.placed)
+    kit = replace(
+        kit,
+        placed={place: digest(files) for place, files in packing.places.items()},
+        made=made,
+        root=str(root),
+        exclude=str(file) if file is not None else None,
+    )
+    note_kit(run, kit)
+    await asyncio.to_thread(_put, run, packing.places, root, file, kit)
+    return kit
+
+
+async def _exclude_file(placed: Placed) -> Path | None:
+    if placed.root is None:
+        return None
+    try:
+        return Path(await git(placed.root, "rev-parse", "--path-format=absolute", "--git-path", "info/exclude"))
+    except GitError as error:
+        raise RefusedError(f"its skills cannot be kept out of git: {error}") from None
+
+
+def _put(run: RunDir, places: Mapping[str, list[File]], root: Path, file: Path | None, kit: Kit) -> None:
+    if file is not None:
+        exclude.add(file, kit.marker, [exclude.pattern(str(Path(place).relative_to(root))) for place in places])
+    stage = run.path / STAGE
+    for place, files in places.items():
+        target = Path(place)
+        fresh = stage / target.name
+        for one in files:
+            (fresh / one.name).parent.mkdir(parents=True, exist_ok=True)
+            (fresh / one.name).write_bytes(one.data)
+            (fresh / one.name).chmod(0o755 if one.program else 0o644)
+        _move(fresh, target)
+    shutil.rmtree(stage, ignore_errors=True)

@@ -1,0 +1,35 @@
+"""Skills: which there are, what jobs were given, how they do."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from engine.engine import Engine
+from engine.server.http import as_json, job_of
+
+
+def routes(engine: Engine) -> list[Route]:
+    """What can be asked of skills."""
+    api = _Skills(engine)
+    return [
+        Route("/v1/skills", api.skills),
+        Route("/v1/skills/stats", api.stats),
+        Route("/v1/jobs/{job}/skills", api.of_job),
+    ]
+
+
+class _Skills:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def skills(self, request: Request) -> Response:
+        """With `project`, a name of the settings or a directory, those of that project too."""
+        return as_json(await self._engine.shelf.skills(request.query_params.get("project")))
+
+    async def stats(self, request: Request) -> Response:
+        return as_json(await self._engine.shelf.counts())
+
+    async def of_job(self, request: Request) -> Response:
+        return as_json(await self._engine.shelf.of_job(job_of(request)))
