@@ -58,6 +58,7 @@ from engine.runner.launch import Launcher
 from engine.runner.run_dir import RunDir, run_dir
 from engine.runner.runner import Runner, Surroundings
 from engine.runner.workspace import Workspaces
+from engine.scheduling import Schedules
 from engine.scoreboard import Scores
 from engine.sessions import AttachRequest, Session, Takeover
 from engine.shelf import Shelf
@@ -117,6 +118,15 @@ class Engine:
         self.opinions = Opinions(home, store, hub, book, secrets, dispatcher.wake)
         self.triage = Triaging(store, book, self.opinions, dispatcher.wake)
         self.shelf = Shelf(store, settings, agents)
+        self.schedules = Schedules(
+            store,
+            settings,
+            agents,
+            book=book,
+            wake=dispatcher.wake,
+            stop=runner.stop,
+            draining=lambda: dispatcher.draining,
+        )
         self._runner = runner
         self._dispatcher = dispatcher
         self._workspaces = workspaces
@@ -185,6 +195,7 @@ class Engine:
             if taken.drain:
                 self._end_drain()
             self._dispatcher.wake()
+            self.schedules.wake()
         return taken.undone
 
     async def attach(self, job: int, request: AttachRequest, by: str) -> Takeover:
@@ -343,7 +354,7 @@ class Engine:
 
     async def idle(self) -> bool:
         """Nothing runs, checks included, nothing would start by itself, and nobody works in a session."""
-        if self._takeovers.open or self.races.busy:
+        if self._takeovers.open or self.races.busy or await self.schedules.waits():
             return False
         counts = await self.store.read.counts()
         return counts.running == 0 and (counts.ready == 0 or await self.store.read.held_all() is not None)
@@ -404,6 +415,7 @@ async def _working(home: Path, settings: Settings, store: Store, hub: Hub, subre
         dispatching = tasks.create_task(dispatcher.run(), name="dispatcher")
         racing = tasks.create_task(engine.races.run(), name="races")
         asking = tasks.create_task(engine.opinions.run(), name="opinions")
+        timing = tasks.create_task(engine.schedules.run(), name="schedules")
         keeping = tasks.create_task(keep_up(home, settings.upkeep, launcher.workspaces.locks), name="upkeep")
         try:
             yield engine
@@ -417,6 +429,7 @@ async def _working(home: Path, settings: Settings, store: Store, hub: Hub, subre
         keeping.cancel()
         racing.cancel()
         asking.cancel()
+        timing.cancel()
         takeovers.let_go()
         runner.let_go()
         following.cancel()

@@ -35,6 +35,7 @@ TRANSITIONS: Mapping[tuple[State | None, type[log.Body]], State] = {
 REMARKS: Mapping[type[log.Body], frozenset[State]] = {
     log.Launched: frozenset({State.RUNNING}),
     log.HandedOff: frozenset({State.RUNNING}),
+    log.ScheduleFired: frozenset({State.READY, State.BLOCKED}),
     log.SkillsGiven: frozenset({State.RUNNING}),
     log.SkillsUsed: frozenset({State.RUNNING}),
     log.Compacted: frozenset({State.RUNNING}),

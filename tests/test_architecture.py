@@ -25,6 +25,8 @@ FLOORS: list[set[str]] = [
         "engine.units",
         "engine.window",
         "engine.interval",
+        "engine.schedule",
+        "engine.alarm",
     },
     {
         "engine.events",
@@ -34,6 +36,7 @@ FLOORS: list[set[str]] = [
         "engine.hub",
         "engine.skills",
         "engine.redact",
+        "engine.timetable",
     },
     {"engine.config", "engine.rehearsal", "engine.permission", "engine.dispatch.windows"},
     {"engine.agents"},
@@ -63,6 +66,7 @@ FLOORS: list[set[str]] = [
         "engine.opinion",
         "engine.last_words",
         "engine.shelf",
+        "engine.scheduling",
     },
     {"engine.tax"},
     {"engine.drill"},
@@ -75,7 +79,7 @@ FLOORS: list[set[str]] = [
 #: What the console may know of the engine: the nouns, the words of its streams, and its client.
 CONSOLE_KNOWS = {
     "engine", "engine.model", "engine.model.route", "engine.decision", "engine.sessions", "engine.window",
-    "engine.events", "engine.agents.events", "engine.errors",
+    "engine.events", "engine.agents.events", "engine.errors", "engine.schedule",
     "engine.clock", "engine.documents", "engine.home", "engine.server.client",
 }  # fmt: skip
 

@@ -111,6 +111,7 @@ def _described(detail: JobDetail) -> list[str]:
         "triage": job.triage,
         "tags": " ".join(job.tags),
         "key": job.key,
+        "schedule": job.schedule,
         "batch": None if job.batch is None else str(job.batch),
         "deadline": moment(job.deadline) if job.deadline else None,
         "held by": job.held_by,

@@ -137,7 +137,7 @@ def submit(
         "triage": triage,
         "not_before": not_before,
         "workspace": Workspace.PROJECT if in_place else None,
-        "project": _directory(project),
+        "project": directory(project),
         "after": after,
         "after_any": after_any,
         "on_failure": _on_failure(on_failure),
@@ -271,7 +271,7 @@ def _is_open(spec: JobSpec, name: str) -> bool:
     return bool(getattr(spec, name) == getattr(JobSpec(prompt="-"), name))
 
 
-def _directory(project: str | None) -> str | None:
+def directory(project: str | None) -> str | None:
     """A directory as the engine needs it, which has another one as its own; a project's name as it is."""
     if project is not None and (project.startswith((".", "~")) or os.sep in project or Path(project).is_dir()):
         return str(Path(project).expanduser().resolve())

@@ -13,6 +13,8 @@ from engine.config.routes import RouteSettings
 from engine.config.skills import SkillSettings
 from engine.config.triage import TriageSettings
 from engine.config.upkeep import RetryBudget, Upkeep
+from engine.schedule import Name as ScheduleName
+from engine.schedule import ScheduleSpec
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -47,6 +49,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     sessions: SessionSettings = field(default_factory=SessionSettings)
     permissions: Permissions = field(default_factory=Permissions)
     triage: TriageSettings = field(default_factory=TriageSettings)
+    schedules: dict[ScheduleName, ScheduleSpec] = field(default_factory=dict)
     skills: SkillSettings = field(default_factory=SkillSettings)
     theme: str | None = None
     keys: dict[str, str] = field(default_factory=dict)

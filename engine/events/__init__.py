@@ -23,6 +23,7 @@ from engine.events.life import (
     Unblocked,
 )
 from engine.events.money import total_cost
+from engine.events.schedules import ScheduleFired, ScheduleMissed, ScheduleSet
 from engine.events.skills import SkillsGiven, SkillsUsed
 from engine.events.talk import Attached, Compacted, Detached, HandedOff, Parked
 from engine.events.verbs import (
@@ -82,6 +83,9 @@ __all__ = [
     "Routed",
     "RuleDropped",
     "RuleKept",
+    "ScheduleFired",
+    "ScheduleMissed",
+    "ScheduleSet",
     "SkillsGiven",
     "SkillsUsed",
     "Snoozed",

@@ -22,6 +22,7 @@ class Submitted(Body, frozen=True, tag="submitted"):
     routed: str = ""
     """Why it takes that route."""
     triage: str | None = None
+    schedule: str | None = None
 
 
 class Blocked(Body, frozen=True, tag="blocked"):

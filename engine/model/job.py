@@ -92,6 +92,8 @@ class Job(Struct, frozen=True, kw_only=True):
     batch: int | None = None
     deadline: int | None = None
     attempts: int = 0
+    schedule: str | None = None
+    """The schedule that submitted it."""
     waiting_on: int | None = None
     """The card that its agent waits for: the oldest open one."""
     stopping: bool = False

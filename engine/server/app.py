@@ -12,7 +12,7 @@ from engine.errors import HeadwayError, NotFoundError
 from engine.model import ALL, Order, Verb, Wanted
 from engine.server import streams
 from engine.server.http import LIST_LIMIT, OPERATOR, as_json, ids_of, is_number, job_of, read_body, read_number, stream
-from engine.server.routes import cards, forecast, limits, races, scores, skills, tap, tax, triage
+from engine.server.routes import cards, forecast, limits, races, schedules, scores, skills, tap, tax, triage
 from engine.server.routes import routes as routing
 from engine.server.wire import Shutdown, UndoRequest, to_wire
 from engine.sessions import AttachRequest, DetachRequest
@@ -58,6 +58,7 @@ def make_app(engine: Engine) -> Starlette:
             *scores.routes(engine),
             *triage.routes(engine),
             *skills.routes(engine),
+            *schedules.routes(engine),
         ],
         exception_handlers={HeadwayError: _refuse, 404: _unknown, 405: _unknown},
     )

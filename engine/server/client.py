@@ -37,6 +37,7 @@ from engine.server.calls.forecast import ForecastCalls
 from engine.server.calls.limits import LimitCalls
 from engine.server.calls.races import RaceCalls
 from engine.server.calls.routes import RouteCalls
+from engine.server.calls.schedules import ScheduleCalls
 from engine.server.calls.scores import ScoreCalls
 from engine.server.calls.skills import SkillCalls
 from engine.server.calls.tap import TapCalls
@@ -53,6 +54,7 @@ class Client(
     RaceCalls,
     RouteCalls,
     ForecastCalls,
+    ScheduleCalls,
     SkillCalls,
     TapCalls,
     TaxCalls,

@@ -17,7 +17,8 @@ from engine import events as log
 from engine.decision import Rule
 from engine.errors import NotFoundError, RefusedError
 from engine.model import Undone
-from engine.store import corrections, dependencies, moves, racing, rules
+from engine.schedule import Kept
+from engine.store import corrections, dependencies, moves, racing, rules, schedules
 from engine.store.fold import record
 from engine.store.moves import Moving
 from engine.store.racing import Outcome
@@ -59,6 +60,11 @@ class Inverse(Struct, frozen=True, omit_defaults=True):
     drain: bool = False
     told: list[int] = field(default_factory=list)
     """Jobs whose agents were given an answer: they cannot forget it."""
+    schedule: str = ""
+    """A schedule that was added, changed, paused, resumed or removed."""
+    was: Kept | None = None
+    """What was kept of it before; None where there was none."""
+    now: Kept | None = None
     kept: Rule | None = None
     """The rule that was made of the answer."""
     dropped: Rule | None = None
@@ -193,6 +199,8 @@ def _restore_scopes(tx: Transaction, by: str, inverse: Inverse) -> str:
         _set_cap(tx, inverse.cap, inverse.limit, by)
         limit = "as headway.yaml says" if inverse.limit is None else inverse.limit
         said.append(f"the cap on {inverse.cap} is {limit}")
+    if inverse.schedule:
+        said.append(schedules.restore(tx, inverse.schedule, inverse.was, inverse.now, by))
     if inverse.kept is not None:
         said.append(_take_back(tx, inverse.kept, by))
     if inverse.dropped is not None:

@@ -35,6 +35,7 @@ _COLUMNS = {
     "key": "unique_key",
     "batch": "batch",
     "triage": "triage",
+    "schedule": "schedule",
 }
 
 #: What is compared. Age is what a list shows: since a job ended, since it started, or since it was submitted.

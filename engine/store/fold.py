@@ -45,6 +45,7 @@ def apply(row: JobRow | None, event: log.Event) -> JobRow:
             unique_key=body.spec.key,
             batch=body.batch,
             route=body.route,
+            schedule=body.schedule,
             deadline=body.deadline,
             rank=event.seq << RANK_BITS,
             triage=body.triage,

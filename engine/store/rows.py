@@ -62,6 +62,7 @@ class JobRow(Struct, frozen=True, kw_only=True, array_like=True):
     waiting_on: int | None = None
     route: str | None = None
     triage: str | None = None
+    schedule: str | None = None
 
     @property
     def target(self) -> Target:
@@ -100,6 +101,7 @@ class JobRow(Struct, frozen=True, kw_only=True, array_like=True):
             deadline=self.deadline,
             attempts=self.attempts,
             waiting_on=self.waiting_on,
+            schedule=self.schedule,
             stopping=self.stopping is not None,
             failure=self.failure,
             reason=self.reason,

@@ -66,6 +66,8 @@ class Accepted:
     """What the operator is asked before it may start; empty for nothing."""
     unsure_until: int | None = None
     """It waits so long for what a model says of its class: the same moment as in `not_before`."""
+    schedule: str | None = None
+    """The one that submits it."""
 
     @property
     def waits(self) -> bool:
@@ -241,6 +243,7 @@ def _add_all(tx: Transaction, jobs: Sequence[tuple[Accepted, int | None]]) -> li
             route=accepted.route,
             routed=accepted.routed,
             triage=accepted.sorted.triage,
+            schedule=accepted.schedule,
         )
         for accepted, batch in jobs
     )

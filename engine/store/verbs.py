@@ -155,6 +155,17 @@ def _on_jobs(tx: Transaction, request: Request) -> Acted:
     return Acted(result, tally.changes, inverse)
 
 
+def cancel(tx: Transaction, jobs: Sequence[int], by: str) -> list[int]:
+    """Cancel jobs by the engine's own decision, which is no action that `undo` would take back.
+
+    Returns those whose processes are to be ended.
+    """
+    request, tally = Request(Verb.CANCEL, jobs, by), _Tally()
+    for row in _rows(tx, request):
+        _cancel(tx, row, request, tally)
+    return tally.stopping
+
+
 def _rows(tx: Transaction, request: Request) -> list[JobRow]:
     if request.filter is not None:
         found = tx.connection.execute(_MATCHING.format(where=request.filter.where), request.filter.values).fetchall()
