@@ -152,7 +152,7 @@ class Launcher:
         assert account is not None, "only an account has a tap"
         if self.tap is None or not prepared.held.secrets:
             raise RefusedError("the account's tap is for an API key, and it has none here")
-        whose = Whose(attempt.job, attempt.id, account=str(attempt.account), marker=attempt.marker)
+        whose = Whose(attempt.job, attempt.id, str(attempt.account), attempt.marker, attempt.model)
         env = self._environment(claim, prepared)
         led = lead(self.tap, whose, prepared.launch, prepared.held, account, attempt.model, env)
         return replace(prepared, launch=led.launch, held=led.held, tapped=led.upstream)

@@ -195,7 +195,9 @@ class Runner:
     def _tap_again(self, tap: Tap, claim: Claim, upstream: str) -> None:
         """An agent that outlived its engine goes on calling the address that it knows."""
         attempt, launcher = claim.attempt, self._around.launcher
-        door = tap.open(Whose(attempt.job, attempt.id, str(attempt.account), attempt.marker), upstream, None)
+        door = tap.open(
+            Whose(attempt.job, attempt.id, str(attempt.account), attempt.marker, attempt.model), upstream, None
+        )
         account = launcher.settings.accounts.get(str(attempt.account))
         finding_key = find_key(door, account, launcher.secrets, os.environ)
         self._keep(self._group.create_task(finding_key, name=f"key-{attempt.id}"))

@@ -104,7 +104,9 @@ class Watch:
 
     def tapped(self, host: str, seen: Seen) -> None:
         """Take what the tap saw of an answer. While the agent sits a refusal out, its silence is no stall."""
-        self._take_all(list(seen.limits))
+        if seen.limits:
+            target, now = self._target, now_ms()
+            self._see_limits([reading_of(one, target.agent, now, target.model) for one in seen.limits])
         if self.refusal is not None and seen.refusal is None:
             self.heard = time.monotonic()
         self.refusal = seen.refusal

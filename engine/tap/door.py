@@ -40,6 +40,8 @@ class Whose:
     attempt: int
     account: str
     marker: str
+    model: str | None = None
+    """The one that it was started for: limits of requests and tokens are each model's own."""
 
 
 class Door:

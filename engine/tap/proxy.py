@@ -191,13 +191,13 @@ class _Call:
         body = body_of_answer(answer, self._head.method)
         keep = not self._head.closes and not body.to_the_end
         coding = (answer.get(b"content-encoding") or b"").strip().lower()
-        refusal = bytearray()
+        refusal, model = bytearray(), self._door.whose.model or ""
         if answer.status < 400:
             self._usage = UsageReader(answer.get(b"content-type") or b"", coding)
-            self._door.see(answer.status, reading.windows(reading.headers_of(answer), now_ms()))
+            self._door.see(answer.status, reading.windows(reading.headers_of(answer), now_ms(), model))
         left = await self._pass_on(line, body, answer_head(answer, keep=keep), heads.rest, refusal)
         if answer.status >= 400:
-            seen = reading.refused(answer, reading.decoded(bytes(refusal), coding), now_ms())
+            seen = reading.refused(answer, reading.decoded(bytes(refusal), coding), now_ms(), model)
             self._door.see(seen.status, seen.limits, seen.refusal)
         self._answered = True
         if not body.to_the_end and not answer.closes and not left:

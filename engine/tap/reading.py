@@ -7,16 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import msgspec
+from msgspec.structs import replace
 
 from engine.agents.events import Limit
-from engine.agents.llm import limits
+from engine.agents.headers import limits_in, of_counts
 from engine.agents.llm.failures import Told, judge
 from engine.model import Failure, Usage
 from engine.tap.framing import Head
+from engine.window import UNNAMED
 
 ERROR_BYTES = 1 << 16  #: of an error's body, which is read for its code and its times
-NEARLY = 0.9  #: of a window: it is told as a warning
-UNNAMED = "unnamed"  #: the window of a refusal that names none
 STEP = 0.02  #: a window's used share is told again once it has moved so far,
 AGAIN_MS = 30_000  #: or so long after it was told
 
@@ -51,21 +51,13 @@ def headers_of(head: Head) -> dict[str, str]:
     return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in head.headers}
 
 
-def windows(headers: Mapping[str, str], now: int, *, refused: bool = False) -> tuple[Limit, ...]:
-    """The windows that an answer's headers tell of."""
-    found = []
-    for one in limits.windows(headers, now):
-        used = None
-        if one.limit and one.remaining is not None:
-            used = min(1.0, max(0.0, 1 - one.remaining / one.limit))
-        status = "warning" if used is not None and used >= NEARLY else "allowed"
-        if refused and one.remaining == 0:
-            status = "rejected"
-        found.append(Limit(one.name, status, used, one.resets_at))
-    return tuple(found)
+def windows(headers: Mapping[str, str], now: int, model: str = "", *, refused: bool = False) -> tuple[Limit, ...]:
+    """The windows that an answer's headers name. `model`: the one that the attempt was started for."""
+    found = limits_in(headers, now, refused=refused, model=model)
+    return tuple(replace(one, signal=f"tap: {one.signal}") for one in found if one.window != UNNAMED)
 
 
-def refused(head: Head, body: bytes, now: int) -> Seen:
+def refused(head: Head, body: bytes, now: int, model: str = "") -> Seen:
     """An answer of status 400 or more. `body`: its content, as far as it was kept."""
     headers = headers_of(head)
     try:
@@ -74,11 +66,17 @@ def refused(head: Head, body: bytes, now: int) -> Seen:
         said = None
     verdict = judge(Told(head.status, said, headers), now)
     if verdict.failure not in (Failure.RATE_LIMITED, Failure.OVERLOADED):
-        return Seen(head.status, windows(headers, now))
+        return Seen(head.status, windows(headers, now, model))
     limited = verdict.failure is Failure.RATE_LIMITED
-    told = windows(headers, now, refused=limited)
+    told = windows(headers, now, model, refused=limited)
+    if limited:
+        told += tuple(
+            replace(of_counts(one.name, one.limit, 0, one.resets_at, model, refused=True), signal="tap: error")
+            for one in verdict.quotas
+        )
     if limited and not any(one.status == "rejected" for one in told):
-        told = (*told, Limit(UNNAMED, "rejected", None, verdict.retry_at))
+        signal = f"tap: status {head.status}"
+        told = (*told, Limit(UNNAMED, "rejected", None, verdict.retry_at, model=model, signal=signal))
     return Seen(head.status, told, Refusal(head.status, verdict.failure, verdict.retry_at))
 
 

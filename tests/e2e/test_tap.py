@@ -15,6 +15,7 @@ from engine.config import AccountSettings, KeyReference, Settings, TapSettings
 from engine.engine import serving
 from engine.model import Failure, JobSpec, State
 from engine.server.client import Client
+from engine.window import Standing
 from tests.conftest import Served, settings_file
 from tests.e2e.model_server import Step, model_server
 from tests.e2e.real_agents import AGENTS, RealAgent, installed, settings
@@ -110,7 +111,8 @@ async def test_a_refusal_is_seen_while_the_agent_waits(agent: RealAgent, home: P
         assert state.retry_at is not None and state.retry_at > time.time() * 1_000, "it waits still"
 
         async def closed() -> bool:
-            return any(one.status == "rejected" and one.agent == f"{agent.name}@work" for one in await engine.limits())
+            seen = await engine.weather.windows()
+            return any(one.standing is Standing.CLOSED and one.account == f"{agent.name}@work" for one in seen)
 
         await until(engine, closed)
         if agent.name == "gemini":  # it was told an hour, gives up at once, and says nothing of when

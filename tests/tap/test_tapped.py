@@ -15,7 +15,9 @@ import pytest
 from engine.config import AccountSettings, AgentSettings, KeyReference, Settings, TapSettings
 from engine.engine import Engine, serving
 from engine.model import Failure, JobSpec, State
+from engine.model.reason import Cause
 from engine.server.client import Client
+from engine.window import Standing
 from tests.conftest import PATIENCE, Served, settings_file
 from tests.runner.living import ended, submit, until
 from tests.tap.provider import KEY, Asked, Provider, provider
@@ -82,12 +84,10 @@ async def test_nothing_of_what_was_said_and_no_key_is_kept(
         (job,) = await submit(engine, JOB)
         row, _ = await ended(engine, job)
         assert row.state is State.SUCCEEDED, row.reason
-        seen = {one.window: one for one in await engine.limits()}
-        assert (seen["requests"].agent, seen["requests"].used, seen["requests"].status) == (
-            "codex@work",
-            0.75,
-            "allowed",
-        )
+        seen = {one.window: one for one in await engine.weather.windows()}
+        found = seen["requests"]
+        assert (found.account, found.used, found.standing) == ("codex@work", 0.75, Standing.OPEN)
+        assert found.source == "codex tap: headers"
         assert engine.tap.states() == [], "its door is shut"
     assert len(serving_provider.asked) == 3
     assert {asked.headers["authorization"] for asked in serving_provider.asked} == {f"Bearer {KEY}"}
@@ -116,9 +116,13 @@ async def test_a_refusal_that_is_sat_out_in_silence_is_seen_and_is_no_stall(home
         assert (state.job, state.account, state.calls, state.refused, state.status) == (job, "work", 1, 1, 429)
 
         async def known() -> bool:
-            return any(one.status == "rejected" for one in await engine.limits())
+            return any(one.standing is Standing.CLOSED for one in await engine.weather.windows())
 
         await until(engine, known)
+        (second,) = await submit(engine, JOB)
+        (reason,) = (await engine.explain(second)).waiting
+        assert reason.cause is Cause.LIMIT, "and the account's other jobs wait for it as well"
+        assert len(there.asked) == 1
         row, attempts = await ended(engine, job)
         assert (row.state, len(attempts)) == (State.SUCCEEDED, 1), row.reason
 
