@@ -16,8 +16,9 @@ from engine.model import Progress
 #: Seconds between attempts to reach an engine that went away: quick at first, then patient.
 _PAUSES = (0.25, 0.5, 1.0, 2.0, 3.0)
 
-#: Seconds between two reads of the counts while events arrive, and while none do.
-_STATUS_BUSY, _STATUS_IDLE = 1_000, 60_000
+#: Milliseconds between two reads of the counts while events arrive, while agents work and use money, and while
+#: nothing happens.
+_STATUS_BUSY, _STATUS_WORKING, _STATUS_IDLE = 1_000, 5_000, 60_000
 
 _KEEPS_ORDER = (Launched, Adopted, Stopping, LimitSeen, Asked, Answered)
 
@@ -32,6 +33,7 @@ class Feed:
         self._reordered = False
         self._added = 0
         self._events = False
+        self._worked = False
         self._status_read = 0
 
     async def run(self) -> None:
@@ -54,9 +56,9 @@ class Feed:
 
     async def refresh(self, now: int) -> None:
         """Read the counts again where events make that worth it, at most once a second."""
-        busy = self._events and now - self._status_read >= _STATUS_BUSY
-        if self._desk.offline_since is None and (busy or now - self._status_read >= _STATUS_IDLE):
-            self._events = False
+        after = _STATUS_BUSY if self._events else _STATUS_WORKING if self._worked else _STATUS_IDLE
+        if self._desk.offline_since is None and now - self._status_read >= after:
+            self._events = self._worked = False
             try:
                 await self._read_status()
             except HeadwayError as error:
@@ -90,6 +92,7 @@ class Feed:
         if isinstance(item, Progress):
             self._desk.progress[item.job] = item
             self._changed.add(item.job)
+            self._worked = True
             return
         self._events = True
         if item.job is None:

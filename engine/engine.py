@@ -62,6 +62,8 @@ from engine.scheduling import Schedules
 from engine.scoreboard import Scores
 from engine.sessions import AttachRequest, Session, Takeover
 from engine.shelf import Shelf
+from engine.spend.prices import Prices
+from engine.spend.spending import Spending
 from engine.store import Store, actions, claims, sessions, submit, verbs
 from engine.store.filter import Filter
 from engine.store.rows import AttemptRow, JobRow
@@ -127,6 +129,7 @@ class Engine:
             stop=runner.stop,
             draining=lambda: dispatcher.draining,
         )
+        self.spend = Spending(store, settings)
         self._runner = runner
         self._dispatcher = dispatcher
         self._workspaces = workspaces
@@ -268,18 +271,18 @@ class Engine:
         return orders.filter_of(text, self.settings, now_ms())
 
     async def rows(self, ids: Sequence[int]) -> list[Job]:
-        return [row.as_job() for row in await self.store.read.rows(ids[:READ_LIMIT])]
+        return await self.spend.jobs(await self.store.read.rows(ids[:READ_LIMIT]))
 
     async def list_jobs(self, text: str, limit: int) -> list[Job]:
         ids = await self.store.read.order(self._filter(text), limit)
-        return [row.as_job() for row in await self.store.read.rows(ids.tolist())]
+        return await self.spend.jobs(await self.store.read.rows(ids.tolist()))
 
     async def job(self, job: int) -> JobDetail:
         row = await self.row(job)
         attempts = [await self._attempt(tried) for tried in await self.store.read.attempts(job)]
         after, before = await self.store.read.dependencies(job)
         return JobDetail(
-            job=row.as_job(),
+            job=(await self.spend.jobs([row]))[0],
             spec=await self.store.read.spec(row),
             attempts=attempts,
             waiting=await self.foresight.waiting(row),
@@ -394,7 +397,9 @@ async def _working(home: Path, settings: Settings, store: Store, hub: Hub, subre
     launcher = Launcher(settings, known, Workspaces(home), cgroups, secrets=secrets, tap=tap)
     book = Routebook.of(settings, known, os.environ)
     rules = Rules(settings.max_attempts, Budget.of(settings), book)
-    around = Surroundings(home, store, hub, follower, launcher, boot, settings.grace, rules, subreaper)
+    around = Surroundings(
+        home, store, hub, follower, launcher, boot, settings.grace, rules, Prices.of_settings(settings), subreaper
+    )
     hub.seq = await store.read.newest_seq()
     # Before the tasks begin, so that what the store refuses comes out as it is and not in a group.
     await store.write(lambda tx: tx.log(log.EngineStarted(pid=os.getpid(), version=__version__)))

@@ -20,6 +20,7 @@ FLOORS: list[set[str]] = [
         "engine.errors",
         "engine.model",
         "engine.decision",
+        "engine.money",
         "engine.sessions",
         "engine.documents",
         "engine.units",
@@ -39,6 +40,7 @@ FLOORS: list[set[str]] = [
         "engine.timetable",
     },
     {"engine.config", "engine.rehearsal", "engine.permission", "engine.dispatch.windows"},
+    {"engine.spend.prices"},
     {"engine.agents"},
     {"engine.store"},
     {
@@ -49,6 +51,7 @@ FLOORS: list[set[str]] = [
         "engine.runner",
         "engine.tap",
         "engine.upkeep",
+        "engine.spend",
         "engine.gate",
     },
     {
@@ -78,8 +81,8 @@ FLOORS: list[set[str]] = [
 
 #: What the console may know of the engine: the nouns, the words of its streams, and its client.
 CONSOLE_KNOWS = {
-    "engine", "engine.model", "engine.model.route", "engine.decision", "engine.sessions", "engine.window",
-    "engine.events", "engine.agents.events", "engine.errors", "engine.schedule",
+    "engine", "engine.model", "engine.model.route", "engine.money", "engine.decision", "engine.sessions",
+    "engine.window", "engine.events", "engine.agents.events", "engine.errors", "engine.schedule",
     "engine.clock", "engine.documents", "engine.home", "engine.server.client",
 }  # fmt: skip
 

@@ -25,6 +25,7 @@ from engine.agents.events import (
 from engine.agents.lines import decode
 from engine.decision import CardKind
 from engine.model import Failure, Usage
+from engine.money import Entry
 
 TEXT_LIMIT = 2_000  #: characters of a tool's output in an event
 LINE_LIMIT = 200  #: characters of a title, and of an unknown line
@@ -70,6 +71,11 @@ class AcpParser(Parser):
     @property
     def errands(self) -> Sequence[Errand]:
         return tuple(self._errands.values())
+
+    @property
+    def spent(self) -> tuple[Entry, ...]:
+        """It tells its tokens once, with its answer."""
+        return tuple(Entry(message=f"/prompt/{one.model}", usage=one) for one in self._usage())
 
     @property
     def said_done(self) -> bool:

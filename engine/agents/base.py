@@ -15,6 +15,7 @@ from engine.agents.asking import Request, Told
 from engine.agents.events import AnyAgentEvent
 from engine.config import AccountSettings, AgentSettings, KeyReference
 from engine.model import Failure, Permission, Usage
+from engine.money import Entry
 
 LOCAL = "local"  #: the provider of what does not leave this machine
 RESULT_LIMIT = 4_000  #: characters of an agent's last word that are kept in the database
@@ -135,6 +136,11 @@ class Parser(ABC):
         return ()
 
     @property
+    def spent(self) -> Sequence[Entry]:
+        """What it has used so far, each message once: the same entries with each reading of the same lines."""
+        return ()
+
+    @property
     def said_done(self) -> bool:
         """The agent has printed its last event: a process that lives on after it is only lingering."""
         return False
@@ -224,7 +230,8 @@ class Agent(ABC):
     def record(self, env: Mapping[str, str]) -> str | None:
         """Where this agent writes its own record of a session, if it tells there what its output leaves out.
 
-        An absolute path in which `*` stands for any name and `{session}` for the session. `env` is the attempt's.
+        An absolute path in which `*` stands for any name, `{session}` for the session and `{session8}` for the first
+        eight characters of it. `env` is the attempt's.
         """
         return None
 

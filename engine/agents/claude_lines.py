@@ -54,6 +54,14 @@ class Init(Struct):
     claude_code_version: str | None = None
 
 
+class CacheCreation(Struct):
+    ephemeral_1h_input_tokens: Count | None = None
+
+
+class OutputDetails(Struct):
+    thinking_tokens: Count | None = None
+
+
 class ApiUsage(Struct):
     """Tokens of one model call. In `assistant` lines `output_tokens` is what was known at its start, not the end."""
 
@@ -61,6 +69,9 @@ class ApiUsage(Struct):
     output_tokens: Count | None = None
     cache_read_input_tokens: Count | None = None
     cache_creation_input_tokens: Count | None = None
+    cache_creation: Raw = NOTHING
+    """How long what was written to the cache is kept: `CacheCreation`."""
+    output_tokens_details: Raw = NOTHING
 
     @property
     def context(self) -> int:
@@ -81,6 +92,7 @@ class Turn(Struct):
     """`assistant` and `user` lines. One model message may come as several lines, one a block, under the same id."""
 
     message: Message | None = None
+    timestamp: str | None = None
     parent_tool_use_id: str | None = None
     """The tool call whose subagent speaks; None for the main conversation."""
     tool_use_result: Raw = NOTHING
@@ -178,6 +190,9 @@ class ModelUsage(Struct, rename="camel"):
     output_tokens: Count | None = None
     cache_read_input_tokens: Count | None = None
     cache_creation_input_tokens: Count | None = None
+    one_hour: Count | None = msgspec.field(default=None, name="cacheCreationEphemeral1hInputTokens")
+    thinking_tokens: Count | None = None
+    canonical_model: str | None = None
     cost_usd: Dollars | None = msgspec.field(default=None, name="costUSD")
     context_window: Count | None = None
 

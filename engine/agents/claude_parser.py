@@ -62,6 +62,7 @@ from engine.agents.lines import (
     summary,
 )
 from engine.model import Failure
+from engine.money import Entry
 
 #: Windows of one family of models; the others are the account's.
 _MODELS = frozenset({"seven_day_opus", "seven_day_sonnet", "seven_day_haiku"})
@@ -98,6 +99,10 @@ class ClaudeParser(Parser):
     @property
     def said_done(self) -> bool:
         return self._done
+
+    @property
+    def spent(self) -> tuple[Entry, ...]:
+        return self._account.entries
 
     def line(self, line: bytes) -> list[AnyAgentEvent]:
         if not line.strip():
@@ -179,7 +184,7 @@ class ClaudeParser(Parser):
         if turn.message.model == SYNTHETIC or turn.is_api_error_message:
             return self._synthetic(turn, parts)
         events: list[AnyAgentEvent] = []
-        usage = self._account.message(turn.message)
+        usage = self._account.message(turn.message, turn.timestamp)
         main = turn.parent_tool_use_id is None
         if main:
             self._error = None

@@ -1,47 +1,56 @@
-"""What one claude process spent: every result's own part once, and what no result has counted yet."""
+"""What one claude process spent: each message by its id, and what its results have beyond the messages."""
 
 from __future__ import annotations
 
 from msgspec import UNSET
+from msgspec.structs import replace
 
-from engine.agents.claude_lines import ApiUsage, Message, ModelUsage, ResultLine
-from engine.agents.lines import decode
+from engine.agents.claude_lines import (
+    ApiUsage,
+    CacheCreation,
+    Message,
+    ModelUsage,
+    OutputDetails,
+    ResultLine,
+)
+from engine.agents.lines import decode, moment
+from engine.agents.tally import Tally
 from engine.model import Grade, Usage
+from engine.money import Entry, less
 
 
 class Account:
-    """Adds up the results of one process.
+    """Adds up the messages and the results of one process.
 
     `model_usage_since_last_result` is what a result adds, in a resumed session too. Versions that do not print it
     keep `modelUsage` by process, so there the difference to the result before counts. `total_cost_usd` is never
-    used: it grows over resumes and forks.
+    used: it grows over resumes and forks. A message tells its output only at its start, so that it is not final before
+    a result has counted it.
     """
 
     def __init__(self) -> None:
-        self._spent: dict[str, Usage] = {}
+        self._tally = Tally()
         self._totals: dict[str, ModelUsage] = {}
-        self._open: dict[str, tuple[str, ApiUsage]] = {}
+        self._models: set[str] = set()
 
-    def message(self, message: Message) -> ApiUsage | None:
+    def message(self, message: Message, timestamp: str | None = None) -> ApiUsage | None:
         """Note a model call by its message's id: it comes once for each block, and a result will count it."""
-        usage = decode(message.usage, ApiUsage)
-        if usage is not None and message.id and message.model:
-            self._open[message.id] = (message.model, usage)
-        return usage
+        told = decode(message.usage, ApiUsage)
+        if told is not None and message.id and message.model:
+            self._models.add(message.model)
+            self._tally.message(message.id, used(message.model, told), final=False, at=moment(timestamp))
+        return told
 
     def result(self, result: ResultLine) -> tuple[Usage, ...]:
         """What this result adds, one usage for each model."""
-        self._open.clear()
         totals = decode(result.model_usage, dict[str, ModelUsage]) or {}
         if result.model_usage_since_last_result is UNSET:
-            parts = [_usage(model, total, self._totals.get(model)) for model, total in totals.items()]
+            parts = [self._usage(model, total, self._totals.get(model)) for model, total in totals.items()]
         else:
             own = decode(result.model_usage_since_last_result, dict[str, ModelUsage]) or {}
-            parts = [_usage(model, part, None) for model, part in own.items()]
+            parts = [self._usage(model, part, None) for model, part in own.items()]
         self._totals = totals
-        for part in parts:
-            before = self._spent.get(part.model)
-            self._spent[part.model] = part if before is None else _sum(before, part)
+        self._tally.total(parts)
         return tuple(parts)
 
     def window(self, model: str | None) -> int | None:
@@ -51,46 +60,53 @@ class Account:
 
     def spent(self) -> tuple[Usage, ...]:
         """Everything so far. Calls that no result counted, as of a killed run, have tokens and no price."""
-        total = dict(self._spent)
-        for model, usage in self._open.values():
-            part = Usage(
-                model=model,
-                input_tokens=usage.input_tokens or 0,
-                output_tokens=usage.output_tokens or 0,
-                cache_read_tokens=usage.cache_read_input_tokens or 0,
-                cache_write_tokens=usage.cache_creation_input_tokens or 0,
-            )
-            total[model] = _sum(total[model], part) if model in total else part
-        return tuple(total.values())
+        return self._tally.usage
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        return self._tally.entries
+
+    def _usage(self, key: str, now: ModelUsage, before: ModelUsage | None) -> Usage:
+        """A total goes by the name that the messages go by, so that it counts them and nothing twice."""
+        canonical = now.canonical_model
+        model = canonical if key not in self._models and canonical in self._models and canonical else key
+        told = _told(model, now)
+        if before is None:
+            return told
+        old = _told(model, before)
+        rest = less(told, old)
+        rest = replace(
+            rest, **{name: max(0, getattr(rest, name)) for name in rest.__struct_fields__ if "tokens" in name}
+        )
+        cost = None if told.cost_micros is None else max(0, told.cost_micros - (old.cost_micros or 0))
+        return replace(rest, cost_micros=cost)
 
 
-def _usage(model: str, now: ModelUsage, before: ModelUsage | None) -> Usage:
-    old = before or ModelUsage()
-    cost = None if now.cost_usd is None else round(max(0.0, now.cost_usd - (old.cost_usd or 0.0)) * 1_000_000)
+def used(model: str, told: ApiUsage) -> Usage:
+    """What the API says of one message. `output_tokens` has the thoughts in it."""
+    kept = decode(told.cache_creation, CacheCreation) or CacheCreation()
+    details = decode(told.output_tokens_details, OutputDetails) or OutputDetails()
     return Usage(
         model=model,
-        input_tokens=_rest(now.input_tokens, old.input_tokens),
-        output_tokens=_rest(now.output_tokens, old.output_tokens),
-        cache_read_tokens=_rest(now.cache_read_input_tokens, old.cache_read_input_tokens),
-        cache_write_tokens=_rest(now.cache_creation_input_tokens, old.cache_creation_input_tokens),
-        cost_micros=cost,
-        grade=Grade.UNKNOWN if cost is None else Grade.REPORTED,
+        input_tokens=told.input_tokens or 0,
+        output_tokens=told.output_tokens or 0,
+        cache_read_tokens=told.cache_read_input_tokens or 0,
+        cache_write_tokens=told.cache_creation_input_tokens or 0,
+        cache_write_1h_tokens=kept.ephemeral_1h_input_tokens or 0,
+        reasoning_tokens=details.thinking_tokens or 0,
     )
 
 
-def _rest(now: int | None, before: int | None) -> int:
-    return max(0, (now or 0) - (before or 0))
-
-
-def _sum(one: Usage, other: Usage) -> Usage:
-    costs = [usage.cost_micros for usage in (one, other) if usage.cost_micros is not None]
-    grades = list(Grade)
+def _told(model: str, one: ModelUsage) -> Usage:
+    cost = None if one.cost_usd is None else round(one.cost_usd * 1_000_000)
     return Usage(
-        model=one.model,
-        input_tokens=one.input_tokens + other.input_tokens,
-        output_tokens=one.output_tokens + other.output_tokens,
-        cache_read_tokens=one.cache_read_tokens + other.cache_read_tokens,
-        cache_write_tokens=one.cache_write_tokens + other.cache_write_tokens,
-        cost_micros=sum(costs) if costs else None,
-        grade=max(one.grade, other.grade, key=grades.index),
+        model=model,
+        input_tokens=one.input_tokens or 0,
+        output_tokens=one.output_tokens or 0,
+        cache_read_tokens=one.cache_read_input_tokens or 0,
+        cache_write_tokens=one.cache_creation_input_tokens or 0,
+        cache_write_1h_tokens=one.one_hour or 0,
+        reasoning_tokens=one.thinking_tokens or 0,
+        cost_micros=cost,
+        grade=Grade.UNKNOWN if cost is None else Grade.REPORTED,
     )

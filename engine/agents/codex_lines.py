@@ -8,7 +8,7 @@ from msgspec import Raw, Struct
 
 from engine.agents.failures import STATUS
 from engine.agents.lines import NOTHING, Count, decode
-from engine.model import Failure
+from engine.model import Failure, Usage
 
 #: `type` of items that are told when they begin and when they end, and what names their subject.
 TOOL_ITEMS = {
@@ -64,7 +64,21 @@ class Tokens(Struct):
     cached_input_tokens: Count = 0
     cache_write_input_tokens: Count = 0
     output_tokens: Count = 0
+    reasoning_output_tokens: Count = 0
     total_tokens: Count = 0
+
+
+def used(model: str, tokens: Tokens) -> Usage:
+    """What codex says of tokens, told apart by kind. It knows no prices."""
+    cached = tokens.cached_input_tokens + tokens.cache_write_input_tokens
+    return Usage(
+        model=model,
+        input_tokens=max(0, tokens.input_tokens - cached),
+        output_tokens=tokens.output_tokens,
+        cache_read_tokens=tokens.cached_input_tokens,
+        cache_write_tokens=tokens.cache_write_input_tokens,
+        reasoning_tokens=tokens.reasoning_output_tokens,
+    )
 
 
 class Window(Struct):
@@ -107,6 +121,8 @@ class Payload(Struct):
     cwd: str | None = None
     model: str | None = None
     turn_id: str | None = None
+    response_id: str | None = None
+    usage: Tokens | None = None
     turn_token_usage: Tokens | None = None
     info: TokenInfo | None = None
     rate_limits: RateLimits | None = None
@@ -117,6 +133,7 @@ class RecordHead(Struct):
     """A rollout's line: what kind it is is said by `type`, and for `event_msg` by its payload's."""
 
     type: str | None = None
+    timestamp: str | None = None
     payload: Raw = NOTHING
 
 

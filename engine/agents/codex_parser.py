@@ -22,6 +22,7 @@ from engine.agents.codex_lines import (
     Tokens,
     Window,
     class_of,
+    used,
 )
 from engine.agents.events import (
     AnyAgentEvent,
@@ -44,13 +45,16 @@ from engine.agents.lines import (
     SUMMARY_LIMIT,
     decode,
     millis,
+    moment,
     one_line,
     reason,
     shown,
     signal_name,
 )
 from engine.agents.reading import JsonLines
-from engine.model import Failure, Usage
+from engine.agents.tally import Tally, summed
+from engine.model import Failure
+from engine.money import Entry
 
 _WINDOWS = {300: "five_hour", 10_080: "seven_day"}  #: minutes -> the name that every agent's windows go by
 _CLOSED = 100.0  #: per cent
@@ -74,7 +78,8 @@ class CodexParser(JsonLines):
         self._used: Tokens | None = None
         """What this turn used, by the rollout."""
         self._total: Tokens | None = None
-        """The same by the stream, which only knows the sum of the thread: for the first run of one."""
+        """The sum of the thread by the stream. For the first run of one it is what this turn used."""
+        self._tally = Tally()
         self._info: Raw | None = None
         self._limits: dict[tuple[str, str], Window] = {}
         """By the model that it is of, empty for the account, and its name."""
@@ -101,8 +106,7 @@ class CodexParser(JsonLines):
                 return self._error(said.message or "")
             case "turn.completed":
                 self._done = True
-                if not self.resumed:
-                    self._total = decode(said.usage, Tokens)
+                self._total = decode(said.usage, Tokens)
                 return [Result(True, self._said)]
             case "turn.failed":
                 self._done = False
@@ -157,6 +161,9 @@ class CodexParser(JsonLines):
                 self._cwd, self._model = payload.cwd or self._cwd, payload.model or self._model
             case "token_usage_record":
                 self._used = payload.turn_token_usage or self._used
+                if payload.response_id and payload.usage is not None:
+                    told = used(self._model or "unknown", payload.usage)
+                    self._tally.message(payload.response_id, told, at=moment(head.timestamp))
             case "compacted":
                 return [Compacted(self._context or None, None, "auto")]
             case "event_msg" if payload.type == "token_count":
@@ -223,7 +230,7 @@ class CodexParser(JsonLines):
             failure=failure,
             reason=why,
             result=self._said.strip()[:RESULT_LIMIT] or None,
-            usage=self._usage(),
+            usage=summed(self.spent),
             session=self._session,
             retry_at=(max(ends, default=0) or None) if failure is Failure.RATE_LIMITED else None,
             unknown_lines=self.unknown,
@@ -242,21 +249,17 @@ class CodexParser(JsonLines):
             return Failure.UNKNOWN, reason(f"{self.name} reported success and then exited {end.code}", stderr_tail)
         return None, f"stopped by {signal_name(end.code)} after its result" if end.code else None
 
-    def _usage(self) -> tuple[Usage, ...]:
-        """What this turn used. Codex knows no prices."""
-        used = self._used or self._total
-        if used is None:
-            return ()
-        cached = used.cached_input_tokens + used.cache_write_input_tokens
-        return (
-            Usage(
-                model=self._model or "unknown",
-                input_tokens=max(0, used.input_tokens - cached),
-                output_tokens=used.output_tokens,
-                cache_read_tokens=used.cached_input_tokens,
-                cache_write_tokens=used.cache_write_input_tokens,
-            ),
-        )
+    @property
+    def spent(self) -> tuple[Entry, ...]:
+        """By the rollout, response by response; without it what the stream tells, at the end, of the whole thread."""
+        model = self._model or "unknown"
+        told = self._used or (None if self.resumed else self._total)
+        if told is not None:
+            self._tally.total([used(model, told)], again=True)
+        entries = self._tally.entries
+        if self._total is None or self._session is None or told is not None or self._tally.seen:
+            return entries
+        return (*entries, Entry(message="/thread", usage=used(model, self._total), of_session=self._session))
 
 
 _RECORDED = frozenset({"session_meta", "turn_context", "token_usage_record", "compacted", "event_msg"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Mapping, Sequence
 
 from engine.agents.addresses import provider_at
@@ -105,6 +106,11 @@ class Gemini(Agent):
             raise UsageError("gemini: there is no session to go on with")
         argv = [*(settings.command or ["gemini"]), *settings.args, "--resume", uuid(self.name, assignment.resumes)]
         return Launch(argv=[*argv, *_options(assignment)], env=ENVIRONMENT)
+
+    def record(self, env: Mapping[str, str]) -> str | None:
+        """The record of the chat: what a run used before its end is told there alone, answer by answer."""
+        home = env.get("GEMINI_CLI_HOME") or env.get("HOME")
+        return f"{glob.escape(home)}/.gemini/tmp/*/chats/session-*-{{session8}}.jsonl" if home else None
 
     def parser(self, *, model: str | None = None, resumed: bool = False) -> Parser:
         return GeminiParser(self.name, resumed=resumed)

@@ -8,7 +8,7 @@ from msgspec import Raw, Struct, field
 
 from engine.agents.failures import STATUS
 from engine.agents.lines import NOTHING, Count
-from engine.model import Failure
+from engine.model import Failure, Usage
 
 #: `error.type` of a tool's result whose use was not allowed: the tool was not offered, or a policy forbade it.
 DENIED = frozenset({"tool_not_registered", "policy_violation"})
@@ -28,6 +28,46 @@ class Tokens(Struct):
     input_tokens: Count = 0
     output_tokens: Count = 0
     cached: Count = 0
+
+
+class Recorded(Struct):
+    """Tokens of one answer in the record of a chat. `input` has the cached ones in it."""
+
+    input: Count = 0
+    output: Count = 0
+    cached: Count = 0
+    thoughts: Count = 0
+    total: Count = 0
+
+
+class RecordLine(Struct):
+    """A line of the record of a chat. An answer comes again, with the same id, once its tools have ended."""
+
+    id: str | None = None
+    timestamp: str | None = None
+    type: str | None = None
+    model: str | None = None
+    tokens: Recorded | None = None
+
+
+def used(model: str, tokens: Tokens) -> Usage:
+    """What gemini says of a model's tokens in a run. What it thought is only in the total."""
+    return Usage(
+        model=model,
+        input_tokens=max(0, tokens.input_tokens - tokens.cached),
+        output_tokens=max(tokens.output_tokens, tokens.total_tokens - tokens.input_tokens),
+        cache_read_tokens=tokens.cached,
+        reasoning_tokens=max(0, tokens.total_tokens - tokens.input_tokens - tokens.output_tokens),
+    )
+
+
+def answered(line: RecordLine) -> Usage | None:
+    """What one answer used; None for a line that is none."""
+    one = line.tokens
+    if line.type != "gemini" or line.id is None or one is None:
+        return None
+    tokens = Tokens(total_tokens=one.total, input_tokens=one.input, output_tokens=one.output, cached=one.cached)
+    return used(line.model or "unknown", tokens)
 
 
 class Stats(Struct):

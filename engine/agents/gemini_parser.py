@@ -7,6 +7,7 @@ from msgspec import Raw
 from engine.agents.base import RESULT_LIMIT, Exit, Outcome
 from engine.agents.events import (
     AnyAgentEvent,
+    Context,
     FileEdit,
     Notice,
     Permission,
@@ -17,10 +18,12 @@ from engine.agents.events import (
     ToolResult,
 )
 from engine.agents.failures import WORDS
-from engine.agents.gemini_lines import DENIED, EDITS, EXITS, Line, Stats, class_of
-from engine.agents.lines import OUTPUT_LIMIT, SUMMARY_LIMIT, decode, one_line, reason, signal_name, summary
+from engine.agents.gemini_lines import DENIED, EDITS, EXITS, Line, RecordLine, Stats, answered, class_of, used
+from engine.agents.lines import OUTPUT_LIMIT, SUMMARY_LIMIT, decode, moment, one_line, reason, signal_name, summary
 from engine.agents.reading import JsonLines
+from engine.agents.tally import Tally
 from engine.model import Failure, Usage
+from engine.money import Entry
 
 CALLS_KEPT = 100  #: tool calls without a result whose arguments are remembered
 DENIALS_KEPT = 100
@@ -39,10 +42,25 @@ class GeminiParser(JsonLines):
         """What it said of an end before the model's own: nothing came after it."""
         self._result: Line | None = None
         self._usage: tuple[Usage, ...] = ()
+        self._tally = Tally()
 
     @property
     def said_done(self) -> bool:
         return self._result is not None
+
+    @property
+    def spent(self) -> tuple[Entry, ...]:
+        """By its record of the chat, answer by answer, and at the end by the sums of the run."""
+        return self._tally.entries
+
+    def record(self, line: bytes) -> list[AnyAgentEvent]:
+        told = decode(line, RecordLine)
+        usage = answered(told) if told is not None else None
+        if told is None or told.id is None or usage is None:
+            return []
+        self._tally.message(told.id, usage, at=moment(told.timestamp))
+        context = usage.input_tokens + usage.cache_read_tokens
+        return [Context(context, usage.output_tokens)] if context else []
 
     def read(self, line: bytes) -> list[AnyAgentEvent] | None:
         said = decode(line, Line)
@@ -98,16 +116,8 @@ class GeminiParser(JsonLines):
     def _end(self, said: Line) -> list[AnyAgentEvent]:
         self._result = said
         stats = decode(said.stats, Stats) or Stats()
-        self._usage = tuple(
-            Usage(
-                model=model,
-                input_tokens=max(0, used.input_tokens - used.cached),
-                output_tokens=max(used.output_tokens, used.total_tokens - used.input_tokens),
-                cache_read_tokens=used.cached,
-            )
-            for model, used in stats.models.items()
-            if used.total_tokens
-        )
+        self._usage = tuple(used(model, told) for model, told in stats.models.items() if told.total_tokens)
+        self._tally.total(self._usage, again=True)
         ok = said.status == "success" and self._broken_off is None
         words = self._said if said.status == "success" else (said.error.message if said.error else None) or ""
         return [Result(ok, self._broken_off or words, self._usage, tuple(self._denied))]
@@ -119,7 +129,7 @@ class GeminiParser(JsonLines):
             failure=failure,
             reason=why,
             result=self._said.strip()[:RESULT_LIMIT] or None,
-            usage=self._usage,
+            usage=self._tally.usage,
             session=self._session,
             denied=tuple(self._denied),
             unknown_lines=self.unknown,

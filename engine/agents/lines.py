@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from signal import Signals
 from typing import Annotated, TypeVar
 
@@ -89,6 +90,15 @@ def signal_name(code: int) -> str:
         return Signals(code - 128).name
     except ValueError:
         return f"signal {code - 128}"
+
+
+def moment(text: str | None) -> int | None:
+    """An ISO 8601 time as milliseconds UTC; None for what is none. One without a zone is taken as UTC."""
+    try:
+        told = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return millis((told if told.tzinfo is not None else told.replace(tzinfo=UTC)).timestamp())
 
 
 def millis(seconds: float | None) -> int | None:

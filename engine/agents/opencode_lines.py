@@ -8,7 +8,7 @@ from msgspec import Raw, Struct, field
 
 from engine.agents.failures import STATUS
 from engine.agents.lines import NOTHING, Count, Dollars, decode, millis
-from engine.model import Failure
+from engine.model import Failure, Grade, Usage
 
 
 class Cache(Struct):
@@ -25,6 +25,20 @@ class Tokens(Struct):
     cache: Cache = field(default_factory=Cache)
 
 
+def used(model: str, tokens: Tokens, cost: float | None) -> Usage:
+    """What one model call used. A model without a price costs opencode 0, which is not known to be true."""
+    return Usage(
+        model=model,
+        input_tokens=tokens.input,
+        output_tokens=tokens.output + tokens.reasoning,
+        cache_read_tokens=tokens.cache.read,
+        cache_write_tokens=tokens.cache.write,
+        reasoning_tokens=tokens.reasoning,
+        cost_micros=round(cost * 1_000_000) if cost else None,
+        grade=Grade.REPORTED if cost else Grade.UNKNOWN,
+    )
+
+
 class State(Struct):
     status: str | None = None
     input: Raw = NOTHING
@@ -36,6 +50,7 @@ class State(Struct):
 
 
 class Part(Struct):
+    id: str | None = None
     text: str | None = None
     synthetic: bool | None = None
     tool: str | None = None

@@ -31,9 +31,12 @@ from engine.agents.opencode_lines import (
     ToolInput,
     class_of,
     retry_at,
+    used,
 )
 from engine.agents.reading import JsonLines
-from engine.model import Failure, Grade, Usage
+from engine.agents.tally import Tally
+from engine.model import Failure
+from engine.money import Entry
 from engine.window import UNNAMED
 
 #: A context that is still too long after it was shortened so often will not fit: it would go on for ever.
@@ -62,9 +65,8 @@ class OpencodeParser(JsonLines):
         self._error_at: int | None = None
         self._overflows = 0
         self._ends = 0
-        self._tokens = Tokens()
-        self._cost = 0.0
-        self._calls = 0
+        self._tally = Tally()
+        self._steps = 0
 
     @property
     def said_done(self) -> bool:
@@ -84,9 +86,9 @@ class OpencodeParser(JsonLines):
             return [*events, *self._broke(said)]
         if said.part is None:
             return None
-        return [*events, *self._part(said.type, said.part)]
+        return [*events, *self._part(said.type, said.part, said.timestamp)]
 
-    def _part(self, kind: str, part: Part) -> list[AnyAgentEvent]:
+    def _part(self, kind: str, part: Part, at: int | None) -> list[AnyAgentEvent]:
         match kind:
             case "text":
                 return self._text(part)
@@ -95,7 +97,7 @@ class OpencodeParser(JsonLines):
             case "tool_use":
                 return self._tool(part)
             case "step_finish":
-                return self._finish(part)
+                return self._finish(part, at)
             case _:
                 self._failed_tool = None
                 return []
@@ -134,20 +136,16 @@ class OpencodeParser(JsonLines):
             events.append(edit)
         return events
 
-    def _finish(self, part: Part) -> list[AnyAgentEvent]:
+    def _finish(self, part: Part, at: int | None) -> list[AnyAgentEvent]:
         self._step = part.reason
         if part.reason == "stop":
             self._error = None  # it has got over it, though its exit will still be 1
             self._ends += 1
-        used, total = part.tokens or Tokens(), self._tokens
-        total.input += used.input
-        total.output += used.output + used.reasoning
-        total.cache.read += used.cache.read
-        total.cache.write += used.cache.write
-        self._cost += part.cost or 0.0
-        self._calls += 1
-        context = used.input + used.cache.read + used.cache.write
-        return [Context(context, used.output)] if context else []
+        tokens = part.tokens or Tokens()
+        self._steps += 1
+        self._tally.message(part.id or f"/step/{self._steps}", used(self._model, tokens, part.cost), at=at)
+        context = tokens.input + tokens.cache.read + tokens.cache.write
+        return [Context(context, tokens.output)] if context else []
 
     def _broke(self, said: Line) -> list[AnyAgentEvent]:
         """An error of its provider that it gave up on, or of its own. A full context it shortens, and goes on."""
@@ -173,7 +171,7 @@ class OpencodeParser(JsonLines):
             failure=failure,
             reason=why,
             result=self._said.strip()[:RESULT_LIMIT] or None,
-            usage=self._usage(),
+            usage=self._tally.usage,
             session=self._session,
             retry_at=retry_at(self._error, self._error_at) if limited and self._error else None,
             denied=tuple(self._denied),
@@ -204,22 +202,10 @@ class OpencodeParser(JsonLines):
             return f"tool uses refused for want of permission: {refused}"
         return None
 
-    def _usage(self) -> tuple[Usage, ...]:
-        """The sum of its steps. A model without a price costs it 0, which is not known to be true."""
-        if not self._calls:
-            return ()
-        used = self._tokens
-        return (
-            Usage(
-                model=self._model,
-                input_tokens=used.input,
-                output_tokens=used.output,
-                cache_read_tokens=used.cache.read,
-                cache_write_tokens=used.cache.write,
-                cost_micros=round(self._cost * 1_000_000) if self._cost else None,
-                grade=Grade.REPORTED if self._cost else Grade.UNKNOWN,
-            ),
-        )
+    @property
+    def spent(self) -> tuple[Entry, ...]:
+        """Its steps: each is one call of the model."""
+        return self._tally.entries
 
 
 def _edit(name: str, path: str, given: ToolInput, metadata: Metadata) -> FileEdit | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from msgspec import Struct, field
@@ -21,6 +21,7 @@ from engine.agents.opencode_parser import OpencodeParser
 from engine.config import AgentSettings
 from engine.errors import UsageError
 from engine.model import Permission
+from engine.money import Entry
 from engine.rehearsal import agent as stand_in
 from engine.rehearsal import scenario, screen
 from engine.rehearsal.scenario import Format
@@ -146,6 +147,10 @@ class _ByFirstLine(Parser):
     @property
     def asking(self) -> Mapping[str, Request]:
         return self._parser.asking
+
+    @property
+    def spent(self) -> Sequence[Entry]:
+        return self._parser.spent
 
     @property
     def said_done(self) -> bool:

@@ -15,6 +15,7 @@ from engine.config.reading import FILE, find_settings, load_settings
 from engine.config.routes import MatchSettings, NeedsSettings, RouteSettings
 from engine.config.settings import Settings
 from engine.config.skills import ProjectSkills, SkillSettings
+from engine.config.spend import PriceSettings, SpendSettings
 from engine.config.tap import TapSettings
 from engine.config.upkeep import RetryBudget, Upkeep
 
@@ -31,6 +32,7 @@ __all__ = [
     "NeedsSettings",
     "PacingSettings",
     "Permissions",
+    "PriceSettings",
     "ProjectSettings",
     "ProjectSkills",
     "ProviderSettings",
@@ -40,6 +42,7 @@ __all__ = [
     "SessionSettings",
     "Settings",
     "SkillSettings",
+    "SpendSettings",
     "TapSettings",
     "Upkeep",
     "find_settings",

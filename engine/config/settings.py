@@ -11,6 +11,7 @@ from engine.config.pacing import Pacing
 from engine.config.projects import Permissions, ProjectSettings
 from engine.config.routes import RouteSettings
 from engine.config.skills import SkillSettings
+from engine.config.spend import PriceSettings, SpendSettings
 from engine.config.triage import TriageSettings
 from engine.config.upkeep import RetryBudget, Upkeep
 from engine.schedule import Name as ScheduleName
@@ -51,6 +52,9 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     triage: TriageSettings = field(default_factory=TriageSettings)
     schedules: dict[ScheduleName, ScheduleSpec] = field(default_factory=dict)
     skills: SkillSettings = field(default_factory=SkillSettings)
+    prices: dict[str, PriceSettings] = field(default_factory=dict)
+    """Prices of models, by name, or by a pattern such as `qwen*`."""
+    spend: SpendSettings = field(default_factory=SpendSettings)
     theme: str | None = None
     keys: dict[str, str] = field(default_factory=dict)
     """Console keys moved to others: action -> key."""

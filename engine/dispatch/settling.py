@@ -22,6 +22,7 @@ from engine.dispatch.routing import Ask, Move, Stay, Stop
 from engine.errors import RefusedError
 from engine.model import LIMITS, Breaker, DiffStat, Failure, JobSpec, Target
 from engine.model.route import CAUSES
+from engine.money import Entry
 from engine.store import attachments, dependencies, jobs
 from engine.store import windows as kept
 from engine.store.jobs import Requeue, Settlement
@@ -55,6 +56,8 @@ class Ending:
     memory_peak: int | None = None
     cpu_ms: int | None = None
     processes_peak: int | None = None
+    spent: tuple[Entry, ...] | None = None
+    """What it used, message by message; None where no more is known than the ledger and the outcome say."""
     began: bool = True
     """A process of it ran."""
     resumable: bool = False
@@ -96,7 +99,7 @@ class Settle:
                 follow = _next(tx, row, tried.target, ending, one.rules, limited=limited)
             settlement = Settlement(
                 follow.outcome, ending.exit_code, ending.diff, ending.heard, follow.requeue,
-                ending.memory_peak, ending.cpu_ms, ending.processes_peak,
+                ending.memory_peak, ending.cpu_ms, ending.processes_peak, ending.spent,
             )  # fmt: skip
             ended.append((row, tried, settlement))
             follows.append(follow)

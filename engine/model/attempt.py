@@ -15,6 +15,10 @@ class Usage(Struct, frozen=True, kw_only=True):
     output_tokens: int = 0
     cache_read_tokens: int = 0
     cache_write_tokens: int = 0
+    cache_write_1h_tokens: int = 0
+    """Of those, what is to be kept for an hour: it has a price of its own."""
+    reasoning_tokens: int = 0
+    """Of the output, what was thought and not said, where the agent tells."""
     cost_micros: int | None = None
     grade: Grade = Grade.UNKNOWN
 
@@ -97,4 +101,7 @@ class Progress(Struct, frozen=True, kw_only=True):
     tool_calls: int = 0
     context_window: int = 0
     """What the model's context holds, in tokens; 0 where that is not known."""
+    cost_micros: int | None = None
+    """What the attempt has cost so far, as the ledger has it; None where nothing is known."""
+    cost_grade: Grade = Grade.UNKNOWN
     at: int = 0

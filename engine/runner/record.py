@@ -23,7 +23,8 @@ def find(pattern: str, session: str) -> Path | None:
     """The newest file that the pattern names for a session."""
     if not _SESSION.fullmatch(session):
         return None
-    found = glob.glob(pattern.replace("{session}", session))  # noqa: PTH207 - Path.glob takes no absolute one
+    named = pattern.replace("{session}", session).replace("{session8}", session[:8])
+    found = glob.glob(named)  # noqa: PTH207 - Path.glob takes no absolute one
     return Path(max(found)) if found else None
 
 

@@ -12,7 +12,7 @@ import errno
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,7 @@ from engine.dispatch.settling import Ending, Rules, Settle, settle
 from engine.errors import CredentialError, HeadwayError, RefusedError, StorageError
 from engine.hub import Hub
 from engine.model import DiffStat, Failure
+from engine.money import Entry
 from engine.permission import Policy, configured
 from engine.runner import cut as cuts
 from engine.runner import kit, limits, procfs, spawn, tree, voice
@@ -36,12 +37,14 @@ from engine.runner.follow import Follower
 from engine.runner.launch import Launcher, facts, placed_at
 from engine.runner.limits import Halt, Limits, Past
 from engine.runner.meter import Meter, recent_peaks
+from engine.runner.purse import Purse
 from engine.runner.record import Record
 from engine.runner.run_dir import Claimed, Facts, RunDir, run_dir
 from engine.runner.tree import Tree
 from engine.runner.uses import Uses
 from engine.runner.watch import Watch
 from engine.runner.workspace import Placed
+from engine.spend.prices import Prices
 from engine.store import Store, Transaction, attachments, cards, given, jobs, sessions, windows
 from engine.store.claims import Claim
 from engine.store.jobs import Launched
@@ -92,6 +95,7 @@ class Surroundings:
     grace: float
     """Seconds between asking a tree to end and killing it."""
     rules: Rules
+    prices: Prices
     subreaper: bool = False
 
 
@@ -287,6 +291,8 @@ class Runner:
         cut = cuts.noted(live.run) if whole.adopted else None
         end = End(stopped=cut is not None, cut=cut)
         attending = self._attend(live, agent, watch, placed, printed) if runs(whole) and cut is None else None
+        purse = self._purse(claim, watch)
+        paying = self._group.create_task(self._guarded(purse.run()), name=f"pay-{claim.attempt.id}")
         try:
             if runs(whole) and cut is not None:
                 await tree.stop(whole, grace_of(cut, around.grace))
@@ -295,6 +301,7 @@ class Runner:
         finally:
             if attending is not None:
                 attending.cancel()
+            paying.cancel()
             await around.follower.finish(claim.attempt.id)
             await record.finish(watch.session)
             watch.close()
@@ -311,7 +318,7 @@ class Runner:
         diff = await self._measure(live, placed)
         outcome = with_refusal(watch.judged(outcome, diff), watch.refusal)
         ending = self._ending(live, agent, placed, outcome)
-        ending = replace(ending, exit_code=code, diff=diff, heard=watch.told)
+        ending = replace(ending, exit_code=code, diff=diff, heard=watch.told, spent=await purse.all())
         if diff is not None and diff.whole and diff.files == 0 and await self._ends(live, ending):
             await self._tidy(live, placed)
         await self._settle(live, ending)
@@ -348,12 +355,23 @@ class Runner:
         self._keep(task)
         return task
 
+    def _purse(self, claim: Claim, watch: Watch) -> Purse:
+        """What brings the attempt's money into the ledger as it is told."""
+        attempt = claim.attempt.id
+
+        async def write(entries: Sequence[Entry]) -> None:
+            watch.paid(await self._persist(lambda tx: jobs.spent(tx, attempt, entries)))
+
+        purse = Purse(watch.parser, claim.attempt.target, self._around.prices, write)
+        watch.counted = purse.look
+        return purse
+
     async def _guarded(self, attending: Awaitable[None]) -> None:
-        """The edge of an attendant's task: an attempt whose questions cannot be brought up ends by its own limits."""
+        """The edge of a task beside an attempt: what goes wrong in it does not end the attempt."""
         try:
             await attending
         except Exception:
-            logger.exception("what an agent asks could not be brought before the operator")
+            logger.exception("what an agent asks or uses could not be followed")
 
     async def _until_end(self, live: Live, agent: Agent, whole: Tree, watch: Watch, began: float) -> End:
         """Until the process has ended, by itself, because it was asked to, or because a limit is reached."""

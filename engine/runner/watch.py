@@ -7,12 +7,13 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from engine import events as log
 from engine.agents import events as said
 from engine.agents.base import Outcome, Parser
 from engine.agents.readings import reading_of
 from engine.clock import now_ms
 from engine.hub import Hub
-from engine.model import DiffStat, Failure, Progress, Target
+from engine.model import DiffStat, Failure, Grade, Progress, Target, Usage
 from engine.runner.limits import Halt
 from engine.runner.uses import Uses
 from engine.store.sessions import Heard
@@ -40,6 +41,8 @@ class Watch:
         window: int | None = None,
     ) -> None:
         """`window`: what the model's context is known to hold, in tokens."""
+        self.counted: Callable[[], None] = lambda: None
+        """Called when the agent has told what something used."""
         self.parser = parser
         self.heard = time.monotonic()
         """When the agent last said something, by the monotonic clock."""
@@ -60,6 +63,7 @@ class Watch:
         self._compactions: list[said.Compacted] = []
         self._line = ""
         self._context = self._output = self._calls = 0
+        self._cost: tuple[int | None, Grade] = (None, Grade.UNKNOWN)
         self._worked = False
         self._reported = 0.0
         self._late: asyncio.TimerHandle | None = None
@@ -117,6 +121,11 @@ class Watch:
             self._line = seen.refusal.line(host, now)
             self._report()
 
+    def paid(self, usage: tuple[Usage, ...]) -> None:
+        """The ledger holds so much of this attempt now."""
+        self._cost = log.total_cost(usage)
+        self._report()
+
     def _take_all(self, events: list[said.AnyAgentEvent]) -> None:
         before = (self.session, len(self._compactions), self._told_window)
         if told := [event for event in events if isinstance(event, said.Limit)]:
@@ -125,6 +134,8 @@ class Watch:
             self._see_limits([reading_of(one, self._target.agent, at, self._target.model) for one in told])
         for event in events:
             self._take(event)
+        if any(isinstance(event, said.Context | said.Result) for event in events):
+            self.counted()
         if before != (self.session, len(self._compactions), self._told_window):
             self._see_session(self.told)
 
@@ -200,6 +211,8 @@ class Watch:
                 context_window=self._window,
                 output_tokens=self._output,
                 tool_calls=self._calls,
+                cost_micros=self._cost[0],
+                cost_grade=self._cost[1],
                 at=now_ms(),
             )
         )

@@ -40,6 +40,7 @@ from engine.server.calls.routes import RouteCalls
 from engine.server.calls.schedules import ScheduleCalls
 from engine.server.calls.scores import ScoreCalls
 from engine.server.calls.skills import SkillCalls
+from engine.server.calls.spend import SpendCalls
 from engine.server.calls.tap import TapCalls
 from engine.server.calls.tax import TaxCalls
 from engine.server.calls.triage import TriageCalls
@@ -56,13 +57,13 @@ class Client(
     ForecastCalls,
     ScheduleCalls,
     SkillCalls,
-    TapCalls,
+    SpendCalls, TapCalls,
     TaxCalls,
     LimitCalls,
     ScoreCalls,
     TriageCalls,
     Link,
-):
+):  # fmt: skip
     """Use as `async with Client(home) as client:`.
 
     Every call raises a `HeadwayError`: what the engine answered, or `NoEngineError` where none serves this home.

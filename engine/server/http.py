@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from enum import StrEnum
 from typing import TypeVar
 
 import msgspec
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 
+from engine.documents import nearest
 from engine.errors import NotFoundError, UsageError
 
 T = TypeVar("T")
+W = TypeVar("W", bound=StrEnum)
 
 BODY_LIMIT = 128 << 20  #: bytes of a request; the longest submission that is sensible is far below it
 LIST_LIMIT = 10_000  #: entries of one answer, whatever is asked for
@@ -66,6 +69,15 @@ def read_number(request: Request, name: str, default: int | None) -> int | None:
     if not is_number(text):
         raise UsageError(f"{name}={text} is not a number")
     return int(text)
+
+
+def read_word(request: Request, name: str, words: type[W], default: W) -> W:
+    """A word of the query, raising `UsageError` with the nearest one where there is none such."""
+    text = request.query_params.get(name) or default.value
+    try:
+        return words(text)
+    except ValueError:
+        raise UsageError(f"{name}={text[:40]}: {nearest(text, list(words))}") from None
 
 
 def is_number(text: str) -> bool:

@@ -68,7 +68,7 @@ def apply(row: JobRow | None, event: log.Event) -> JobRow:
             return replace(row, fresh=False, anew=False, fork=False)
         case log.Requeued():
             return replace(
-                _paid(row, body.usage),
+                paid(row, body.usage),
                 state=state,
                 not_before=body.not_before,
                 failure=body.failure,
@@ -81,7 +81,7 @@ def apply(row: JobRow | None, event: log.Event) -> JobRow:
             )
         case log.Parked():
             return replace(
-                _paid(row, body.usage),
+                paid(row, body.usage),
                 state=state,
                 failure=None,
                 reason=f"parked: {body.by} works in its session",
@@ -89,10 +89,10 @@ def apply(row: JobRow | None, event: log.Event) -> JobRow:
                 tries=max(0, row.tries - 1),
             )
         case log.Succeeded():
-            return replace(_paid(row, body.usage), state=state, ended_at=event.at, reason=body.reason, stopping=None)
+            return replace(paid(row, body.usage), state=state, ended_at=event.at, reason=body.reason, stopping=None)
         case log.Failed():
             return replace(
-                _paid(row, body.usage),
+                paid(row, body.usage),
                 state=state,
                 ended_at=event.at,
                 failure=body.failure,
@@ -103,7 +103,7 @@ def apply(row: JobRow | None, event: log.Event) -> JobRow:
             )
         case log.Cancelled():
             return replace(
-                _paid(row, body.usage),
+                paid(row, body.usage),
                 state=state,
                 ended_at=event.at,
                 not_before=None,
@@ -163,7 +163,8 @@ def apply(row: JobRow | None, event: log.Event) -> JobRow:
             return row
 
 
-def _paid(row: JobRow, usage: tuple[Usage, ...]) -> JobRow:
+def paid(row: JobRow, usage: tuple[Usage, ...]) -> JobRow:
+    """The row with what one more attempt has used."""
     if not usage:
         return row
     cost, grade = log.total_cost(usage)

@@ -10,8 +10,9 @@ from engine import events as log
 from engine.agents.base import Outcome
 from engine.decision import Choice
 from engine.errors import NotFoundError, RefusedError
-from engine.model import DiffStat, Failure
-from engine.store import attachments, cards, clarify, dependencies, sessions
+from engine.model import DiffStat, Failure, Usage
+from engine.money import Entry
+from engine.store import attachments, cards, clarify, dependencies, ledger, sessions
 from engine.store.fold import record, record_all
 from engine.store.rows import SELECT_JOB, AttemptRow, JobRow, job_row, read_attempts, read_jobs
 from engine.store.sessions import Begun, Heard
@@ -60,6 +61,8 @@ class Settlement:
     memory_peak: int | None = None
     cpu_ms: int | None = None
     processes_peak: int | None = None
+    spent: tuple[Entry, ...] | None = None
+    """What it used, message by message; None where no more is known than the ledger and the outcome say."""
 
 
 def launched(tx: Transaction, attempt: int, facts: Launched) -> None:
@@ -111,6 +114,7 @@ def settle_all(tx: Transaction, ended: Sequence[tuple[JobRow, AttemptRow, Settle
     values: dict[tuple[str, ...], list[list[Any]]] = {}
     happened = []
     for row, tried, end in ended:
+        end = replace(end, outcome=replace(end.outcome, usage=_spent(tx, tried, end)))
         if row.waiting_on is not None:
             row = cards.withdraw(tx, row, tried.id)
         heard = replace(end.heard, session=end.outcome.session or end.heard.session)
@@ -120,7 +124,6 @@ def settle_all(tx: Transaction, ended: Sequence[tuple[JobRow, AttemptRow, Settle
         columns = _columns(row, end, verdict, tx.now)
         values.setdefault(tuple(columns), []).append([*columns.values(), tried.id])
         happened.append((row, verdict, tried.id))
-        _keep_usage(tx, tried.id, end.outcome)
     for names, rows in values.items():
         tx.connection.executemany(f"UPDATE attempts SET {', '.join(f'{one} = ?' for one in names)} WHERE id = ?", rows)
     return record_all(tx, happened)
@@ -199,14 +202,22 @@ def fenced_all(tx: Transaction, attempts: Sequence[int]) -> list[tuple[JobRow, A
     return found
 
 
-def _keep_usage(tx: Transaction, attempt: int, outcome: Outcome) -> None:
-    for usage in outcome.usage:
-        tx.connection.execute(
-            "INSERT INTO usage (attempt, model, at, input_tokens, output_tokens, cache_read_tokens, "
-            "cache_write_tokens, cost_micros, grade) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (attempt, usage.model, tx.now, usage.input_tokens, usage.output_tokens, usage.cache_read_tokens,
-             usage.cache_write_tokens, usage.cost_micros, usage.grade),
-        )  # fmt: skip
+def spent(tx: Transaction, attempt: int, entries: Sequence[Entry]) -> tuple[Usage, ...]:
+    """A running attempt has told what it used; what the ledger holds of it then.
+
+    Raises `RefusedError` for one that has been settled.
+    """
+    _, tried = fenced(tx, attempt)
+    ledger.note(tx, tried, entries)
+    return ledger.counted(tx, tried.id)
+
+
+def _spent(tx: Transaction, tried: AttemptRow, end: Settlement) -> tuple[Usage, ...]:
+    """What an attempt used in all, as the ledger counts it: without what other attempts have told before."""
+    entries = ledger.whole(end.outcome.usage) if end.spent is None else end.spent
+    if entries:
+        ledger.note(tx, tried, entries)
+    return ledger.counted(tx, tried.id) if entries or end.spent is None else ()
 
 
 def pass_deadlines(tx: Transaction) -> int | None:

@@ -70,7 +70,7 @@ _EVENTS_NEWEST = (
 DAY_MS = 86_400_000
 _SPEND = (
     "SELECT grade, ifnull(sum(cost_micros), 0), sum(cost_micros IS NULL) FROM ("
-    "SELECT grade, cost_micros FROM usage WHERE at >= ? "
+    "SELECT grade, cost_micros FROM ledger WHERE at >= ? "
     "UNION ALL SELECT grade, cost_micros FROM pruned_usage WHERE day >= ?) GROUP BY grade"
 )
 

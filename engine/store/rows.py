@@ -330,7 +330,8 @@ def attempt_rows(found: Iterable[Sequence[Any]]) -> list[AttemptRow]:
 
 
 SELECT_USAGE = (
-    "SELECT model, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, cost_micros, grade "
+    "SELECT model, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, cache_write_1h_tokens, "
+    "reasoning_tokens, cost_micros, grade "
     "FROM usage WHERE attempt = ? ORDER BY model"
 )
 

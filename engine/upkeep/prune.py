@@ -15,6 +15,7 @@ import msgspec
 
 from engine import events as log
 from engine.model import State
+from engine.money import TOKENS
 from engine.store import scores
 from engine.store.reader import DAY_MS
 from engine.store.writer import Transaction
@@ -47,19 +48,18 @@ _GONE = (
     f"LEFT JOIN attempts ON attempts.job = jobs.id WHERE jobs.id {_THESE} ORDER BY jobs.id, number"
 )
 _KEEP_USAGE = (
-    "INSERT INTO pruned_usage (day, agent, project, model, grade, attempts, input_tokens, output_tokens, "
-    "cache_read_tokens, cache_write_tokens, cost_micros) "
-    f"SELECT usage.at - usage.at % {DAY_MS}, attempts.agent, ifnull(jobs.project, ''), usage.model, "
-    "iif(usage.cost_micros IS NULL, 'unknown', usage.grade), count(*), sum(usage.input_tokens), "
-    "sum(usage.output_tokens), sum(usage.cache_read_tokens), sum(usage.cache_write_tokens), sum(usage.cost_micros) "
-    "FROM attempts JOIN jobs ON jobs.id = attempts.job JOIN usage ON usage.attempt = attempts.id "
-    f"WHERE attempts.job {_THESE} GROUP BY 1, 2, 3, 4, 5 "
+    f"INSERT INTO pruned_usage (day, agent, account, project, kind, model, grade, attempts, {', '.join(TOKENS)}, "
+    "cost_micros) "
+    f"SELECT ledger.at - ledger.at % {DAY_MS}, ledger.agent, ifnull(attempts.account, ''), ifnull(jobs.project, ''), "
+    "ifnull(jobs.kind, ''), ledger.model, iif(ledger.cost_micros IS NULL, 'unknown', ledger.grade), "
+    f"count(DISTINCT ledger.attempt), {', '.join(f'sum(ledger.{name})' for name in TOKENS)}, sum(ledger.cost_micros) "
+    "FROM attempts JOIN jobs ON jobs.id = attempts.job JOIN ledger ON ledger.attempt = attempts.id "
+    f"WHERE attempts.job {_THESE} GROUP BY 1, 2, 3, 4, 5, 6, 7 "
     "ON CONFLICT DO UPDATE SET attempts = attempts + excluded.attempts, "
-    "input_tokens = input_tokens + excluded.input_tokens, output_tokens = output_tokens + excluded.output_tokens, "
-    "cache_read_tokens = cache_read_tokens + excluded.cache_read_tokens, "
-    "cache_write_tokens = cache_write_tokens + excluded.cache_write_tokens, "
+    f"{', '.join(f'{name} = {name} + excluded.{name}' for name in TOKENS)}, "
     "cost_micros = coalesce(cost_micros + excluded.cost_micros, cost_micros, excluded.cost_micros)"
 )
+_DELETE_LEDGER = f"DELETE FROM ledger WHERE attempt {_OF_THESE}"
 _DELETE_USAGE = f"DELETE FROM usage WHERE attempt {_OF_THESE}"
 _DELETE_SKILLS = f"DELETE FROM skills_given WHERE attempt {_OF_THESE}"
 _DELETE_ATTEMPTS = f"DELETE FROM attempts WHERE job {_THESE}"
@@ -117,6 +117,7 @@ def prune(tx: Transaction, wanted: Wanted, by: str) -> Pruned:
     run = tx.connection.execute
     run(_KEEP_USAGE, (these,))
     scores.prune(tx, these)
+    run(_DELETE_LEDGER, (these,))
     run(_DELETE_USAGE, (these,))
     run(_DELETE_SKILLS, (these,))
     run(_DELETE_ATTEMPTS, (these,))

@@ -8,7 +8,7 @@ import dataclasses
 import pytest
 
 from engine.agents.base import Outcome
-from engine.errors import HeadwayError, NotFoundError, RefusedError
+from engine.errors import NotFoundError, RefusedError
 from engine.events import total_cost
 from engine.model import DiffStat, Failure, Grade, State, Usage, Verb
 from engine.store import Transaction, claims, jobs, verbs
@@ -286,14 +286,11 @@ async def test_usage_is_added_over_attempts_and_never_twice(bench: Bench) -> Non
     assert await bench.store.read.spend_since(NOON) == (207, Grade.REPORTED)
 
 
-async def test_an_ending_that_names_a_model_twice_is_refused_as_a_whole(bench: Bench) -> None:
+async def test_an_ending_that_names_a_model_twice_counts_it_once(bench: Bench) -> None:
     claim = await running(bench)
-    with pytest.raises(HeadwayError):
-        await bench.settle(claim.attempt.id, success(priced(), priced()))
-    row = await bench.row(1)
-    assert (row.state, row.cost_micros) == (State.RUNNING, None)
-    assert await bench.store.read.usage(claim.attempt.id) == []
-    assert (await bench.settle(claim.attempt.id, success(priced()))).cost_micros == 100
+    row = await bench.settle(claim.attempt.id, success(priced(), priced()))
+    assert (row.state, row.cost_micros, row.input_tokens) == (State.SUCCEEDED, 100, 13)
+    assert await bench.store.read.usage(claim.attempt.id) == [priced()]
 
 
 REPORTED, COMPUTED, ESTIMATED, UNKNOWN = Grade

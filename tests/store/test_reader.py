@@ -273,7 +273,7 @@ READS: dict[str, tuple[Callable[[Reader], Coroutine[object, object, object]], li
     "newest seq": (lambda read: read.newest_seq(), ["SEARCH events"]),
     "dependencies": (lambda read: read.dependencies(5), ["PRIMARY KEY", "dependencies_needed"]),
     "batches": (lambda read: read.batches(20), ["jobs_batch"]),
-    "spend": (lambda read: read.spend_since(NOON), ["usage_by_time"]),
+    "spend": (lambda read: read.spend_since(NOON), ["ledger_by_time"]),
 }
 
 

@@ -19,7 +19,7 @@ from types import ModuleType
 import msgspec
 
 from engine.agents.base import RESULT_LIMIT
-from engine.agents.llm import answer, limits, prices
+from engine.agents.llm import answer, limits
 from engine.agents.llm.asking import Asked, Ended, Trouble
 from engine.agents.llm.failures import WORDS, Verdict, judge
 from engine.agents.llm.lines import (
@@ -135,7 +135,7 @@ class _Attempt:
     def _tell_usage(self) -> None:
         if self._usage is not None and self._usage != self._told:
             self._told, self._told_at = self._usage, time.monotonic()
-            self._say.line(UsageLine(prices.priced(self._usage, self._call.provider, self._call.base_url)))
+            self._say.line(UsageLine(self._usage))
 
     def _judged(self, trouble: Trouble) -> int:
         told = trouble.told

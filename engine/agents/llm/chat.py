@@ -84,4 +84,5 @@ def _usage(chunk: Any, model: str) -> Usage:
         input_tokens=max(0, (told.prompt_tokens or 0) - read),
         output_tokens=told.completion_tokens or 0,
         cache_read_tokens=read,
+        reasoning_tokens=getattr(told.completion_tokens_details, "reasoning_tokens", None) or 0,
     )

@@ -89,4 +89,5 @@ def _usage(chunk: Any, model: str) -> Usage:
         input_tokens=max(0, (told.prompt_token_count or 0) - read),
         output_tokens=(told.candidates_token_count or 0) + (told.thoughts_token_count or 0),
         cache_read_tokens=read,
+        reasoning_tokens=told.thoughts_token_count or 0,
     )

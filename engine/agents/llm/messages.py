@@ -96,10 +96,14 @@ def _counted(told: Any, before: Usage) -> Usage:
         value = getattr(told, name, None)
         return value if isinstance(value, int) else known
 
+    kept = getattr(getattr(told, "cache_creation", None), "ephemeral_1h_input_tokens", None)
+    thought = getattr(getattr(told, "output_tokens_details", None), "thinking_tokens", None)
     return Usage(
         model=before.model,
         input_tokens=number("input_tokens", before.input_tokens),
         output_tokens=number("output_tokens", before.output_tokens),
         cache_read_tokens=number("cache_read_input_tokens", before.cache_read_tokens),
         cache_write_tokens=number("cache_creation_input_tokens", before.cache_write_tokens),
+        cache_write_1h_tokens=kept if isinstance(kept, int) else before.cache_write_1h_tokens,
+        reasoning_tokens=thought if isinstance(thought, int) else before.reasoning_tokens,
     )

@@ -28,6 +28,7 @@ from engine.agents.llm.lines import (
     UsageLine,
 )
 from engine.model import Failure, Usage
+from engine.money import Entry
 
 UNKNOWN_LIMIT = 200  #: characters of a line that is not known
 
@@ -43,6 +44,13 @@ class LlmParser(Parser):
         self._end: ResultLine | ErrorLine | None = None
         self._heard = False
         self._unknown = 0
+
+    @property
+    def spent(self) -> tuple[Entry, ...]:
+        """One call; before its end more may be used."""
+        if self._usage is None:
+            return ()
+        return (Entry(message="/call", usage=self._usage, final=self._end is not None),)
 
     @property
     def said_done(self) -> bool:

@@ -94,6 +94,7 @@ def _usage(response: Any) -> Usage:
         output_tokens=told.output_tokens,
         cache_read_tokens=read,
         cache_write_tokens=written,
+        reasoning_tokens=getattr(told.output_tokens_details, "reasoning_tokens", None) or 0,
     )
 
 

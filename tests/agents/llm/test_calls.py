@@ -15,7 +15,9 @@ import pytest
 from engine.agents.base import RESULT_LIMIT
 from engine.agents.events import Limit, Result, Retrying, Started
 from engine.config import AgentSettings
-from engine.model import Failure, Grade
+from engine.model import Failure, Grade, Target
+from engine.money import Entry
+from engine.spend.prices import Prices
 from engine.window import UNNAMED
 from tests.agents.llm.asking import APIS, KEY, PROVIDERS, call, launch, settings
 from tests.agents.llm.service import CACHED, INPUT, OUTPUT, THOUGHT, Step, free_port, service
@@ -47,8 +49,11 @@ def test_an_answer_is_told_as_it_comes_and_stands_whole(api: str, tmp_path: Path
     (usage,) = done.outcome.usage
     assert (usage.input_tokens, usage.cache_read_tokens) == (INPUT, CACHED), "cached tokens apart"
     assert usage.output_tokens == OUTPUT + (THOUGHT if api == "gemini" else 0)
-    assert usage.grade is (Grade.UNKNOWN if api == "chat" else Grade.COMPUTED), "nobody knows what a local one costs"
-    assert (usage.cost_micros is None) is (api == "chat")
+    entry = Entry(message="/call", usage=usage)
+    (priced,) = Prices().priced([entry], Target("llm", PROVIDERS[api]))
+    known = priced.usage.grade
+    assert known is (Grade.UNKNOWN if api == "chat" else Grade.COMPUTED), "nobody knows what a local one costs"
+    assert (priced.usage.cost_micros is None) is (api == "chat")
     assert done.stderr == ""
     assert KEY.encode() not in done.stdout
     _, headers, body = one.seen[0]

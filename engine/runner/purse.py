@@ -1,0 +1,68 @@
+"""Brings what an attempt uses into the ledger while it runs: one task an attempt, one write at a time.
+
+What came while a write was on its way goes with the next. The entries are the same whenever the same lines are read, so
+an engine that adopts the attempt and reads them anew adds nothing twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+
+from engine.agents.base import Parser
+from engine.errors import RefusedError
+from engine.model import Target
+from engine.money import Entry
+from engine.spend.prices import Prices
+
+#: Between two looks at what a parser has counted: messages of a model are seconds apart.
+LOOK_SECONDS = 0.25
+
+
+class Purse:
+    """One attempt's. `write` brings entries into the ledger."""
+
+    def __init__(
+        self,
+        parser: Parser,
+        target: Target,
+        prices: Prices,
+        write: Callable[[Sequence[Entry]], Awaitable[None]],
+    ) -> None:
+        self._parser = parser
+        self._target = target
+        self._prices = prices
+        self._write = write
+        self._counted = asyncio.Event()
+        self._told: dict[str, Entry] = {}
+        self._priced: dict[str, Entry] = {}
+
+    def look(self) -> None:
+        """The agent may have told what something used."""
+        self._counted.set()
+
+    async def run(self) -> None:
+        """Until cancelled, or until the attempt has been settled."""
+        with contextlib.suppress(RefusedError):
+            while True:
+                await self._counted.wait()
+                self._counted.clear()
+                if fresh := await self._fresh():
+                    await self._write(fresh)
+                await asyncio.sleep(LOOK_SECONDS)
+
+    async def all(self) -> tuple[Entry, ...]:
+        """Everything that was told, with its price."""
+        await self._fresh()
+        return tuple(self._priced.values())
+
+    async def _fresh(self) -> list[Entry]:
+        """What was told since the last look, with its price: the first of them may have to load a table."""
+        new = [one for one in self._parser.spent if self._told.get(one.message) != one]
+        if not new:
+            return []
+        priced = await asyncio.to_thread(self._prices.priced, new, self._target)
+        self._told.update((one.message, one) for one in new)
+        self._priced.update((one.message, one) for one in priced)
+        return priced

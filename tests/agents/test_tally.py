@@ -1,0 +1,76 @@
+"""Each message once, and the sum of all is the agent's own total."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.agents.tally import Tally
+from engine.model import Grade, Usage
+from engine.money import TOKENS, total
+
+COUNT = st.integers(0, 5_000)
+MODEL = st.sampled_from(["opus", "haiku"])
+USAGE = st.builds(Usage, model=MODEL, **dict.fromkeys(TOKENS, COUNT))
+MESSAGES = st.lists(st.tuples(st.sampled_from("abcdef"), USAGE), max_size=12)
+
+
+@st.composite
+def totals(draw: st.DrawFn) -> list[Usage]:
+    cost = draw(st.none() | st.integers(0, 10**9))
+    grade = Grade.UNKNOWN if cost is None else Grade.REPORTED
+    sums = st.builds(
+        Usage, model=MODEL, cost_micros=st.just(cost), grade=st.just(grade), **dict.fromkeys(TOKENS, COUNT)
+    )
+    return draw(st.lists(sums, min_size=1, max_size=2, unique_by=lambda one: one.model))
+
+
+def tokens(usage: Usage) -> list[int]:
+    return [getattr(usage, name) for name in TOKENS]
+
+
+@given(st.lists(st.tuples(MESSAGES, totals()), min_size=1, max_size=3))
+def test_the_entries_add_up_to_the_totals_whatever_the_messages_said(periods: list[tuple[object, list[Usage]]]) -> None:
+    tally = Tally()
+    told: list[Usage] = []
+    for number, (messages, sums) in enumerate(periods):
+        for name, usage in messages:  # type: ignore[attr-defined]
+            for _ in range(2):
+                tally.message(f"{number}{name}", usage, final=False)
+        tally.total(sums)
+        told += sums
+    for model in ("opus", "haiku"):
+        counted = total([one.usage for one in tally.entries if one.usage.model == model], model)
+        wanted = total([one for one in told if one.model == model], model)
+        assert tokens(counted) == tokens(wanted)
+        assert (counted.cost_micros or 0) == (wanted.cost_micros or 0)
+    assert all(one.final for one in tally.entries)
+    names = [one.message for one in tally.entries]
+    assert len(names) == len(set(names))
+
+
+@given(MESSAGES)
+def test_without_a_total_each_message_counts_once(messages: list[tuple[str, Usage]]) -> None:
+    tally = Tally()
+    for name, usage in messages:
+        tally.message(name, usage)
+    last = dict(messages)
+    assert {one.message: one.usage for one in tally.entries} == last
+
+
+def test_a_total_that_comes_again_takes_the_place_of_the_one_before() -> None:
+    tally = Tally()
+    tally.total([Usage(model="m", input_tokens=10)], again=True)
+    tally.message("a", Usage(model="m", input_tokens=6))
+    tally.total([Usage(model="m", input_tokens=15)], again=True)
+    tally.message("b", Usage(model="m", input_tokens=9))
+    assert {one.message: one.usage.input_tokens for one in tally.entries} == {"a": 6, "b": 9, "/rest/0/m": 0}
+    assert tally.usage == (Usage(model="m", input_tokens=15),)
+
+
+def test_the_beginning_of_a_message_does_not_undo_its_end() -> None:
+    tally = Tally()
+    tally.message("a", Usage(model="m", output_tokens=40), final=True, at=5)
+    tally.message("a", Usage(model="m", output_tokens=1), final=False, at=9)
+    (entry,) = tally.entries
+    assert (entry.usage.output_tokens, entry.at) == (40, 5)
