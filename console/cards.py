@@ -22,6 +22,8 @@ _PAST = {
     Choice.RUN: "run as it is",
     Choice.EDIT: "run with more words",
     Choice.CANCEL: "cancelled",
+    Choice.MORE: "allowed more",
+    Choice.UNCAPPED: "goes on without a cap",
     Choice.WITHDRAWN: "not asked any more",
 }
 
@@ -61,8 +63,9 @@ def card_lines(card: Card, now: int) -> list[str]:
     }
     lines = [f"card {card.id}  {card.kind}"]
     lines += [f"  {name:<9} {value}" for name, value in facts.items() if value]
-    arguments = argument_lines(card) if card.kind is CardKind.ROUTE else clean_lines(card.arguments)
-    lines += ["", "  arguments", *(f"    {line}" for line in arguments)]
+    if card.kind is not CardKind.BUDGET:
+        arguments = argument_lines(card) if card.kind is CardKind.ROUTE else clean_lines(card.arguments)
+        lines += ["", "  arguments", *(f"    {line}" for line in arguments)]
     if card.diff:
         lines += ["", "  diff", *(f"    {line}" for line in clean_lines(card.diff))]
     return lines
@@ -83,6 +86,8 @@ def card_entries(card: Card) -> list[Entry]:
     lines.append(Entry((("", Role.TEXT),)))
     if card.diff:
         return [*lines, *diff_entries(card.diff)]
+    if card.kind is CardKind.BUDGET:
+        return lines
     return [*lines, *(Entry(((line, Role.TEXT),), True, 2) for line in argument_lines(card))]
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import io
 
-from console.format import clean_line, money, number
-from engine.money import By, Spend, SpendLine
+from console.format import clean_line, moment, money, number
+from engine.budgets import BudgetLine, Per
+from engine.money import By, Drift, Spend, SpendLine
 
 _COLUMNS = (
     "attempts", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens",
@@ -73,3 +74,39 @@ def csv_lines(found: Spend) -> list[str]:
         counts = [getattr(line, name) for name in _COLUMNS]
         table.writerow((line.name, *counts, cost, line.grade, line.unpriced_tokens, str(line.subscription).lower()))
     return out.getvalue().splitlines()
+
+
+BUDGET_HEADS = ("SCOPE", "PER", "SPENT", "TOKENS", "WARNS", "CAP", "STANDS", "ANEW", "BY")
+
+
+def budget_row(line: BudgetLine) -> tuple[str, ...]:
+    """The cells of a budget."""
+    kind, _, name = line.scope.partition(":")
+    return (
+        f"J{name}" if kind == "job" else clean_line(line.scope),
+        "-" if line.per is Per.EVER else line.per,
+        money(line.spent_micros, line.grade, 4),
+        number(line.spent_tokens),
+        str(line.warn or "-"),
+        str(line.cap or "-"),
+        line.standing.replace("_", " "),
+        moment(line.until) if line.until is not None else "-",
+        line.source,
+    )
+
+
+DRIFT_HEADS = ("DAY (UTC)", "BOOK", "LEDGER", "BOOK SAYS", "LEDGER $", "BOOK $", "DRIFT", "")
+
+
+def drift_row(one: Drift) -> tuple[str, ...]:
+    """The cells of a comparison with another book."""
+    return (
+        one.day,
+        clean_line(one.book),
+        number(one.ledger_tokens),
+        number(one.book_tokens),
+        money(one.ledger_micros, digits=4),
+        money(one.book_micros, digits=4),
+        f"{one.share:.2%}",
+        "over" if one.over else "",
+    )

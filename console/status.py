@@ -59,6 +59,8 @@ def mark_of(job: Job, now: int) -> Mark:
             return DONE
         case State.CANCELLED:
             return CANCELLED
+        case State.READY | State.BLOCKED if job.waiting_on is not None:
+            return ASKING
         case State.READY | State.BLOCKED if job.held_by:
             return HELD
         case State.BLOCKED:

@@ -28,6 +28,8 @@ class CardKind(StrEnum):
     """Where a job goes on whose target cannot be used. Its options are targets; no agent waits for it."""
     CLARIFY = "clarify"
     """What a job means that does not say enough to be begun. No agent asks: none has been started."""
+    BUDGET = "budget"
+    """What follows now that a budget is used up. Headway asks, and not an agent."""
 
 
 class Choice(StrEnum):
@@ -48,13 +50,17 @@ class Choice(StrEnum):
     WAIT = "wait"
     """It stays with its target."""
     STOP = "stop"
-    """It fails."""
+    """It fails; of a shared budget, nothing more starts in its period."""
     RUN = "run"
     """The job is begun as it is."""
     EDIT = "edit"
     """The words of the reason are put below its prompt, and it is begun."""
     CANCEL = "cancel"
     """It is not begun."""
+    MORE = "more"
+    """So much more may be spent: as much again, or the amount of the reply."""
+    UNCAPPED = "uncapped"
+    """It may go on to its end, whatever that costs: of a shared budget, for as long as its period goes on."""
     WITHDRAWN = "withdrawn"
     """Nobody answered: the agent ended, or does not ask any more."""
 
@@ -65,6 +71,7 @@ CHOICES: dict[CardKind, tuple[Choice, ...]] = {
     CardKind.QUESTION: (Choice.ANSWER, Choice.DENY),
     CardKind.ROUTE: (Choice.REROUTE, Choice.WAIT, Choice.STOP),
     CardKind.CLARIFY: (Choice.RUN, Choice.EDIT, Choice.CANCEL),
+    CardKind.BUDGET: (Choice.MORE, Choice.UNCAPPED, Choice.STOP),
 }
 
 
@@ -153,6 +160,8 @@ class Reply(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True,
     """
     pattern: Annotated[str, Meta(min_length=1, max_length=PATTERN_LIMIT)] | None = None
     """For `job` and `rule`: what else is allowed. Unset: for `job` any use of the tool, for `rule` this very one."""
+    amount: Annotated[str, Meta(min_length=1, max_length=50)] | None = None
+    """`more`: how much, as `$2` or `200k tokens`; unset is as much as the budget had."""
     everywhere: bool = False
     """`rule`: in every project, not only in this one."""
     dry_run: bool = False

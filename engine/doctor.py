@@ -18,6 +18,7 @@ from msgspec import Struct
 from engine import __version__, accounts
 from engine.agents.base import Agent
 from engine.agents.registry import agents, read_settings
+from engine.clock import now_ms
 from engine.config import Settings, find_settings
 from engine.drift import drift
 from engine.errors import HeadwayError, NoEngineError
@@ -35,6 +36,7 @@ from engine.upkeep.reading import reading
 
 LOW_DISK = 1 << 30  #: bytes free under which runs are likely to fill the disk
 LOW_MEMORY = 1 << 30  #: bytes available under which one more agent may be killed by the kernel
+UNPRICED_MS = 7 * 86_400_000  #: models without a price are a finding for so long after they were used
 ASK_SECONDS = 30.0  #: for a program's --version: some agents take seconds to start
 
 
@@ -170,6 +172,7 @@ def _database(home: Path, *, deep: bool) -> Iterator[Check]:
             yield Check("database", not found, found or f"schema {version} of {known}, {size}", _restore(home))
             if version == known and not found:
                 yield from _drift(connection)
+                yield from _money(connection)
             if deep and version == known:
                 yield _whole(connection, home)
             elif deep:
@@ -182,6 +185,21 @@ def _drift(connection: sqlite3.Connection) -> Iterator[Check]:
     for one in drift(connection):
         mend = f"`headway logs {one.job}` marks them with ?: a newer Headway may know them, or pin the agent's version"
         yield Check("drift", False, str(one), mend, needed=False)
+
+
+def _money(connection: sqlite3.Connection) -> Iterator[Check]:
+    """Books that differ from the ledger, and models that nobody knows the price of."""
+    for day, book, share in connection.execute("SELECT day, book, share FROM drifts ORDER BY day DESC LIMIT 5"):
+        mend = "`headway spend --reconcile` compares again; docs/money.md says what may differ"
+        yield Check("money", False, f"{book} of {day} differs from the ledger by {share:.1%}", mend, needed=False)
+    recent = now_ms() - UNPRICED_MS
+    found = connection.execute(
+        "SELECT DISTINCT model FROM ledger WHERE at >= ? AND cost_micros IS NULL ORDER BY 1", (recent,)
+    ).fetchall()
+    if found:
+        models = ", ".join(str(model) for (model,) in found[:5])
+        mend = "say it in headway.yaml: prices: {MODEL: {input: 1, output: 5}}, dollars for a million tokens"
+        yield Check("prices", False, f"nobody knows what these cost: {models}", mend, needed=False)
 
 
 def _restore(home: Path) -> str:

@@ -62,9 +62,10 @@ from engine.scheduling import Schedules
 from engine.scoreboard import Scores
 from engine.sessions import AttachRequest, Session, Takeover
 from engine.shelf import Shelf
+from engine.spend.budgets import Budgets
 from engine.spend.prices import Prices
 from engine.spend.spending import Spending
-from engine.store import Store, actions, claims, sessions, submit, verbs
+from engine.store import Store, actions, budgets, claims, sessions, submit, verbs
 from engine.store.filter import Filter
 from engine.store.rows import AttemptRow, JobRow
 from engine.submission import accepted
@@ -129,7 +130,7 @@ class Engine:
             stop=runner.stop,
             draining=lambda: dispatcher.draining,
         )
-        self.spend = Spending(store, settings)
+        self.spend = Spending(store, settings, dispatcher.wake)
         self._runner = runner
         self._dispatcher = dispatcher
         self._workspaces = workspaces
@@ -396,13 +397,14 @@ async def _working(home: Path, settings: Settings, store: Store, hub: Hub, subre
     tap = Tap(home)
     launcher = Launcher(settings, known, Workspaces(home), cgroups, secrets=secrets, tap=tap)
     book = Routebook.of(settings, known, os.environ)
-    rules = Rules(settings.max_attempts, Budget.of(settings), book)
+    rules = Rules(settings.max_attempts, Budget.of(settings), book, Budgets.of(settings))
     around = Surroundings(
         home, store, hub, follower, launcher, boot, settings.grace, rules, Prices.of_settings(settings), subreaper
     )
     hub.seq = await store.read.newest_seq()
     # Before the tasks begin, so that what the store refuses comes out as it is and not in a group.
     await store.write(lambda tx: tx.log(log.EngineStarted(pid=os.getpid(), version=__version__)))
+    await store.write(lambda tx: budgets.prepare(tx, rules.budgets))
     left = await store.look(claims.live_attempts)
     failure: BaseException | None = None
     async with asyncio.TaskGroup() as tasks:

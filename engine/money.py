@@ -120,3 +120,55 @@ class Spend(Struct, frozen=True, kw_only=True):
     """The models whose price nobody knows."""
     tables: list[str] = field(default_factory=list)
     """The price tables that sums of it were computed by."""
+
+
+class Exported(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What a provider says of one day in UTC. None where it says nothing of it."""
+
+    day: str
+    tokens: int | None = None
+    micros: int | None = None
+
+
+class Reconcile(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What the ledger is to be held against: body of `POST /v1/spend/reconcile`."""
+
+    since: str | None = None
+    threshold: float | None = None
+    """Per cent; unset is `spend: alarm` of the settings."""
+    export: list[Exported] = field(default_factory=list)
+    name: str = "export"
+    """What the export is called."""
+    provider: str | None = None
+    """Whose export it is: anthropic, openai, google. Only what was spent there is held against it."""
+
+
+class Drift(Struct, frozen=True, kw_only=True):
+    """By how much another book differs from the ledger on one day in UTC."""
+
+    day: str
+    book: str
+    """The agent whose own records it is, or the export."""
+    ledger_tokens: int
+    book_tokens: int
+    ledger_micros: int | None
+    book_micros: int | None
+    share: float
+    """The larger of the two: tokens or money, of 1."""
+    over: bool
+
+
+class Reconciled(Struct, frozen=True, kw_only=True):
+    """What came of it."""
+
+    lines: list[Drift]
+    alarm: float
+    """Per cent."""
+    sessions: int
+    """So many sessions had a book of their own."""
+    missing: int
+    """And so many had none any more."""
+
+    @property
+    def over(self) -> bool:
+        return any(one.over for one in self.lines)

@@ -15,6 +15,7 @@ import msgspec
 from msgspec.structs import replace
 
 from engine.agents.registry import check_job
+from engine.budgets import Amount
 from engine.config import Settings
 from engine.context.skills import Known
 from engine.dispatch.routebook import NOTHING, Matched, Route, Routebook, Traits, first
@@ -279,6 +280,7 @@ _MEASURES: tuple[tuple[str, Callable[[str | int], int]], ...] = (
     ("timeout", milliseconds),
     ("stall", milliseconds),
     ("memory", size),
+    ("budget", lambda value: Amount.parse(value).value),
 )
 
 

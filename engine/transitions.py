@@ -47,6 +47,8 @@ REMARKS: Mapping[type[log.Body], frozenset[State]] = {
     log.Triaged: frozenset(State),
     log.Routed: frozenset({State.BLOCKED, State.READY}),
     log.RaceChecked: frozenset(State),
+    log.BudgetWarned: frozenset(State),
+    log.BudgetReached: frozenset(State),
     log.Prioritised: frozenset({State.BLOCKED, State.READY}),
     log.Moved: frozenset({State.BLOCKED, State.READY}),
     log.Snoozed: frozenset({State.BLOCKED, State.READY}),

@@ -21,6 +21,7 @@ FLOORS: list[set[str]] = [
         "engine.model",
         "engine.decision",
         "engine.money",
+        "engine.budgets",
         "engine.sessions",
         "engine.documents",
         "engine.units",
@@ -40,7 +41,7 @@ FLOORS: list[set[str]] = [
         "engine.timetable",
     },
     {"engine.config", "engine.rehearsal", "engine.permission", "engine.dispatch.windows"},
-    {"engine.spend.prices"},
+    {"engine.spend.prices", "engine.spend.budgets", "engine.spend.reconcile", "engine.spend.exports"},
     {"engine.agents"},
     {"engine.store"},
     {
@@ -81,8 +82,8 @@ FLOORS: list[set[str]] = [
 
 #: What the console may know of the engine: the nouns, the words of its streams, and its client.
 CONSOLE_KNOWS = {
-    "engine", "engine.model", "engine.model.route", "engine.money", "engine.decision", "engine.sessions",
-    "engine.window", "engine.events", "engine.agents.events", "engine.errors", "engine.schedule",
+    "engine", "engine.model", "engine.model.route", "engine.money", "engine.budgets", "engine.decision",
+    "engine.sessions", "engine.window", "engine.events", "engine.agents.events", "engine.errors", "engine.schedule",
     "engine.clock", "engine.documents", "engine.home", "engine.server.client",
 }  # fmt: skip
 

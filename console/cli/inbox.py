@@ -66,7 +66,8 @@ def answer(
         typer.Argument(
             metavar="CHOICE",
             help="allow (once), job (for this job), rule (from now on), deny; answer for a question; "
-            "reroute, wait or stop for a route; run, edit or cancel for a vague job.",
+            "reroute, wait or stop for a route; run, edit or cancel for a vague job; more, uncapped or stop for a "
+            "budget that is used up.",
         ),
     ],
     reason: Annotated[
@@ -82,6 +83,9 @@ def answer(
         typer.Option(
             "--rule", metavar="PATTERN", help="What else is decided so: 'git push *'. With job, rule or deny."
         ),
+    ] = None,
+    amount: Annotated[
+        str | None, typer.Option("--amount", metavar="AMOUNT", help="With more: how much: $2, 200k tokens.")
     ] = None,
     everywhere: Annotated[bool, typer.Option("--everywhere", help="The rule holds in every project.")] = False,
     dry_run: DRY_RUN = False,
@@ -100,7 +104,9 @@ def answer(
         raise UsageError(f"{choice!r} is no answer; {nearest(choice, offered)}")
     if reason is not None and len(reason) > REASON_LIMIT:
         raise UsageError(f"the reason is longer than {REASON_LIMIT:,} characters")
-    reply = Reply(choice=Choice(choice), reason=reason, pattern=rule, everywhere=everywhere, dry_run=dry_run)
+    reply = Reply(
+        choice=Choice(choice), reason=reason, pattern=rule, amount=amount, everywhere=everywhere, dry_run=dry_run
+    )
     done = ctx.of(context).ask(lambda client: client.reply(number, reply))
     if json:
         print_json(done)

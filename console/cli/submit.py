@@ -71,6 +71,12 @@ def submit(
     memory: Annotated[
         str | None, typer.Option(metavar="SIZE", help="What its processes may hold together: 500M, 2G.")
     ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            metavar="AMOUNT", help="What it may cost before it is parked and you are asked: '$2', 200k tokens."
+        ),
+    ] = None,
     max_attempts: Annotated[int | None, typer.Option(min=1, max=100, help="Attempts before giving up.")] = None,
     repeatable: Annotated[
         bool, typer.Option("--repeatable", help="Running it again from the start does no harm: failures are retried.")
@@ -145,6 +151,7 @@ def submit(
         "timeout": timeout,
         "stall": stall,
         "memory": memory,
+        "budget": budget,
         "max_attempts": max_attempts,
         "repeatable": repeatable or None,
         "permission": _permission(permission),

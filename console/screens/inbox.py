@@ -38,6 +38,7 @@ _HOW = {
     CardKind.PERMISSION: "a allows it, x denies it",
     CardKind.QUESTION: "enter answers it",
     CardKind.ROUTE: "enter answers it",
+    CardKind.BUDGET: "enter answers it",
     CardKind.CLARIFY: "a runs it, enter says more, x cancels it",
 }
 
@@ -201,7 +202,7 @@ class InboxScreen(Frame):
 
     def action_deny_card(self) -> None:
         card = self.list.card
-        if card is not None and card.kind is CardKind.ROUTE:
+        if card is not None and card.kind in (CardKind.ROUTE, CardKind.BUDGET):
             self._target(CardKind.PERMISSION)  # says how it is answered
         elif card is not None and card.kind is CardKind.CLARIFY:
             if (card := self._target(CardKind.CLARIFY)) is not None:
@@ -224,6 +225,9 @@ class InboxScreen(Frame):
         elif card is not None and card.kind is CardKind.CLARIFY:
             if (card := self._target(CardKind.CLARIFY)) is not None:
                 self._prompt(card, "edit", "what it lacks:", "")
+        elif card is not None and card.kind is CardKind.BUDGET:
+            if (card := self._target()) is not None:
+                self._prompt(card, "budget", "more, uncapped or stop, an amount:", card.options[0])
         elif (card := self._target(CardKind.QUESTION)) is not None:
             self._prompt(card, "answer", "answer:", "")
 
@@ -282,16 +286,33 @@ def _reply(kind: str, text: str, card: Card) -> Reply | None:
             return Reply(choice=Choice.DENY, pattern=text or card.subject or "*")
         case "edit":
             return Reply(choice=Choice.EDIT, reason=text)
+        case "budget":
+            return _of_budget(_option(text, card))
         case "answer":
-            if text.isdecimal() and 1 <= int(text) <= len(card.options):
-                text = card.options[int(text) - 1]
-            return Reply(choice=Choice.ANSWER, reason=text)
+            return Reply(choice=Choice.ANSWER, reason=_option(text, card))
         case "route":
             if text in (Choice.WAIT, Choice.STOP):
                 return Reply(choice=Choice(text))
             return Reply(choice=Choice.REROUTE, reason=text)
         case _:
             return None
+
+
+def _option(text: str, card: Card) -> str:
+    """What was typed, or the option whose number it is."""
+    if text.isdecimal() and 1 <= int(text) <= len(card.options):
+        return card.options[int(text) - 1]
+    return text
+
+
+def _of_budget(text: str) -> Reply | None:
+    """`more`, `more $5`, `$5`, `uncapped` or `stop`, as an answer to what follows a budget that is used up."""
+    word, _, rest = text.partition(" ")
+    if word == Choice.MORE:
+        return Reply(choice=Choice.MORE, amount=rest.strip() or None)
+    if text in (Choice.UNCAPPED, Choice.STOP):
+        return Reply(choice=Choice(text))
+    return Reply(choice=Choice.MORE, amount=text) if text else None
 
 
 def _changed(text: str, card: Card) -> str | None:

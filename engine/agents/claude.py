@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
@@ -116,6 +117,11 @@ class Claude(Agent):
             raise UsageError("claude: there is no session to go on with")
         argv = [*_command(assignment.settings), "--resume", _session(assignment.resumes), *_options(assignment)]
         return Launch(argv=argv, env={"DISABLE_AUTOUPDATER": "1"})
+
+    def record(self, env: Mapping[str, str]) -> str | None:
+        """Its file of the session: what an answer used to its end is told there alone."""
+        root = env.get("CLAUDE_CONFIG_DIR") or (f"{env['HOME']}/.claude" if env.get("HOME") else None)
+        return f"{glob.escape(root)}/projects/*/{{session}}.jsonl" if root else None
 
     def parser(self, *, model: str | None = None, resumed: bool = False) -> Parser:
         return ClaudeParser()

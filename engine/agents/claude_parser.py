@@ -114,6 +114,15 @@ class ClaudeParser(Parser):
         self._understood = True
         return events
 
+    def record(self, line: bytes) -> list[AnyAgentEvent]:
+        """Only in its own file does claude say what an answer used in the end, and of a killed run nobody else does."""
+        told = decode(line, Turn)
+        head = decode(line, Head)
+        spoken = told.message if told is not None and head is not None and head.type == "assistant" else None
+        if told is not None and spoken is not None and spoken.model != SYNTHETIC:
+            self._account.message(spoken, told.timestamp, final=True)
+        return []
+
     def _read(self, line: bytes) -> list[AnyAgentEvent] | None:
         head = decode(line, Head)
         match head.type if head else None:

@@ -24,8 +24,8 @@ class Account:
 
     `model_usage_since_last_result` is what a result adds, in a resumed session too. Versions that do not print it
     keep `modelUsage` by process, so there the difference to the result before counts. `total_cost_usd` is never
-    used: it grows over resumes and forks. A message tells its output only at its start, so that it is not final before
-    a result has counted it.
+    used: it grows over resumes and forks. What it prints of a message tells the output only as it was at its start, so
+    that this is not final before a result has counted it, or claude's own file of the session says the rest.
     """
 
     def __init__(self) -> None:
@@ -33,12 +33,15 @@ class Account:
         self._totals: dict[str, ModelUsage] = {}
         self._models: set[str] = set()
 
-    def message(self, message: Message, timestamp: str | None = None) -> ApiUsage | None:
-        """Note a model call by its message's id: it comes once for each block, and a result will count it."""
+    def message(self, message: Message, timestamp: str | None = None, *, final: bool = False) -> ApiUsage | None:
+        """Note a model call by its message's id: it comes once for each block, and a result will count it.
+
+        `final`: its output is told to its end.
+        """
         told = decode(message.usage, ApiUsage)
         if told is not None and message.id and message.model:
             self._models.add(message.model)
-            self._tally.message(message.id, used(message.model, told), final=False, at=moment(timestamp))
+            self._tally.message(message.id, used(message.model, told), final=final, at=moment(timestamp))
         return told
 
     def result(self, result: ResultLine) -> tuple[Usage, ...]:

@@ -8,6 +8,7 @@ from engine.config.agents import (
     ProviderSettings,
     SessionSettings,
 )
+from engine.config.budgets import BudgetSettings
 from engine.config.keys import KeyReference
 from engine.config.pacing import RESERVED_FROM, SPREAD_FROM, PacingSettings, pacing_of
 from engine.config.projects import Permissions, ProjectSettings, RuleSettings
@@ -27,6 +28,7 @@ __all__ = [
     "AccountSettings",
     "AgentSettings",
     "Api",
+    "BudgetSettings",
     "KeyReference",
     "MatchSettings",
     "NeedsSettings",

@@ -7,6 +7,7 @@ from typing import Annotated
 from msgspec import Meta, Struct, field
 
 from engine.config.agents import AccountSettings, AgentSettings, SessionSettings, Slots
+from engine.config.budgets import BudgetSettings
 from engine.config.pacing import Pacing
 from engine.config.projects import Permissions, ProjectSettings
 from engine.config.routes import RouteSettings
@@ -55,6 +56,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     prices: dict[str, PriceSettings] = field(default_factory=dict)
     """Prices of models, by name, or by a pattern such as `qwen*`."""
     spend: SpendSettings = field(default_factory=SpendSettings)
+    budgets: dict[str, BudgetSettings] = field(default_factory=dict)
+    """How much may be spent, by scope."""
     theme: str | None = None
     keys: dict[str, str] = field(default_factory=dict)
     """Console keys moved to others: action -> key."""

@@ -27,3 +27,7 @@ class SpendSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     alarm: Annotated[float, Meta(ge=0, le=100)] = 1.0
     """Per cent by which another book may differ from the ledger before that is a finding."""
+    usual: Annotated[float, Meta(ge=0, le=1_000)] = 3.0
+    """A job without a budget has one of so many times the median of its kind; 0 is none."""
+    usual_from: Annotated[int, Meta(ge=1, le=1_000)] = 10
+    """Not before so many jobs of the kind have succeeded."""

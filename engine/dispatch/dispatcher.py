@@ -110,6 +110,7 @@ class Dispatcher:
         if world.draining or world.full or ALL in world.holds:
             return Round([], _first(due), tx.now)
         due.append(rerouting.before_start(tx, self._book, world))
+        due += [one.until for one in world.exhausted.values()]
         due += [one.until for one in world.breakers.values() if one.until is not None and one.until > tx.now]
         heads = claims.heads(tx)
         lineup = Lineup(world, [_line(tx, head) for head in heads])

@@ -8,10 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from engine.budgets import DAY
 from engine.decision import Card, CardKind
 from engine.dispatch import breaker, weather
 from engine.dispatch.world import World
 from engine.model import ALL, LIMITS, Cause, Reason, State
+from engine.spend.budgets import scopes_of
+from engine.store.budgets import HOLD
 from engine.store.lanes import Lane
 from engine.store.rows import JobRow, lane_of
 
@@ -33,7 +36,10 @@ def of_job(job: JobRow, world: World, needs: Sequence[int] = ()) -> list[Reason]
     found = []
     if job.state is State.BLOCKED:
         found.append(_dependency(needs))
-    if job.held_by is not None:
+    if job.held_by == HOLD:
+        ends = f"an answer to its card does, or `headway budgets --allow job:{job.id} --amount $1`"
+        found.append(Reason(Cause.BUDGET, "its budget is used up", ends, scope=f"job:{job.id}", jobs=[job.id]))
+    elif job.held_by is not None:
         ends = f"`headway release {job.id}` ends it"
         found.append(Reason(Cause.HELD, f"held by {job.held_by}", ends, jobs=[job.id]))
     if job.not_before is not None and job.not_before > world.now:
@@ -49,6 +55,9 @@ def of_job(job: JobRow, world: World, needs: Sequence[int] = ()) -> list[Reason]
 def asks(card: Card) -> Reason:
     """Why a job that runs does not get on: its agent waits for the operator."""
     how = card.choices[0]
+    if card.kind is CardKind.BUDGET:
+        ends = f"`headway answer {card.id}` with {', '.join(card.choices)} ends it"
+        return Reason(Cause.BUDGET, card.summary, ends, scope=card.tool, jobs=[card.job])
     ends = f"`headway answer {card.id} {how}` or `{card.choices[-1]}` ends it"
     if card.due is not None:
         ends += f"; by itself it ends with {card.default}"
@@ -86,6 +95,8 @@ def of_lane(lane: Lane, world: World) -> list[Reason]:
             found.append(_cap(scope, busy, cap))
     if world.privacy.keeps(lane.project) and (why := world.privacy.barred(lane.target, lane.project)):
         found.append(Reason(Cause.PRIVATE, why, "`headway reroute` to one that it may go to ends it"))
+    if world.exhausted:
+        found += _budgets(lane, world)
     if world.breakers and (reason := _breaker(lane, world)) is not None:
         found.append(reason)
     if world.windows:
@@ -94,6 +105,20 @@ def of_lane(lane: Lane, world: World) -> list[Reason]:
     if need > world.free:
         text = f"an attempt of {lane.agent} takes about {_size(need)}, and {_size(max(0, world.free))} are free"
         found.append(Reason(Cause.MEMORY, text, "it may start once memory is free again", scope=f"agent:{lane.agent}"))
+    return found
+
+
+def _budgets(lane: Lane, world: World) -> list[Reason]:
+    """The budgets that its attempts would spend of, and that are used up."""
+    found = []
+    for scope in (*scopes_of(lane.scopes, lane.kind), DAY):
+        one = world.exhausted.get(scope)
+        if one is not None and (one.until is None or one.until > world.now):
+            how = f"`headway answer {one.card} more`" if one.card is not None else f"`headway budgets --allow {scope}`"
+            ends = f"{how} ends it"
+            if one.until is not None:
+                ends += f"; by itself it begins anew at {_utc(one.until)}"
+            found.append(Reason(Cause.BUDGET, one.text, ends, one.until, scope))
     return found
 
 

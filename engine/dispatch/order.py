@@ -292,8 +292,9 @@ class Lineup:
 
 
 def _gate(lane: Lane, world: World) -> tuple[object, ...]:
-    """What of a lane can keep it from starting in this world: a project or a tag without a cap or a hold cannot."""
+    """What of a lane can keep it from starting in this world. Of a project, a tag or a kind nothing may be said."""
     limited = (*(f"tag:{tag}" for tag in lane.tags.split()), f"project:{lane.project or ''}")
-    narrow = (scope for scope in limited if scope in world.caps or scope in world.holds)
+    narrow = (scope for scope in limited if scope in world.caps or scope in world.holds or scope in world.exhausted)
     kept = (lane.project,) if world.privacy.keeps(lane.project) else ()
-    return lane.agent, lane.model, lane.account, world.paced(lane) is not None, *kept, *narrow
+    kind = (f"kind:{lane.kind}",) if f"kind:{lane.kind}" in world.exhausted else ()
+    return lane.agent, lane.model, lane.account, world.paced(lane) is not None, *kept, *kind, *narrow

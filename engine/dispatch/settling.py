@@ -23,7 +23,9 @@ from engine.errors import RefusedError
 from engine.model import LIMITS, Breaker, DiffStat, Failure, JobSpec, Target
 from engine.model.route import CAUSES
 from engine.money import Entry
-from engine.store import attachments, dependencies, jobs
+from engine.spend.budgets import Budget as OwnBudget
+from engine.spend.budgets import Budgets, Means
+from engine.store import attachments, budgets, dependencies, jobs
 from engine.store import windows as kept
 from engine.store.jobs import Requeue, Settlement
 from engine.store.rows import AttemptRow, JobRow, read_spec
@@ -42,6 +44,7 @@ class Rules:
     max_attempts: int
     budget: Budget
     book: Routebook = NOTHING
+    budgets: Budgets = field(default_factory=Budgets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,10 @@ class Ending:
     processes_peak: int | None = None
     spent: tuple[Entry, ...] | None = None
     """What it used, message by message; None where no more is known than the ledger and the outcome say."""
+    own: OwnBudget | None = None
+    """The budget of its job."""
+    parked: bool = False
+    """It was ended because a budget is used up."""
     began: bool = True
     """A process of it ran."""
     resumable: bool = False
@@ -100,14 +107,17 @@ class Settle:
             settlement = Settlement(
                 follow.outcome, ending.exit_code, ending.diff, ending.heard, follow.requeue,
                 ending.memory_peak, ending.cpu_ms, ending.processes_peak, ending.spent,
+                Means(one.rules.budgets, ending.own),
             )  # fmt: skip
             ended.append((row, tried, settlement))
             follows.append(follow)
             if ending.provider and ending.began and row.stopping is None and not parked:
                 _tell_breaker(tx, tried.target, follow.outcome)
         settled = [
-            _follow(tx, row, tried.id, follow)
-            for row, (_, tried, _), follow in zip(jobs.settle_all(tx, ended), ended, follows, strict=True)
+            _follow(tx, row, tried.id, follow, one.ending)
+            for row, (_, tried, _), follow, one in zip(
+                jobs.settle_all(tx, ended), ended, follows, operations, strict=True
+            )
         ]
         dependencies.after_end(tx, [row for row in settled if row.ended_at is not None])
         return settled
@@ -128,12 +138,24 @@ class _Follow:
     """What its route does about it."""
 
 
+def _park(tx: Transaction, row: JobRow, ending: Ending) -> _Follow:
+    """A budget was used up: the job goes on once there is more, in its session where that can be."""
+    if budgets.stopped(tx, row.id):
+        return _Follow(None, _with(ending.outcome, "the operator left it at that"))
+    again = ending.resumable or ending.harmless
+    anew = not again and ending.restorable
+    requeue = Requeue(None, counted=False, anew=anew, hold=not again and not anew)
+    return _Follow(requeue, ending.outcome)
+
+
 def _next(tx: Transaction, row: JobRow, target: Target, ending: Ending, rules: Rules, *, limited: bool) -> _Follow:
     """Whether, how and where the job goes on. `limited`: it met a window that is closed until its `retry_at`."""
     outcome = ending.outcome
     failure = outcome.failure or Failure.UNKNOWN
     if row.deadline is not None and row.deadline <= tx.now:
         return _Follow(None, outcome)
+    if ending.parked:
+        return _park(tx, row, ending)
     if ending.short:
         return _decided(tx, row, target, ending, rules, retry.postpone(row.waits, tx.now), limited=limited)
     spec = read_spec(tx.connection, row)
@@ -197,13 +219,15 @@ def _staying(decided: Next, at: int | None, why: str) -> Next:
     return replace(decided, why="; ".join(filter(None, (decided.why, why))))
 
 
-def _follow(tx: Transaction, row: JobRow, attempt: int, follow: _Follow) -> JobRow:
+def _follow(tx: Transaction, row: JobRow, attempt: int, follow: _Follow, ending: Ending) -> JobRow:
     """Write what follows a settlement: a move, a card, a hold."""
     if follow.turn is not None and row.ended_at is None:
         if isinstance(follow.turn.verdict, Move):
             row = rerouting.make(tx, row, follow.turn.verdict, follow.turn, attempt)
         elif isinstance(follow.turn.verdict, Ask):
             row = route_cards.put_up(tx, row, attempt, follow.turn.verdict, follow.turn)
+    if row.ended_at is None and budgets.own_used_up(tx, ending.own):
+        return jobs.put_on_hold(tx, row, budgets.HOLD)
     if follow.requeue is not None and follow.requeue.hold and row.ended_at is None:
         row = jobs.put_on_hold(tx, row, dependencies.ENGINE)
     return row

@@ -9,9 +9,10 @@ from engine.config import RESERVED_FROM, SPREAD_FROM, Settings, pacing_of
 from engine.config.pacing import Pacing as Said
 from engine.dispatch.pacing import UNPACED, Mode, Pacing
 from engine.dispatch.privacy import Privacy
-from engine.dispatch.world import Memory, World
+from engine.dispatch.world import Exhausted, Memory, World
 from engine.model import ALL
-from engine.store import Transaction, claims, windows
+from engine.spend.budgets import Budgets, title, words
+from engine.store import Transaction, budgets, claims, windows
 from engine.units import milliseconds
 
 
@@ -25,6 +26,7 @@ class Configured:
     pacing: Mapping[str, Pacing] = field(default_factory=dict)
     usual_pacing: Pacing = UNPACED
     privacy: Privacy = field(default_factory=Privacy)
+    budgets: Budgets = field(default_factory=Budgets)
 
     @classmethod
     def of(cls, settings: Settings, privacy: Privacy | None = None) -> Configured:
@@ -47,7 +49,9 @@ class Configured:
             if account.pacing is not None
         }
         usual = _pacing(settings.pacing)
-        return cls(caps, shares, milliseconds(settings.ageing), paced, usual, privacy or Privacy())
+        return cls(
+            caps, shares, milliseconds(settings.ageing), paced, usual, privacy or Privacy(), Budgets.of(settings)
+        )
 
 
 def _pacing(said: Said) -> Pacing:
@@ -86,6 +90,7 @@ def world_of(tx: Transaction, configured: Configured, memory: Memory, *, drainin
         probes=windows.probes(tx, (one for account in found.values() for one in account)),
         pacing=configured.pacing,
         usual_pacing=configured.usual_pacing,
+        exhausted=_exhausted(tx, configured.budgets),
         memory=memory,
         draining=draining,
         shares=configured.shares,
@@ -93,3 +98,10 @@ def world_of(tx: Transaction, configured: Configured, memory: Memory, *, drainin
         privacy=configured.privacy,
         ageing=configured.ageing,
     )
+
+
+def _exhausted(tx: Transaction, all_: Budgets) -> dict[str, Exhausted]:
+    return {
+        scope: Exhausted(f"{title(scope)} is used up: {words(one, spent)}", until, budgets.open_card(tx, scope))
+        for scope, (one, spent, until) in budgets.exhausted(tx, all_).items()
+    }

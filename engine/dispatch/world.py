@@ -28,6 +28,17 @@ class Memory:
         return self.footprints.get(agent, 0)
 
 
+@dataclass(frozen=True, slots=True)
+class Exhausted:
+    """A shared budget that is used up."""
+
+    text: str
+    until: int | None
+    """When it begins anew."""
+    card: int | None = None
+    """The card that asks what follows."""
+
+
 @dataclass(slots=True)
 class World:
     """A moment of the engine. `now` is milliseconds UTC. The dispatcher and the forecast move it on."""
@@ -48,6 +59,8 @@ class World:
     pacing: Mapping[str, Pacing] = field(default_factory=dict)
     """By account, for those that differ from `usual_pacing`."""
     usual_pacing: Pacing = UNPACED
+    exhausted: Mapping[str, Exhausted] = field(default_factory=dict)
+    """The budgets that are used up, by scope."""
     memory: Memory = Memory()
     taken: int = 0
     """Bytes that the attempts which `start` added are expected to hold."""

@@ -22,7 +22,7 @@ from engine.events.life import (
     Succeeded,
     Unblocked,
 )
-from engine.events.money import total_cost
+from engine.events.money import BudgetAllowed, BudgetReached, BudgetStopped, BudgetWarned, Drifted, total_cost
 from engine.events.schedules import ScheduleFired, ScheduleMissed, ScheduleSet
 from engine.events.skills import SkillsGiven, SkillsUsed
 from engine.events.talk import Attached, Compacted, Detached, HandedOff, Parked
@@ -52,12 +52,17 @@ __all__ = [
     "Blocked",
     "Body",
     "BreakerMoved",
+    "BudgetAllowed",
+    "BudgetReached",
+    "BudgetStopped",
+    "BudgetWarned",
     "Cancelled",
     "CapSet",
     "Claimed",
     "Compacted",
     "Detached",
     "Draining",
+    "Drifted",
     "Due",
     "Edited",
     "EngineStarted",

@@ -8,12 +8,13 @@ from engine.events.around import AroundBody
 from engine.events.cards import CardBody
 from engine.events.judgement import JudgementBody
 from engine.events.life import LifeBody
+from engine.events.money import MoneyBody
 from engine.events.schedules import ScheduleBody
 from engine.events.skills import SkillBody
 from engine.events.talk import TalkBody
 from engine.events.verbs import VerbBody
 
-AnyBody = LifeBody | TalkBody | VerbBody | CardBody | JudgementBody | SkillBody | ScheduleBody | AroundBody
+AnyBody = LifeBody | TalkBody | VerbBody | CardBody | MoneyBody | JudgementBody | SkillBody | ScheduleBody | AroundBody
 
 
 class Event(Struct, frozen=True, kw_only=True):

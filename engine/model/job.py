@@ -52,6 +52,8 @@ class JobSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     """Running it again from the start does no harm, so that the engine may do so by itself."""
     memory: str | int | None = None
     """What its processes may hold together before they are stopped: bytes, or `500M`, `2G`."""
+    budget: str | int | float | None = None
+    """What it may cost over all its attempts before it is parked and the operator is asked: `$2`, `200k tokens`."""
     system: str | None = None
     """A system prompt, for an agent that takes one: `llm`."""
     schema: dict[str, object] | None = None

@@ -21,6 +21,8 @@ class Cause(StrEnum):
     CAP = "cap"
     BREAKER = "breaker"
     MEMORY = "memory"
+    BUDGET = "budget"
+    """It is used up: its own, or one that it spends of."""
     DECISION = "decision"
     """It runs, and its agent waits for the operator."""
     PRIVATE = "private"

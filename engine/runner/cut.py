@@ -27,6 +27,8 @@ class Cut:
     failure: Failure | None
     """None where the operator asked for it."""
     reason: str
+    parks: bool = False
+    """It goes on later where it stands: a budget is used up."""
 
 
 ASKED = Cut(None, "it was cancelled")

@@ -12,23 +12,27 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from engine.agents.base import Parser
 from engine.errors import RefusedError
-from engine.model import Target
+from engine.model import Failure, Target
 from engine.money import Entry
+from engine.runner.cut import Cut
+from engine.spend.budgets import title
 from engine.spend.prices import Prices
 
 #: Between two looks at what a parser has counted: messages of a model are seconds apart.
 LOOK_SECONDS = 0.25
+#: A tool that is at work when a budget is used up gets so long to end: it costs no tokens meanwhile.
+TOOL_SECONDS = 600.0
 
 
 class Purse:
-    """One attempt's. `write` brings entries into the ledger."""
+    """One attempt's. `write` brings entries into the ledger, and says which budgets are used up then."""
 
     def __init__(
         self,
         parser: Parser,
         target: Target,
         prices: Prices,
-        write: Callable[[Sequence[Entry]], Awaitable[None]],
+        write: Callable[[Sequence[Entry]], Awaitable[Sequence[str]]],
     ) -> None:
         self._parser = parser
         self._target = target
@@ -37,6 +41,8 @@ class Purse:
         self._counted = asyncio.Event()
         self._told: dict[str, Entry] = {}
         self._priced: dict[str, Entry] = {}
+        self._used_up: Sequence[str] = ()
+        self._over = asyncio.Event()
 
     def look(self) -> None:
         """The agent may have told what something used."""
@@ -49,8 +55,21 @@ class Purse:
                 await self._counted.wait()
                 self._counted.clear()
                 if fresh := await self._fresh():
-                    await self._write(fresh)
+                    self._used_up = await self._write(fresh)
+                    if self._used_up:
+                        self._over.set()
                 await asyncio.sleep(LOOK_SECONDS)
+
+    async def over(self, paused: asyncio.Event, still: Callable[[], Awaitable[Sequence[str]]]) -> Cut:
+        """Return once a budget of it is used up and it pauses between its messages. `still`: which are so by then."""
+        while True:
+            await self._over.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(TOOL_SECONDS):
+                    await paused.wait()
+            if scopes := await still():
+                return Cut(Failure.BUDGET_EXCEEDED, f"{' and '.join(map(title, scopes))} is used up", parks=True)
+            self._over.clear()
 
     async def all(self) -> tuple[Entry, ...]:
         """Everything that was told, with its price."""

@@ -44,8 +44,9 @@ from engine.runner.tree import Tree
 from engine.runner.uses import Uses
 from engine.runner.watch import Watch
 from engine.runner.workspace import Placed
+from engine.spend.budgets import Means
 from engine.spend.prices import Prices
-from engine.store import Store, Transaction, attachments, cards, given, jobs, sessions, windows
+from engine.store import Store, Transaction, attachments, budgets, cards, given, jobs, sessions, windows
 from engine.store.claims import Claim
 from engine.store.jobs import Launched
 from engine.store.sessions import Begun, Heard
@@ -291,13 +292,14 @@ class Runner:
         cut = cuts.noted(live.run) if whole.adopted else None
         end = End(stopped=cut is not None, cut=cut)
         attending = self._attend(live, agent, watch, placed, printed) if runs(whole) and cut is None else None
-        purse = self._purse(claim, watch)
+        means = await self._means(claim)
+        purse = self._purse(claim, watch, means)
         paying = self._group.create_task(self._guarded(purse.run()), name=f"pay-{claim.attempt.id}")
         try:
             if runs(whole) and cut is not None:
                 await tree.stop(whole, grace_of(cut, around.grace))
             elif runs(whole):
-                end = await self._until_end(live, agent, whole, watch, began)
+                end = await self._until_end(live, agent, whole, watch, began, (purse, means))
         finally:
             if attending is not None:
                 attending.cancel()
@@ -319,6 +321,8 @@ class Runner:
         outcome = with_refusal(watch.judged(outcome, diff), watch.refusal)
         ending = self._ending(live, agent, placed, outcome)
         ending = replace(ending, exit_code=code, diff=diff, heard=watch.told, spent=await purse.all())
+        parked = end.cut is not None and end.cut.parks and outcome.failure is Failure.BUDGET_EXCEEDED
+        ending = replace(ending, own=means.own, parked=parked)
         if diff is not None and diff.whole and diff.files == 0 and await self._ends(live, ending):
             await self._tidy(live, placed)
         await self._settle(live, ending)
@@ -355,12 +359,23 @@ class Runner:
         self._keep(task)
         return task
 
-    def _purse(self, claim: Claim, watch: Watch) -> Purse:
+    async def _means(self, claim: Claim) -> Means:
+        """What an attempt may spend of."""
+        all_ = self._around.rules.budgets
+        said, job = claim.spec.budget, claim.job
+        own = None
+        if said is not None or all_.job is not None or (all_.usual and job.kind is not None):
+            own = await self._around.store.look(lambda tx: budgets.own_of(tx, job, said, all_))
+        return Means(all_, own)
+
+    def _purse(self, claim: Claim, watch: Watch, means: Means) -> Purse:
         """What brings the attempt's money into the ledger as it is told."""
         attempt = claim.attempt.id
 
-        async def write(entries: Sequence[Entry]) -> None:
-            watch.paid(await self._persist(lambda tx: jobs.spent(tx, attempt, entries)))
+        async def write(entries: Sequence[Entry]) -> Sequence[str]:
+            paid = await self._persist(lambda tx: jobs.spent(tx, attempt, entries, means))
+            watch.paid(paid.usage)
+            return paid.used_up
 
         purse = Purse(watch.parser, claim.attempt.target, self._around.prices, write)
         watch.counted = purse.look
@@ -373,7 +388,9 @@ class Runner:
         except Exception:
             logger.exception("what an agent asks or uses could not be followed")
 
-    async def _until_end(self, live: Live, agent: Agent, whole: Tree, watch: Watch, began: float) -> End:
+    async def _until_end(
+        self, live: Live, agent: Agent, whole: Tree, watch: Watch, began: float, paying: tuple[Purse, Means]
+    ) -> End:
         """Until the process has ended, by itself, because it was asked to, or because a limit is reached."""
         settings, attempt = self._around.launcher.settings, live.claim.attempt.id
         allowed = Limits.of(live.claim, agent, settings)
@@ -387,13 +404,19 @@ class Runner:
             await watch.overdue(settings.agent(agent.name).linger)
             return None
 
+        purse, means = paying
         calls = (
             asked(),
+            purse.over(watch.paused, partial(self._used_up, live.claim, means)),
             lingers(),
             limits.overrun(allowed, began, lambda: watch.heard, watch.halt),
             self.meter.over(attempt),
         )
         return await until_end(whole, live.run, calls, self._around.grace)
+
+    async def _used_up(self, claim: Claim, means: Means) -> Sequence[str]:
+        """The budgets of an attempt in which nothing more may be spent now: the operator may have answered."""
+        return await self._around.store.look(lambda tx: budgets.used_up(tx, claim.job, claim.attempt, means))
 
     def _ending(self, live: Live, agent: Agent, placed: Placed, outcome: Outcome) -> Ending:
         """What the settlement has to know of an attempt that ran."""

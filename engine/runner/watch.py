@@ -64,6 +64,10 @@ class Watch:
         self._line = ""
         self._context = self._output = self._calls = 0
         self._cost: tuple[int | None, Grade] = (None, Grade.UNKNOWN)
+        self._tools: set[str] = set()
+        self.paused = asyncio.Event()
+        """None of its tools is at work: it can be ended without cutting one short."""
+        self.paused.set()
         self._worked = False
         self._reported = 0.0
         self._late: asyncio.TimerHandle | None = None
@@ -134,6 +138,10 @@ class Watch:
             self._see_limits([reading_of(one, self._target.agent, at, self._target.model) for one in told])
         for event in events:
             self._take(event)
+        if self._tools:
+            self.paused.clear()
+        else:
+            self.paused.set()
         if any(isinstance(event, said.Context | said.Result) for event in events):
             self.counted()
         if before != (self.session, len(self._compactions), self._told_window):
@@ -148,7 +156,8 @@ class Watch:
                 self._model = model or self._model
             case said.Text(text=text) | said.Output(text=text):
                 self._line = _one_line(text) or self._line
-            case said.ToolCall(name=name, summary=summary, context_tokens=context):
+            case said.ToolCall(id=call, name=name, summary=summary, context_tokens=context):
+                self._tools.add(call)
                 self._line = f"{name} {_one_line(summary)}"
                 self._calls += 1
                 self._context = context or self._context
@@ -159,7 +168,10 @@ class Watch:
                 self._know_window(window)
                 self._context = context or self._context
                 self._output = max(self._output, output)
-            case said.ToolResult(ok=True) | said.FileEdit():
+            case said.ToolResult(id=call, ok=ok):
+                self._tools.discard(call)
+                self._worked = self._worked or ok
+            case said.FileEdit():
                 self._worked = True
             case said.Retrying(error=error, attempt=attempt, delay_ms=delay) if self.refusal is None:
                 self._line = f"{error}: try {attempt + 1} in {delay / 1000:.0f} s"

@@ -18,7 +18,7 @@ from engine.decision import Rule
 from engine.errors import NotFoundError, RefusedError
 from engine.model import Undone
 from engine.schedule import Kept
-from engine.store import corrections, dependencies, moves, racing, rules, schedules
+from engine.store import budgets, corrections, dependencies, moves, racing, rules, schedules
 from engine.store.fold import record
 from engine.store.moves import Moving
 from engine.store.racing import Outcome
@@ -74,6 +74,8 @@ class Inverse(Struct, frozen=True, omit_defaults=True):
     """How a race stood before a pick."""
     picked: int | None = None
     """Who was picked."""
+    allowed: int | None = None
+    """What was allowed beyond a budget."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +213,8 @@ def _restore_scopes(tx: Transaction, by: str, inverse: Inverse) -> str:
         said.append("the correction counts no more")
     if inverse.race is not None:
         said.append(_unpick(tx, inverse.race, inverse.picked, by))
+    if inverse.allowed is not None:
+        said.append(budgets.take_back(tx, inverse.allowed, by))
     if inverse.drain:
         tx.log(log.Draining(by=by, ended=True))
         said.append("the engine takes up work again")

@@ -29,7 +29,12 @@ _INSERT = (
     "INSERT INTO decisions (kind, job, attempt, request, agent, tool, subject, shell, summary, arguments, diff, why, "
     "options, file, at, due, fallback) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
-_LEFT = "SELECT min(id) FROM decisions WHERE job = ? AND answered_at IS NULL"
+_PENDING = "SELECT request FROM decisions WHERE attempt = ? AND sent_at IS NULL AND kind <> 'budget'"
+_WAITS = "SELECT at, answered_at FROM decisions WHERE attempt = ? AND kind <> 'budget' ORDER BY at"
+# A shared budget is no affair of the job that happened to use it up.
+_LEFT = (
+    "SELECT min(id) FROM decisions WHERE job = ? AND answered_at IS NULL AND (kind <> 'budget' OR tool LIKE 'job:%')"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +111,13 @@ def close(tx: Transaction, row: JobRow, attempt: int | None, card: int, closing:
 
 
 def withdraw(tx: Transaction, row: JobRow, attempt: int, requests: Sequence[str] | None = None) -> JobRow:
-    """Close what an attempt asks no more: the named requests, or all of them. Nobody has to be told."""
+    """Close what an attempt asks no more: the named requests, or all of them. Nobody has to be told.
+
+    What Headway itself asks, of a budget, outlives the attempt.
+    """
     found = tx.connection.execute(
-        "SELECT id, request FROM decisions WHERE attempt = ? AND answered_at IS NULL ORDER BY id", (attempt,)
+        "SELECT id, request FROM decisions WHERE attempt = ? AND answered_at IS NULL AND kind <> 'budget' ORDER BY id",
+        (attempt,),
     ).fetchall()
     for card, request in found:
         if requests is None or request in requests:
@@ -126,7 +135,7 @@ def unsent(tx: Transaction, attempt: int) -> list[tuple[str, Card]]:
     """The answers of which it is not written that the agent was told: its request, and the card."""
     found = tx.connection.execute(
         f"SELECT d.request, {SELECT_CARD.removeprefix('SELECT ')} "
-        "WHERE d.attempt = ? AND d.sent_at IS NULL AND d.answered_at IS NOT NULL ORDER BY d.id",
+        "WHERE d.attempt = ? AND d.sent_at IS NULL AND d.answered_at IS NOT NULL AND d.kind <> 'budget' ORDER BY d.id",
         (attempt,),
     )
     return [(str(request), card_of(values)) for request, *values in found]
@@ -134,7 +143,7 @@ def unsent(tx: Transaction, attempt: int) -> list[tuple[str, Card]]:
 
 def pending(tx: Transaction, attempt: int) -> set[str]:
     """The requests of an attempt that wait for an answer, or whose answer was not passed on, as far as is written."""
-    found = tx.connection.execute("SELECT request FROM decisions WHERE attempt = ? AND sent_at IS NULL", (attempt,))
+    found = tx.connection.execute(_PENDING, (attempt,))
     return {str(request) for (request,) in found}
 
 
@@ -146,7 +155,7 @@ def known(tx: Transaction, attempt: int) -> dict[str, int | None]:
 
 def waits(tx: Transaction, attempt: int) -> list[tuple[int, int | None]]:
     """The times in which an attempt waited for the operator: from, and to where that is over."""
-    found = tx.connection.execute("SELECT at, answered_at FROM decisions WHERE attempt = ? ORDER BY at", (attempt,))
+    found = tx.connection.execute(_WAITS, (attempt,))
     return [(int(at), None if end is None else int(end)) for at, end in found]
 
 

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from engine import events as log
+from engine.budgets import JOB, Amount
 from engine.decision import Answered, Card, CardKind, Choice, Effect, Reply, Rule
 from engine.errors import NotFoundError, RefusedError, UsageError
+from engine.model import Failure, State
 from engine.permission import Policy, Use, matches, verdict
-from engine.store import actions, cards, dependencies, jobs, rules
+from engine.store import actions, budgets, cards, dependencies, jobs, rules
 from engine.store.actions import Inverse
 from engine.store.cards import Asking, Closing, Due
 from engine.store.fold import record
@@ -60,6 +62,8 @@ def answer(tx: Transaction, number: int, reply: Reply, by: str) -> Answered:
     _check(card, reply)
     if card.kind is CardKind.CLARIFY:
         return _clarify(tx, card, reply, by)
+    if card.kind is CardKind.BUDGET:
+        return _answer_budget(tx, card, reply, by)
     rule = rules.keep(tx, _rule(tx, card, reply), by) if _keeps_rule(reply) else None
     row = cards.job_of(tx, card)
     reason = reply.reason or (REFUSED if reply.choice is Choice.DENY else None)
@@ -103,6 +107,63 @@ def _clarify(tx: Transaction, card: Card, reply: Reply, by: str) -> Answered:
     return answered
 
 
+def _answer_budget(tx: Transaction, card: Card, reply: Reply, by: str) -> Answered:
+    """What follows now that a budget is used up: more of it, no cap, or an end."""
+    scope, own = card.tool, card.tool == f"{JOB}:{card.job}"
+    row = before = cards.job_of(tx, card)
+    allowed = None
+    if reply.choice is Choice.STOP:
+        row = _stop(tx, row, scope, by, own=own)
+    else:
+        since, cap = _asked(tx, card)
+        amount = None
+        if reply.choice is Choice.MORE:
+            amount = _amount(card, reply)
+            if reply.amount is None:
+                amount = amount.plus(budgets.overspent(tx, scope, since, cap))
+            budgets.check(tx, scope, since, cap, amount)
+        allowed = budgets.allow(tx, scope, since, amount, by, card.id)
+    row = cards.close(tx, row, card.attempt, card.id, Closing(reply.choice, by, reply.reason))
+    if own and row.held_by == budgets.HOLD:
+        row = record(tx, row, log.Released(by=by))
+    cards.sent(tx, card.id)
+    if row.ended_at is not None:
+        dependencies.after_end(tx, [row])
+    inverse = Inverse(jobs={row.id: fields} if (fields := actions.changed(before, row)) else {}, allowed=allowed)
+    action = actions.note(tx, "answer", by, [card.job], inverse)
+    done = cards.one(tx, card.id)
+    assert done is not None, "it was there a moment ago"
+    answered = Answered(card=done, action=action, dry_run=reply.dry_run)
+    if reply.dry_run:
+        raise RollbackError(answered)
+    return answered
+
+
+def _stop(tx: Transaction, row: JobRow, scope: str, by: str, *, own: bool) -> JobRow:
+    """Leave it at a budget. A job that still runs ends as soon as it has been parked."""
+    tx.log(log.BudgetStopped(scope, by))
+    if not own or row.state not in (State.READY, State.BLOCKED):
+        return row
+    reason = f"its budget is used up, and {by} left it at that"
+    return record(tx, row, log.Failed(failure=Failure.BUDGET_EXCEEDED, reason=reason))
+
+
+def _amount(card: Card, reply: Reply) -> Amount:
+    """How much more: what the reply says, else as much as the budget had."""
+    try:
+        return Amount.parse(reply.amount or card.options[0].removeprefix(f"{Choice.MORE} "))
+    except (ValueError, IndexError) as error:
+        raise UsageError(f"amount: {error}") from None
+
+
+def _asked(tx: Transaction, card: Card) -> tuple[int, Amount]:
+    """The period that a card for a budget is about, and the cap that was used up."""
+    (request,) = tx.connection.execute("SELECT request FROM decisions WHERE id = ?", (card.id,)).fetchone()
+    _, since, cap = request.rsplit(" ", 2)
+    in_tokens = card.options[0].endswith("tokens")
+    return int(since), Amount(tokens=int(cap)) if in_tokens else Amount(micros=int(cap))
+
+
 def expire(tx: Transaction, attempt: int, after: str) -> int:
     """Take the default of an attempt's cards whose time is over. Returns how many there were."""
     row, _ = jobs.fenced(tx, attempt)
@@ -128,6 +189,8 @@ def _check(card: Card, reply: Reply) -> None:
         raise UsageError(f"a {card.kind} cannot be answered with {reply.choice}; choose {', '.join(card.choices)}")
     if reply.choice is Choice.ANSWER and not (reply.reason or "").strip():
         raise UsageError("an answer needs words: --reason TEXT")
+    if reply.amount is not None and reply.choice is not Choice.MORE:
+        raise UsageError(f"an amount is for more, and not for {reply.choice}")
     if reply.pattern is not None and reply.choice not in (Choice.JOB, Choice.RULE, Choice.DENY):
         raise UsageError(f"a pattern makes a rule, and {reply.choice} makes none; choose job, rule or deny")
     if reply.everywhere and not _keeps_rule(reply):

@@ -13,7 +13,7 @@ import msgspec
 from engine import events as log
 from engine.decision import Choice
 from engine.model import UNFINISHED, Failure, OnFailure, State
-from engine.store import clarify
+from engine.store import budgets, clarify
 from engine.store.fold import record
 from engine.store.rows import JobRow, holder_of, read_job, read_spec
 from engine.store.writer import Transaction
@@ -92,6 +92,9 @@ def after_end(tx: Transaction, ended: Iterable[JobRow]) -> list[JobRow]:
     free because of it.
     """
     rows = {row.id: row for row in ended}
+    for row in rows.values():
+        if row.waiting_on is not None:
+            budgets.close_own(tx, row)
     needed = tx.connection.execute(_NEEDED, (msgspec.json.encode([*rows]).decode(),)).fetchall() if rows else []
     waiting = deque(rows[job] for (job,) in needed)
     followed = []

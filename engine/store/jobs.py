@@ -12,11 +12,14 @@ from engine.decision import Choice
 from engine.errors import NotFoundError, RefusedError
 from engine.model import DiffStat, Failure, Usage
 from engine.money import Entry
-from engine.store import attachments, cards, clarify, dependencies, ledger, sessions
+from engine.spend.budgets import Means
+from engine.store import attachments, budgets, cards, clarify, dependencies, ledger, sessions
 from engine.store.fold import record, record_all
 from engine.store.rows import SELECT_JOB, AttemptRow, JobRow, job_row, read_attempts, read_jobs
 from engine.store.sessions import Begun, Heard
 from engine.store.writer import Transaction
+
+UNBOUNDED = Means()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,8 @@ class Settlement:
     processes_peak: int | None = None
     spent: tuple[Entry, ...] | None = None
     """What it used, message by message; None where no more is known than the ledger and the outcome say."""
+    means: Means = UNBOUNDED
+    """What it may spend of."""
 
 
 def launched(tx: Transaction, attempt: int, facts: Launched) -> None:
@@ -114,7 +119,8 @@ def settle_all(tx: Transaction, ended: Sequence[tuple[JobRow, AttemptRow, Settle
     values: dict[tuple[str, ...], list[list[Any]]] = {}
     happened = []
     for row, tried, end in ended:
-        end = replace(end, outcome=replace(end.outcome, usage=_spent(tx, tried, end)))
+        row, usage = _spent(tx, row, tried, end)
+        end = replace(end, outcome=replace(end.outcome, usage=usage))
         if row.waiting_on is not None:
             row = cards.withdraw(tx, row, tried.id)
         heard = replace(end.heard, session=end.outcome.session or end.heard.session)
@@ -202,22 +208,34 @@ def fenced_all(tx: Transaction, attempts: Sequence[int]) -> list[tuple[JobRow, A
     return found
 
 
-def spent(tx: Transaction, attempt: int, entries: Sequence[Entry]) -> tuple[Usage, ...]:
-    """A running attempt has told what it used; what the ledger holds of it then.
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """What the ledger holds of an attempt, and which of its budgets are used up."""
 
-    Raises `RefusedError` for one that has been settled.
-    """
-    _, tried = fenced(tx, attempt)
+    usage: tuple[Usage, ...]
+    used_up: tuple[str, ...] = ()
+
+
+def spent(tx: Transaction, attempt: int, entries: Sequence[Entry], means: Means = UNBOUNDED) -> Paid:
+    """A running attempt has told what it used. Raises `RefusedError` for one that has been settled."""
+    row, tried = fenced(tx, attempt)
+    before = budgets.of_attempt(tx, tried.id) if means.bounded else budgets.Sums()
     ledger.note(tx, tried, entries)
-    return ledger.counted(tx, tried.id)
+    if not means.bounded:
+        return Paid(ledger.counted(tx, tried.id))
+    row = budgets.charge(tx, row, tried, before, means)
+    return Paid(ledger.counted(tx, tried.id), tuple(budgets.used_up(tx, row, tried, means)))
 
 
-def _spent(tx: Transaction, tried: AttemptRow, end: Settlement) -> tuple[Usage, ...]:
+def _spent(tx: Transaction, row: JobRow, tried: AttemptRow, end: Settlement) -> tuple[JobRow, tuple[Usage, ...]]:
     """What an attempt used in all, as the ledger counts it: without what other attempts have told before."""
     entries = ledger.whole(end.outcome.usage) if end.spent is None else end.spent
     if entries:
+        before = budgets.of_attempt(tx, tried.id) if end.means.bounded else budgets.Sums()
         ledger.note(tx, tried, entries)
-    return ledger.counted(tx, tried.id) if entries or end.spent is None else ()
+        if end.means.bounded:
+            row = budgets.charge(tx, row, tried, before, end.means)
+    return row, ledger.counted(tx, tried.id) if entries or end.spent is None else ()
 
 
 def pass_deadlines(tx: Transaction) -> int | None:

@@ -6,11 +6,12 @@ lies.
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from engine.model import Grade, Usage
+from engine.model import Grade, Target, Usage
 from engine.money import TOKENS, By, SpendLine, worst
 from engine.store.ledger import worst_of
 from engine.store.reader import DAY_MS
@@ -135,3 +136,26 @@ def running(tx: Transaction) -> dict[int, list[Usage]]:
         sums = dict(zip(TOKENS, tokens, strict=True))
         found.setdefault(job, []).append(Usage(model=model, **sums, cost_micros=cost, grade=Grade(grade)))
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """What jobs of one sort have cost: their median in micro-dollars, and how many that is known of."""
+
+    median: int
+    count: int
+
+
+_RECENT = (
+    "SELECT cost_micros FROM (SELECT kind, agent, model, account, state, cost_micros FROM jobs "
+    f"WHERE ended_at IS NOT NULL ORDER BY ended_at DESC, id DESC LIMIT {5_000}) "
+    "WHERE kind = ?1 AND state = 'succeeded' AND cost_micros IS NOT NULL "
+    f"AND (?2 IS NULL OR (agent = ?2 AND model IS ?3 AND account IS ?4)) LIMIT {50}"
+)
+
+
+def usual(tx: Transaction, kind: str, target: Target | None = None) -> Usual | None:
+    """What jobs of a kind have cost of late, on any target or on one; None where none has succeeded."""
+    on = (target.agent, target.model, target.account) if target is not None else (None, None, None)
+    costs = [int(cost) for (cost,) in tx.connection.execute(_RECENT, (kind, *on))]
+    return Usual(round(statistics.median(costs)), len(costs)) if costs else None

@@ -16,7 +16,7 @@ import msgspec
 from engine import events as log
 from engine.model import State
 from engine.money import TOKENS
-from engine.store import scores
+from engine.store import budgets, scores
 from engine.store.reader import DAY_MS
 from engine.store.writer import Transaction
 from engine.upkeep.wire import ENDED
@@ -127,6 +127,7 @@ def prune(tx: Transaction, wanted: Wanted, by: str) -> Pruned:
     run(_DELETE_RULES, (these,))
     run(_DELETE_MOVES, (these,))
     run(_DELETE_JOBS, (these,))
+    budgets.forget(tx, ids)
     tx.log(log.Pruned(by=by, jobs=len(ids), before=latest(wanted.before, tx.now)))
     return Pruned(gone, events, needed, past)
 

@@ -17,6 +17,7 @@ from engine.agents import registry
 from engine.config import Settings
 from engine.engine import Engine, serving
 from engine.model import Failure, JobSpec, State, Verb
+from engine.money import Reconcile
 from engine.orders import Order
 from engine.runner.tree import MARKER
 from engine.store.rows import AttemptRow
@@ -71,6 +72,13 @@ def calls(agent: RealAgent, count: int) -> tuple[int, int, int, int]:
     return FRESH * count, OUTPUT * count, CACHED * count, (WRITTEN * count if agent.name == "claude" else 0)
 
 
+async def agrees(engine: Engine) -> None:
+    """What the agent keeps of its sessions says the same as the ledger."""
+    done = await engine.spend.reconcile(Reconcile(threshold=0))
+    assert (done.sessions, done.missing) == (1, 0)
+    assert [one.over for one in done.lines] == [False] * len(done.lines), done
+
+
 def goes_on(first: AttemptRow, second: AttemptRow) -> None:
     """The second attempt is in the session and the directory of the first."""
     assert second.resumes == first.session == second.session is not None
@@ -90,6 +98,7 @@ async def test_edits_a_file_in_a_worktree_with_exact_tokens(agent: RealAgent, ho
         assert (attempt.diff_files, attempt.diff_added, attempt.diff_removed) == (1, 2, 0)
         assert await used(engine, id_, 1) == calls(agent, 2)
         assert len(server.requests) == 2
+        await agrees(engine)
     assert (worktree(home) / "b.txt").read_text() == "two\nlines\n"
     assert run_git(repository, "branch", "--list", "headway/1-do-it")
     assert not (repository / "b.txt").exists(), "the project's own checkout is untouched"
@@ -116,6 +125,8 @@ async def test_killed_it_goes_on_where_it_was(agent: RealAgent, home: Path, repo
         goes_on(first, second)
         assert "begun.txt" in json.dumps(server.requests[-1]), "the model was told what it had done before"
         assert await used(engine, id_, 2) == calls(agent, 2), "and only this run's part is paid"
+        assert await used(engine, id_, 1) == calls(agent, 1), "what the killed run had used is paid too"
+        await agrees(engine)
     assert (worktree(home) / "begun.txt").read_text() == "begun\n"
     assert (worktree(home) / "end.txt").read_text() == "end\n", "the permissions were given again"
 

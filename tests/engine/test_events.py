@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 
 from engine import events as log
+from engine.budgets import Amount
 from engine.decision import CardKind, Choice, Effect, Rule
 from engine.model import Failure, Grade, JobSpec, RaceState, State, Triage, Usage
 from engine.window import Reading, Standing, Window
@@ -40,6 +41,11 @@ EXAMPLES: tuple[log.AnyBody, ...] = (
     log.Retried("me", True, True),
     log.Held("me"),
     log.Released("me"),
+    log.BudgetWarned("day", Amount(micros=1), Amount(micros=1), Amount(tokens=5)),
+    log.BudgetReached("day", Amount(micros=9), Amount(micros=5), 9, 3),
+    log.BudgetAllowed("day", "me", Amount(tokens=7), True),
+    log.BudgetStopped("day", "me"),
+    log.Drifted("2026-11-01", "claude", 0.5),
     log.Due(),
     log.Blocked((1, 2), 2),
     log.Unblocked(),

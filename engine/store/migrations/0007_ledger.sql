@@ -56,3 +56,38 @@ INSERT INTO pruned_usage
            cache_write_tokens, 0, 0, cost_micros
     FROM pruned_usage_before;
 DROP TABLE pruned_usage_before;
+
+-- What was spent of each budget in its period; that of a job is 'job:12'. Filled from the ledger when a budget is new.
+CREATE TABLE budget_spend (
+    scope    TEXT    NOT NULL,
+    since    INTEGER NOT NULL,
+    micros   INTEGER NOT NULL,
+    tokens   INTEGER NOT NULL,
+    unpriced INTEGER NOT NULL,
+    warned   INTEGER NOT NULL DEFAULT 0,
+    reached  INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (scope, since)
+) STRICT, WITHOUT ROWID;
+
+-- What the operator allowed beyond a budget in a period.
+CREATE TABLE allowances (
+    id       INTEGER PRIMARY KEY AUTOINCREMENT,
+    scope    TEXT    NOT NULL,
+    since    INTEGER NOT NULL,
+    micros   INTEGER,
+    tokens   INTEGER,                           -- neither of them: without a cap
+    by       TEXT    NOT NULL,
+    at       INTEGER NOT NULL,
+    card     INTEGER
+) STRICT;
+
+CREATE INDEX allowances_of ON allowances (scope, since);
+
+-- Days on which another book differed from the ledger by more than the alarm, as they were last compared.
+CREATE TABLE drifts (
+    day   TEXT    NOT NULL,
+    book  TEXT    NOT NULL,
+    share REAL    NOT NULL,
+    at    INTEGER NOT NULL,
+    PRIMARY KEY (day, book)
+) STRICT, WITHOUT ROWID;
