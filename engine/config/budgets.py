@@ -14,7 +14,7 @@ from engine.model import ALL, SCOPES
 if TYPE_CHECKING:
     from engine.config.settings import Settings
 
-KINDS = (*SCOPES, "kind")  #: what stands before the colon of a scope that a budget is put on
+KINDS = (*SCOPES, "kind", "route")  #: what stands before the colon of a scope that a budget is put on
 
 
 class BudgetSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -39,6 +39,9 @@ def complaints(settings: Settings) -> Iterator[Complaint]:
         if kind == "project" and name and not name.startswith("/") and name not in settings.projects:
             hint = nearest(name, settings.projects) if settings.projects else "give its directory"
             yield keys, f"there is no project {name!r}; {hint}"
+        if kind == "route" and name and name not in settings.routes:
+            hint = nearest(name, settings.routes) if settings.routes else "routes: names none"
+            yield keys, f"there is no route {name!r}; {hint}"
         if scope == JOB and budget.per is not None:
             yield (*keys, "per"), "a job has one budget, from its beginning to its end"
         if scope == DAY and budget.per not in (None, Per.DAY):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
@@ -112,8 +112,9 @@ class Dispatcher:
         due.append(rerouting.before_start(tx, self._book, world))
         due += [one.until for one in world.exhausted.values()]
         due += [one.until for one in world.breakers.values() if one.until is not None and one.until > tx.now]
-        heads = claims.heads(tx)
-        lineup = Lineup(world, [_line(tx, head) for head in heads])
+        barred = world.barred_routes
+        heads = claims.heads(tx, barred)
+        lineup = Lineup(world, [_line(tx, head, barred) for head in heads])
         chosen = lineup.take(CLAIM_LIMIT)
         due.append(lineup.due())
         if lineup.waits_for(Cause.MEMORY):
@@ -128,8 +129,8 @@ class Dispatcher:
                 await self._wake.wait()
 
 
-def _line(tx: Transaction, head: Head) -> Line:
-    return Line(head.lane, head.job, islice(claims.line(tx, head, CLAIM_LIMIT), 1, None))
+def _line(tx: Transaction, head: Head, barred: Collection[str]) -> Line:
+    return Line(head.lane, head.job, islice(claims.line(tx, head, CLAIM_LIMIT, barred), 1, None))
 
 
 def _first(times: list[int | None]) -> int | None:

@@ -49,6 +49,8 @@ def of_job(job: JobRow, world: World, needs: Sequence[int] = ()) -> list[Reason]
             cause = Cause.LIMIT if job.failure in LIMITS else Cause.BACKOFF
             what = f"after {str(job.failure).replace('_', ' ')} it is tried again, not before"
         found.append(Reason(cause, f"{what} {_utc(job.not_before)}", until=job.not_before))
+    if job.route is not None and world.exhausted:
+        found += _used_up((f"route:{job.route}",), world)
     return found
 
 
@@ -110,8 +112,12 @@ def of_lane(lane: Lane, world: World) -> list[Reason]:
 
 def _budgets(lane: Lane, world: World) -> list[Reason]:
     """The budgets that its attempts would spend of, and that are used up."""
+    return _used_up((*scopes_of(lane.scopes, lane.kind), DAY), world)
+
+
+def _used_up(scopes: Sequence[str], world: World) -> list[Reason]:
     found = []
-    for scope in (*scopes_of(lane.scopes, lane.kind), DAY):
+    for scope in scopes:
         one = world.exhausted.get(scope)
         if one is not None and (one.until is None or one.until > world.now):
             how = f"`headway answer {one.card} more`" if one.card is not None else f"`headway budgets --allow {scope}`"

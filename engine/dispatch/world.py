@@ -74,6 +74,12 @@ class World:
     ageing: int = HOUR_MS
     """Waiting so long is worth one priority; 0 is never."""
 
+    @property
+    def barred_routes(self) -> frozenset[str]:
+        """The routes whose budget is used up. A lane holds jobs of several."""
+        routes = (scope.removeprefix("route:") for scope in self.exhausted if scope.startswith("route:"))
+        return frozenset(routes)
+
     def start(self, lane: Lane) -> None:
         """One more attempt of a lane runs."""
         for scope in lane.scopes:

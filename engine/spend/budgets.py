@@ -152,9 +152,10 @@ def effective(budget: Budget, spent: Spent) -> Amount | None:
     return None if budget.cap is None else budget.cap.plus(spent.allowed)
 
 
-def scopes_of(scopes: Sequence[str], kind: str | None) -> tuple[str, ...]:
-    """Where an attempt counts for budgets: in the scopes of its lane, and in its kind."""
-    return (*scopes, f"kind:{kind}") if kind is not None else tuple(scopes)
+def scopes_of(scopes: Sequence[str], kind: str | None, route: str | None = None) -> tuple[str, ...]:
+    """Where an attempt counts for budgets: in the scopes of its lane, in its kind and in its route."""
+    named = [f"{what}:{name}" for what, name in (("kind", kind), ("route", route)) if name is not None]
+    return (*scopes, *named)
 
 
 def words(budget: Budget, spent: Spent) -> str:

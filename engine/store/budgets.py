@@ -234,7 +234,7 @@ def _scopes(tried: AttemptRow, row: JobRow) -> tuple[str, ...]:
     lane = lane_of(row)
     if (lane.agent, lane.model, lane.account) != (tried.agent, tried.model, tried.account):
         lane = type(lane)(tried.agent, tried.model, tried.account, lane.project, lane.tags, lane.kind, lane.priority)
-    return rules.scopes_of(lane.scopes, row.kind)
+    return rules.scopes_of(lane.scopes, row.kind, row.route)
 
 
 def _stands(tx: Transaction, budget: Budget) -> Standing:
@@ -313,7 +313,7 @@ def _from_ledger(tx: Transaction, budget: Budget, now: Period) -> Sums:
     name = budget.scope.partition(":")[2]
     values = (now.since, name) if value else (now.since,)
     there = tx.connection.execute(_FROM_LEDGER.format(within=live), values).fetchone()
-    # Of what was pruned only days are known, and no tags.
+    # Of what was pruned only days are known, and neither tags nor routes.
     past = tx.connection.execute(_FROM_PRUNED.format(within=gone), values if gone != "0" else (now.since,)).fetchone()
     return Sums(*(int(one) + int(other) for one, other in zip(there, past, strict=True)))
 
@@ -336,4 +336,5 @@ _WITHIN: dict[str, tuple[str, str, bool]] = {
     "project": ("ifnull(j.project, '') = ?", "p.project = ?", True),
     "tag": ("instr(j.tags, ' ' || ? || ' ') > 0", "0", True),
     "kind": ("j.kind = ?", "p.kind = ?", True),
+    "route": ("j.route = ?", "0", True),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -66,6 +66,10 @@ _HEADS = (
     f"(SELECT id FROM jobs WHERE lane = lanes.id AND {_STARTABLE} ORDER BY rank, id LIMIT 1) WHERE lanes.open = 1"
 )
 _FURTHER = f"{SELECT_JOB} WHERE lane = ? AND {_STARTABLE} AND (rank, id) > (?, ?) ORDER BY rank, id LIMIT ?"
+_FREE = (
+    f"{SELECT_JOB} WHERE lane = ? AND {_STARTABLE} "
+    "AND (route IS NULL OR route NOT IN (SELECT value FROM json_each(?))) ORDER BY rank, id LIMIT 1"
+)
 # From project to project along the index: there can be a lane for each job that there has ever been.
 _SERVED = (
     "WITH RECURSIVE one (project) AS (SELECT min(project) FROM lanes UNION ALL "
@@ -83,14 +87,22 @@ _GIVEN = (
 )  # fmt: skip
 
 
-def heads(tx: Transaction) -> list[Head]:
-    """The first startable job of each open lane. A lane without one is closed."""
+def heads(tx: Transaction, barred: Collection[str] = ()) -> list[Head]:
+    """The first startable job of each open lane. A lane without one is closed.
+
+    `barred`: routes whose jobs may not start now, which those behind them may.
+    """
     found, empty = [], []
     for number, *values in tx.connection.execute(_HEADS).fetchall():
         if values[0] is None:
             empty.append((number,))
         else:
             row = job_row(values)
+            if row.route in barred:
+                free = tx.connection.execute(_FREE, (number, msgspec.json.encode(list(barred)).decode())).fetchone()
+                if free is None:
+                    continue
+                row = job_row(free)
             found.append(Head(number, lane_of(row), row))
     if empty:
         tx.lanes.clear()
@@ -98,14 +110,15 @@ def heads(tx: Transaction) -> list[Head]:
     return found
 
 
-def line(tx: Transaction, head: Head, page: int) -> Iterator[JobRow]:
-    """The jobs of a lane in their order, read as far as they are asked for, so many at a time."""
+def line(tx: Transaction, head: Head, page: int, barred: Collection[str] = ()) -> Iterator[JobRow]:
+    """The jobs of a lane in their order, read as far as they are asked for, so many at a time. `barred`: as above."""
     yield head.job
     row = head.job
     while rows := tx.connection.execute(_FURTHER, (head.number, row.rank, row.id, page)).fetchall():
         for values in rows:
             row = job_row(values)
-            yield row
+            if row.route not in barred:
+                yield row
 
 
 def running(tx: Transaction) -> list[tuple[Lane, int]]:

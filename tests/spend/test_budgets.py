@@ -61,6 +61,7 @@ def test_what_is_no_amount_is_refused_in_plain_words(text: str) -> None:
         ("budgets:\n  day: {cap: 1, per: week}", "by the day"),
         ("budgets:\n  job: {cap: 1, per: day}", "one budget"),
         ("budgets:\n  project:nope: {cap: 1}", "no project 'nope'"),
+        ("budgets:\n  route:nope: {cap: 1}", "no route 'nope'"),
     ],
 )
 def test_a_wrong_budget_is_refused_with_its_line(tmp_path: Path, lines: str, said: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from engine.budgets import Allow, Amount, Standing
-from engine.config import AgentSettings, BudgetSettings, Settings
+from engine.config import AgentSettings, BudgetSettings, RouteSettings, Settings
 from engine.decision import Card, CardKind, Choice, Reply
 from engine.engine import Engine, serving
 from engine.errors import RefusedError, UsageError
@@ -172,6 +172,27 @@ async def test_a_shared_budget_keeps_others_from_starting_until_more_is_allowed(
         for number in (first, second):
             assert (await ended(engine, number))[0].state is State.SUCCEEDED
         assert await engine.inbox.cards() == [], "the card was answered with it"
+
+
+async def test_a_budget_of_a_route_lets_the_jobs_behind_its_own_start(home: Path, tmp_path: Path) -> None:
+    """They wait in one lane: the same agent, project and priority."""
+    routes = {"cheap": RouteSettings(targets=["claude"])}
+    settings = claude(tmp_path, max_running=1, routes=routes, budgets={"route:cheap": BudgetSettings(cap="$0.004")})
+    async with serving(home, settings) as engine:
+        (first,) = await submit(engine, job(route="cheap"))
+        card = await card_of(engine)
+        assert card.tool == "route:cheap"
+        (tmp_path / "program" / "first").write_text(BEGINS + message("msg_9", 10) + result(10, 10, 0.001))
+        (tmp_path / "program" / "go").touch()
+        second, other = await submit(engine, job(route="cheap"), job())
+        row, _ = await ended(engine, other)
+        assert row.state is State.SUCCEEDED
+        for number in (first, second):
+            assert (await engine.row(number)).state is State.READY
+            assert Cause.BUDGET in [one.cause for one in (await engine.explain(number)).waiting]
+        await engine.inbox.answer(card.id, Reply(choice=Choice.UNCAPPED), "me")
+        for number in (first, second):
+            assert (await ended(engine, number))[0].state is State.SUCCEEDED
 
 
 async def test_what_was_allowed_can_be_taken_back(home: Path, tmp_path: Path) -> None:
