@@ -57,13 +57,14 @@ class Client(
     ForecastCalls,
     ScheduleCalls,
     SkillCalls,
-    SpendCalls, TapCalls,
+    SpendCalls,
+    TapCalls,
     TaxCalls,
     LimitCalls,
     ScoreCalls,
     TriageCalls,
     Link,
-):  # fmt: skip
+):
     """Use as `async with Client(home) as client:`.
 
     Every call raises a `HeadwayError`: what the engine answered, or `NoEngineError` where none serves this home.

@@ -13,6 +13,8 @@ from engine import events as log
 from engine.budgets import Amount
 from engine.decision import CardKind, Choice, Effect, Rule
 from engine.model import Failure, Grade, JobSpec, RaceState, State, Triage, Usage
+from engine.schedule import Kept, ScheduleSpec
+from engine.skills.skill import Given, How
 from engine.window import Reading, Standing, Window
 
 WINDOW = Window(
@@ -69,6 +71,11 @@ EXAMPLES: tuple[log.AnyBody, ...] = (
     log.RaceBegun(3, "fix it", (4, 5), "me"),
     log.RaceChecked(3, False, False, "make test: exit 1"),
     log.RaceMoved(3, RaceState.DECIDED, "me", 4, "why"),
+    log.SkillsGiven((Given(name="log-forensics", how=How.NATIVE, reason="named", sha256="ab", tokens=90, score=0.5),)),
+    log.SkillsUsed(("log-forensics",)),
+    log.ScheduleSet("me", "nightly", Kept(spec=ScheduleSpec(cron="0 2 * * *", job=JobSpec(prompt="p")), by="me")),
+    log.ScheduleFired("nightly", 9, 2, "me", (3,)),
+    log.ScheduleMissed("nightly", 2, 8, 9, "the engine was away", True),
     log.EngineStarted(1, "0.1"),
     log.EngineStopped("asked"),
 )
