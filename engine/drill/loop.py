@@ -44,6 +44,9 @@ class _Job:
     """Accounts that have refused it since it last waited."""
 
 
+_Lane = tuple[str, str, int]  #: account, kind, priority
+
+
 class Way(StrEnum):
     """What is done about a refusal."""
 
@@ -66,7 +69,8 @@ class Loop:
         self.agent = all_agents()["rehearsal"]
         self.dice = random.Random(plan.seed)
         self.running: dict[str, int] = defaultdict(int)
-        self.ready: list[_Job] = []
+        self.ready: dict[_Lane, list[tuple[int, _Job]]] = defaultdict(list)
+        """Heaps, by number."""
         self.look_at = 0
         self.heap: list[tuple[int, int, _Job | None, Trial | None]] = []
         self.numbers = 0
@@ -82,7 +86,8 @@ class Loop:
                 if job is None:
                     continue
                 if trial is None:
-                    self.ready.append(job)
+                    lane = job.account, job.errand.kind, job.errand.priority
+                    heapq.heappush(self.ready[lane], (job.errand.number, job))
                 else:
                     self._step(job, trial)
             self._start()
@@ -94,22 +99,28 @@ class Loop:
 
     def _start(self) -> None:
         """Give free slots to what is ready, best first."""
-        for job in sorted(self.ready, key=self._key):
-            if sum(self.running.values()) >= self.plan.day.slots:
+        while sum(self.running.values()) < self.plan.day.slots:
+            lanes = [lane for lane, waiting in self.ready.items() if waiting and self._open(lane)]
+            if not lanes:
                 break
-            if self.running[job.account] >= self.plan.accounts[job.account].slots:
-                continue
-            if self.way is Way.ORACLE and not self.provider.serves(job.account, self.now):
-                continue
-            self.ready.remove(job)
+            _, job = heapq.heappop(self.ready[min(lanes, key=self._key)])
             self._begin(job)
-        if self.way is Way.ORACLE and self.ready and self.look_at <= self.now:
+        if self.way is Way.ORACLE and any(self.ready.values()) and self.look_at <= self.now:
             self.look_at = self.now + LOOK_MS
             self._at(self.look_at, None)
 
-    def _key(self, job: _Job) -> tuple[int, int]:
-        """The engine's order within a project: a priority that rises with each hour of waiting, then who came first."""
-        return max(0, job.errand.priority - max(0, self.now - job.since) // HOUR_MS), job.errand.number
+    def _open(self, lane: _Lane) -> bool:
+        account = lane[0]
+        if self.running[account] >= self.plan.accounts[account].slots:
+            return False
+        return self.way is not Way.ORACLE or self.provider.serves(account, self.now)
+
+    def _key(self, lane: _Lane) -> tuple[int, int]:
+        """The engine's order within a project: of each lane the first that came, and of these the one whose priority is
+        best, where it rises with each hour of waiting.
+        """
+        number, job = self.ready[lane][0]
+        return max(0, lane[2] - max(0, self.now - job.since) // HOUR_MS), number
 
     def _begin(self, job: _Job) -> None:
         account = self.plan.accounts[job.account]
