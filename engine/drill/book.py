@@ -20,7 +20,8 @@ class Entry(StrEnum):
     UNAWARE = "unaware"
     """Nobody had been refused when it began: it ran when the window closed, or it is how that was found out."""
     CANARY = "canary"
-    """The window was known to be closed; it went alone, and not before the time that the provider had told."""
+    """The window was known to be closed; it went alone, and not before the time that the provider had told: unless that
+    was more than the window's length away, and so could not be."""
     STRAY = "stray"
     """The window was known to be closed, and it went all the same."""
 
@@ -60,7 +61,7 @@ class _Refusal:
 
     at: int
     told: int | None
-    """When it opens again, by the provider's word."""
+    """When it opens again, by the provider's word, if that can be."""
     entry: Entry
 
 
@@ -91,7 +92,7 @@ class Book:
         tried.refused += times
         if answer.closure is not None:
             tried.entry = self._entry(tried, answer.closure)
-            self._refusals[answer.closure].append(_Refusal(now, answer.resets_at, tried.entry))
+            self._refusals[answer.closure].append(_Refusal(now, answer.credible, tried.entry))
 
     def _entry(self, tried: Tried, closure: Closure) -> Entry:
         known = [one for one in self._refusals[closure] if one.at < tried.begun]

@@ -37,6 +37,13 @@ class Answer:
     resets_at: int | None = None
     """When the provider says that it opens again, milliseconds UTC; None where it does not say."""
     closure: Closure | None = None
+    latest: int = 0
+    """The latest moment at which a window of its length, closed now, can open."""
+
+    @property
+    def credible(self) -> int | None:
+        """What is told of the end, where that can be."""
+        return self.resets_at if self.resets_at is not None and self.resets_at <= self.latest else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +87,7 @@ class Provider:
         quota = facts.quota
         resets = self.told(closure, now) if quota.told else None
         if self._used[closure] >= quota.calls:
-            return Answer(Verdict.CLOSED, 1.0, resets, closure)
+            return Answer(Verdict.CLOSED, 1.0, resets, closure, now + facts.every)
         if _within(facts.bursts, now):
             return Answer(Verdict.BURST)
         self._used[closure] += 1

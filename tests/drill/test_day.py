@@ -42,6 +42,35 @@ def short(seed: int = 1, jobs: int = 50, **changes: object) -> Plan:
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
+async def test_no_job_is_lost_no_limit_uses_up_an_attempt_and_only_canaries_go_where_it_is_closed(
+    stage: Path, seed: int
+) -> None:
+    report = await played(plan(seed), "headway", stage)
+    assert report.broken == []
+    assert (report.done, report.lost, report.failed, report.burnt, report.strays) == (JOBS, 0, 0, 0, 0)
+    assert report.silent == report.wrong_model == 0
+    assert report.unaware > 0 and report.canaries > 0, "a day on which no window closes shows nothing"
+    assert report.added >= 0, "the bound is beaten, so it is none"
+
+
+@pytest.mark.parametrize("by", ["+26h", "+40m", "-40m", "-100m"])
+async def test_a_false_reset_costs_canaries_and_nobody_a_day(stage: Path, by: str) -> None:
+    """What is told too early is tried by one; what is told too late is not waited for longer than a window lasts."""
+    false = [FalseReset(account="ben", window=0, by=by)]
+    day = msgspec.structs.replace(read("weather"), false_resets=false, routes={}, outages=[])
+    chosen = Plan.of(day, 1, 60)
+    played_ = await ours.play(chosen, stage)
+    assert len(played_.book.ends) == 60 and played_.burnt == 0
+    entries = [one.entry for one in played_.book.tries if one.account == "ben"]
+    assert Entry.STRAY not in entries
+    refused = [one for one in played_.book.tries if one.account == "ben" and one.entry is Entry.UNAWARE]
+    assert refused, "it never closed, and nothing was shown"
+    opens = Provider(chosen).opens(("ben", 0))
+    after = min(one.begun for one in played_.book.tries if one.account == "ben" and one.begun >= opens)
+    assert after - opens <= 5.2 * 3_600_000
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
 async def test_naive_policies_break_what_the_engine_promises(stage: Path, seed: int) -> None:
     retry = await played(plan(seed), "retry", stage / "retry")
     assert retry.burnt > 0 and retry.failed > 0 and retry.strays > retry.canaries
