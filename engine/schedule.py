@@ -11,7 +11,9 @@ from engine.model import TAG, JobSpec
 
 FILE = "headway.yaml"  #: who keeps a schedule that is said there
 
-Name = Annotated[str, Meta(pattern=TAG, max_length=64)]
+NAME_LIMIT = 64  #: characters
+
+Name = Annotated[str, Meta(pattern=TAG, max_length=NAME_LIMIT)]
 
 
 class Missed(StrEnum):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable, Mapping
 from functools import partial
 
@@ -16,8 +17,10 @@ from engine.config import Settings
 from engine.config.schedules import wrong_in
 from engine.dispatch.routebook import NOTHING, Routebook
 from engine.errors import NotFoundError, RefusedError, StorageError, UsageError
+from engine.model import TAG
 from engine.schedule import (
     FILE,
+    NAME_LIMIT,
     Kept,
     Schedule,
     ScheduleAnswer,
@@ -127,6 +130,9 @@ class Schedules:
         if verb is ScheduleVerb.ADD:
             if stored is not None:
                 raise RefusedError(f"there is a schedule {name!r} already; `headway schedules edit {name}` changes it")
+            if not re.fullmatch(TAG, name) or len(name) > NAME_LIMIT:
+                wrong = f"{name[:NAME_LIMIT]!r} is no name for a schedule"
+                raise UsageError(f"{wrong}: letters, digits and . _ / -, at most {NAME_LIMIT}")
             return Kept(spec=self._checked(spec), by=by)
         if stored is None:
             raise self._unknown(name)

@@ -41,6 +41,7 @@ logger = logging.getLogger(__name__)
 KIT = "kit.json"
 KIT_BYTES = 1 << 20
 OURS = ("worktrees", "work")  #: below the home: the workspaces that are the jobs' own
+TOLD_BEFORE = "its session was told it when it began"
 STAGE = "kit"  #: in the run directory: where a skill is made, before it is moved into its place
 CHANGED = "skills"  #: in the run directory: what the agent changed of a skill
 
@@ -110,6 +111,8 @@ async def equip(order: Order, run: RunDir, settings: Settings) -> Outfit:
     if packing.places:
         kit = await _place(order, run, packing, kit)
     text, notes = given_text(packing.pages, settings.skills.tokens) if not order.resumes else ("", {})
+    if order.resumes:
+        notes = {page.name: TOLD_BEFORE for page in packing.pages}
     given = [replace(one, note=notes.get(one.name, one.note)) for one in kit.given]
     note_kit(run, replace(kit, given=given))
     named = [name for name in packing.native if any(one.name == name and one.reason == NAMED for one in given)]
@@ -224,9 +227,12 @@ def _pack_one(order: Order, one: Chosen, packing: _Packing) -> None:
         packing.given.append(_given(one, How.LEFT_OUT, note=f"it cannot be read any more: {error}"))
         return
     sha256 = digest(files)
+    others = tuple(file.name for file in files if file.name != FILE)
     folders = [order.placed.directory / below for below in order.agent.skill_folders]
     if not folders:
-        packing.pages.append(Page(skill.name, skill.description, body))
+        # A model that is only asked reads no file; what is said of one would be noise.
+        place = skill.folder if order.agent.effects else None
+        packing.pages.append(Page(skill.name, skill.description, body, place, others))
         packing.given.append(_given(one, How.PROMPT, sha256))
         return
     if (theirs := _theirs(order, skill.name, folders)) is not None:
@@ -234,8 +240,7 @@ def _pack_one(order: Order, one: Chosen, packing: _Packing) -> None:
         packing.given.append(_given(one, How.OWN, note=f"that of the same name stands: {theirs}", used=False))
         return
     if why := _no_place(order, folders):
-        names = tuple(file.name for file in files if file.name != FILE)
-        packing.pages.append(Page(skill.name, skill.description, body, skill.folder, names))
+        packing.pages.append(Page(skill.name, skill.description, body, skill.folder, others))
         packing.given.append(_given(one, How.PROMPT, sha256, note=why))
         return
     for folder in folders:
@@ -294,7 +299,11 @@ async def _place(order: Order, run: RunDir, packing: _Packing, kit: Kit) -> Kit:
         exclude=str(file) if file is not None else None,
     )
     note_kit(run, kit)
-    await asyncio.to_thread(_put, run, packing.places, root, file, kit)
+    try:
+        await asyncio.to_thread(_put, run, packing.places, root, file, kit)
+    except PermissionError as error:
+        where = error.filename or root
+        raise RefusedError(f"its skills cannot be put into its workspace: {where}: {error.strerror}") from None
     return kit
 
 

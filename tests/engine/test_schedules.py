@@ -329,6 +329,12 @@ async def test_a_schedule_that_says_nothing_is_refused(clockwork: Clockwork, spe
     assert await clockwork.schedules.every() == []
 
 
+@pytest.mark.parametrize("name", ["", "a b", "-x", "x" * 65, "a\nb"])
+async def test_a_name_is_a_word(clockwork: Clockwork, name: str) -> None:
+    with pytest.raises(UsageError, match="is no name for a schedule: letters, digits and"):
+        await clockwork.add(name)
+
+
 async def test_every_change_can_be_taken_back(clockwork: Clockwork) -> None:
     async def undo() -> str:
         return (await clockwork.store.write(lambda tx: actions.undo(tx, "tester", None, dry_run=False))).undone.said

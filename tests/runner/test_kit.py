@@ -243,6 +243,38 @@ async def test_after_a_kill_the_next_engine_takes_it_away(
     assert "headway" not in (repository / ".git" / "info" / "exclude").read_text()
 
 
+async def test_a_repository_that_cannot_be_told_ends_the_job_with_a_word(
+    engine: Engine, home: Path, repository: Path, tmp_path: Path, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(file: Path, marker: str, patterns: object) -> None:
+        raise PermissionError(13, "Permission denied", str(file))
+
+    monkeypatch.setattr(exclude, "add", denied)
+    (id_,) = await submit(engine, job(tmp_path, [DONE], project=str(repository), max_attempts=1))
+    row, _ = await ended(engine, id_)
+    assert (row.state, row.failure) == (State.FAILED, Failure.SPAWN_FAILED)
+    assert (row.reason or "").startswith("its skills cannot be put into its workspace: ")
+    assert not list((home / "worktrees").rglob("SKILL.md"))
+
+
+async def test_a_session_that_goes_on_is_not_told_twice(
+    engine: Engine, home: Path, tmp_path: Path, config: Path, repository: Path
+) -> None:
+    broken: list[dict[str, object]] = [{"do": "say", "text": "begun"}, {"do": "fail", "kind": "crash"}]
+    model = rehearsal(tmp_path, [*broken], [DONE])
+    spec = JobSpec(
+        prompt="do it", agent="rehearsal", model=model, project=str(repository), workspace=Workspace.PROJECT,
+        skills=["mine"],
+    )  # fmt: skip
+    (id_,) = await submit(engine, spec)
+    _, attempts = await ended(engine, id_)
+    assert len(attempts) == 2 and attempts[1].resumes is not None, [one.reason for one in attempts]
+    assert "The tide is high." in (run_dir(home, id_, 1).path / "prompt").read_text()
+    assert "The tide is high." not in (run_dir(home, id_, 2).path / "prompt").read_text()
+    (one,) = await given(engine, id_, 2)
+    assert (one.how, one.note) == (How.PROMPT, kit.TOLD_BEFORE)
+
+
 async def test_what_was_placed_before_a_start_that_failed_is_taken_away(
     home: Path, repository: Path, tmp_path: Path, config: Path
 ) -> None:
