@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from engine.dispatch import windows
 from engine.dispatch.routebook import CHARACTERS_A_TOKEN, Route, Routebook, too_small
-from engine.dispatch.routing import AWAY_MS, Candidate, Case, Move, Stay, Verdict, decide
+from engine.dispatch.routing import AWAY_MS, RETURNS, Candidate, Case, Move, Stay, Verdict, decide
 from engine.dispatch.standings import Facts, scopes_of
 from engine.dispatch.world import World
 from engine.model import ALL, LIMITS, JobSpec, State, Target
@@ -145,7 +145,7 @@ def _move_from(facts: Facts, route: Route, target: Target, rooms: dict[Target, i
             due = _sooner(due, _reopens(turn, tx.now))
         elif rooms[turn.verdict.to.target] > 0:
             rooms[turn.verdict.to.target] -= 1
-            make(tx, row, turn.verdict, turn)
+            make(tx, row, turn.verdict, turn, _ended_there(tx, row))
         else:
             break  # they stand in their order, and go when something has ended there
     return due
@@ -207,6 +207,19 @@ def make(tx: Transaction, row: JobRow, move: Move, turn: Turn, attempt: int | No
     return moves.move(tx, row, moving, attempt)
 
 
+def _ended_there(tx: Transaction, row: JobRow) -> int | None:
+    """The newest attempt of a waiting job, where that was on the target at which it waits."""
+    named = (row.attempt, *_parts(row.target))
+    found = tx.connection.execute(
+        "SELECT id FROM attempts WHERE id = ? AND agent IS ? AND model IS ? AND account IS ?", named
+    ).fetchone()
+    return None if found is None else int(found[0])
+
+
+def _parts(target: Target) -> tuple[str, str | None, str | None]:
+    return target.agent, target.model, target.account
+
+
 def _any(tx: Transaction, route: Route, target: Target) -> bool:
     named = (route.name, target.agent, target.model, target.account)
     return tx.connection.execute(_ANY, named).fetchone() is not None
@@ -242,7 +255,14 @@ def _trouble(tx: Transaction, row: JobRow, closed: str, until: int | None, cause
 
 
 def _left(past: Sequence[Rerouting], target: str, now: int) -> tuple[str, int | None]:
-    """Why a job does not go back to a target yet, and until when."""
+    """Why a job does not go back to a target, or not yet, and until when.
+
+    Each move leaves a conversation behind. Without a bound, a job too long for any one window of its targets would go
+    to and fro between them and come to no end in any; waiting where it is, it goes on in its session.
+    """
+    worked = [one for one in past if one.was == target and one.cause in AWAY_MS and one.attempt is not None]
+    if len(worked) > RETURNS:
+        return f"the job has worked there and left it {len(worked)} times", None
     for one in reversed(past):
         if one.was != target or one.cause is None:
             continue

@@ -16,6 +16,8 @@ from engine.model.route import PASSING, RouteCause, RoutePolicy, Standing
 #: Milliseconds for which a job does not come back to a target that it has left, where nobody says when it serves again.
 AWAY_MS = {RouteCause.LIMIT: 300_000, RouteCause.OVERLOAD: 300_000, RouteCause.AUTH: 3_600_000}
 
+RETURNS = 1  #: so often a route sends a job back to a target where it has worked
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
