@@ -152,7 +152,9 @@ def _over(case: Case, *, counted: bool) -> Next | None:
     if counted and case.tries >= case.max_attempts:
         return Next(Action.STOP, why=f"after {case.tries} attempts" if case.tries > 1 else "")
     if not counted and case.waits >= MOST_WAITS:
-        return Next(Action.ASK, counted=False, why=f"after {case.waits} waits")
+        # A limit is no fault of the job. What ends the engine again and again may be.
+        action = Action.ASK if case.failure in _NOT_ITS_OWN else Action.STOP
+        return Next(action, counted=False, why=f"after {case.waits} waits")
     return None
 
 
