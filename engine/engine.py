@@ -10,6 +10,7 @@ import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -20,6 +21,8 @@ from engine.agents.base import Agent
 from engine.agents.registry import agents as all_agents
 from engine.clock import now_ms
 from engine.config import Settings
+from engine.context.known import Known
+from engine.context.learning import Learner
 from engine.dispatch.budget import Budget
 from engine.dispatch.dispatcher import Dispatcher
 from engine.dispatch.preview import Change
@@ -30,6 +33,7 @@ from engine.foresight import Foresight
 from engine.home import Holder, Lock, make_home
 from engine.hub import Hub
 from engine.inbox import Inbox
+from engine.memory.memory import Memory
 from engine.model import (
     ALL,
     ActionResult,
@@ -53,6 +57,7 @@ from engine.races import Races
 from engine.redact import Secrets
 from engine.routes import Routes
 from engine.runner.cgroup import Cgroups
+from engine.runner.credentials import resolve
 from engine.runner.follow import Follower
 from engine.runner.launch import Launcher
 from engine.runner.run_dir import RunDir, run_dir
@@ -100,6 +105,7 @@ class Engine:
         takeovers: Takeovers,
         book: Routebook,
         tap: Tap,
+        memory: Memory,
     ) -> None:
         self.home = home
         self.settings = settings
@@ -135,6 +141,7 @@ class Engine:
         self._dispatcher = dispatcher
         self._workspaces = workspaces
         self._takeovers = takeovers
+        self.memory = memory
         self._draining: asyncio.Task[None] | None = None
 
     # ---- the operator's verbs
@@ -230,7 +237,10 @@ class Engine:
     async def prune(self, wanted: Prune, by: str) -> PruneResult:
         """Remove ended jobs, for a while; `more` says that there is more to do."""
         kept = milliseconds(self.settings.upkeep.quarantine_for)
-        return await service.prune(self.store, self.home, wanted, by=by, keep_ms=kept, locks=self._workspaces.locks)
+        done = await service.prune(self.store, self.home, wanted, by=by, keep_ms=kept, locks=self._workspaces.locks)
+        if not wanted.dry_run:
+            await self.memory.prune(done.before)
+        return done
 
     async def _drain(self) -> None:
         seq = self.hub.seq
@@ -395,7 +405,9 @@ async def _working(home: Path, settings: Settings, store: Store, hub: Hub, subre
     secrets = Secrets()
     secrets.learn_from(os.environ)
     tap = Tap(home)
-    launcher = Launcher(settings, known, Workspaces(home), cgroups, secrets=secrets, tap=tap)
+    memory = Memory(home, settings, secrets, partial(resolve, own=os.environ))
+    remembers = Known(memory, settings)
+    launcher = Launcher(settings, known, Workspaces(home), cgroups, secrets=secrets, tap=tap, known=remembers)
     book = Routebook.of(settings, known, os.environ)
     rules = Rules(settings.max_attempts, Budget.of(settings), book, Budgets.of(settings))
     around = Surroundings(
@@ -413,7 +425,7 @@ async def _working(home: Path, settings: Settings, store: Store, hub: Hub, subre
         takeovers = Takeovers(store, hub, runner, launcher, tasks, dispatcher.wake)
         engine = Engine(
             home, settings, store, hub, follower, runner, dispatcher, known, launcher.workspaces, secrets, takeovers,
-            book, tap,
+            book, tap, memory,
         )  # fmt: skip
         following = tasks.create_task(follower.run(), name="follower")
         await runner.take_over(left)
@@ -424,6 +436,7 @@ async def _working(home: Path, settings: Settings, store: Store, hub: Hub, subre
         asking = tasks.create_task(engine.opinions.run(), name="opinions")
         timing = tasks.create_task(engine.schedules.run(), name="schedules")
         keeping = tasks.create_task(keep_up(home, settings.upkeep, launcher.workspaces.locks), name="upkeep")
+        learning = tasks.create_task(Learner(home, settings, store, hub, memory, known).run(), name="learner")
         try:
             yield engine
         except BaseException as error:  # noqa: BLE001 - raised again as it is, outside the group that would wrap it
@@ -437,6 +450,7 @@ async def _working(home: Path, settings: Settings, store: Store, hub: Hub, subre
         racing.cancel()
         asking.cancel()
         timing.cancel()
+        learning.cancel()
         takeovers.let_go()
         runner.let_go()
         following.cancel()

@@ -236,7 +236,8 @@ def _session_notes(tx: Transaction, row: JobRow) -> list[str]:
     if tried.handoff is not None:
         notes.append(f"its attempt {tried.number} began a new session: {tried.handoff}")
     if tried.note is not None:
-        notes.append(f"its attempt {tried.number} went on in its session: {tried.note}")
+        began = "went on in its session" if tried.resumes is not None else "began"
+        notes.append(f"its attempt {tried.number} {began}: {tried.note}")
     session = sessions.read(tx, tried.agent, tried.session) if tried.session is not None else None
     if session is not None and session.share is not None:
         held = f"{session.context_tokens or 0:,} of {session.context_window or 0:,} tokens"

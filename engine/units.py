@@ -1,4 +1,4 @@
-"""Durations and sizes as people write them."""
+"""Durations and sizes as people write them, and what a text takes of a prompt."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ _MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 6
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kKmMgGtT]?)(?:i?[bB])?")
 _BYTES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
+CHARACTERS_A_TOKEN = 4  #: of English text and code, as the models' own tools estimate it
 LONGEST_MS = 253_402_300_800_000  #: no span needs to be longer than from 1970 to the year 10000
 
 
@@ -28,3 +29,8 @@ def size(value: str | float) -> int:
     if found is None:
         raise ValueError(f"{value!r} is no size; write 500M or 2G")
     return round(min(float(found[1]) * _BYTES[found[2].lower()], 1 << 60))
+
+
+def tokens(text: str) -> int:
+    """About how many tokens a text takes."""
+    return -(-len(text) // CHARACTERS_A_TOKEN)

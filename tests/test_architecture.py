@@ -43,7 +43,7 @@ FLOORS: list[set[str]] = [
     {"engine.config", "engine.rehearsal", "engine.permission", "engine.dispatch.windows"},
     {"engine.spend.prices", "engine.spend.budgets", "engine.spend.reconcile", "engine.spend.exports"},
     {"engine.agents"},
-    {"engine.store"},
+    {"engine.store", "engine.memory"},
     {
         "engine.submission",
         "engine.job_file",

@@ -10,6 +10,7 @@ from engine.config.agents import (
 )
 from engine.config.budgets import BudgetSettings
 from engine.config.keys import KeyReference
+from engine.config.memory import Embedder, EndpointSettings, Learn, MemorySettings, Weights
 from engine.config.pacing import RESERVED_FROM, SPREAD_FROM, PacingSettings, pacing_of
 from engine.config.projects import Permissions, ProjectSettings, RuleSettings
 from engine.config.reading import FILE, find_settings, load_settings
@@ -29,8 +30,12 @@ __all__ = [
     "AgentSettings",
     "Api",
     "BudgetSettings",
+    "Embedder",
+    "EndpointSettings",
     "KeyReference",
+    "Learn",
     "MatchSettings",
+    "MemorySettings",
     "NeedsSettings",
     "PacingSettings",
     "Permissions",
@@ -47,6 +52,7 @@ __all__ = [
     "SpendSettings",
     "TapSettings",
     "Upkeep",
+    "Weights",
     "find_settings",
     "load_settings",
     "pacing_of",

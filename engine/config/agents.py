@@ -102,6 +102,8 @@ class AgentSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     providers: dict[str, ProviderSettings] = field(default_factory=dict)
     sessions: SessionSettings | None = None
     """Its own word, where it differs from everybody's."""
+    recall: bool | None = None
+    """Whether its jobs are told what is known, likewise."""
 
 
 class AccountSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

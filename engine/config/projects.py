@@ -57,6 +57,9 @@ class ProjectSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """Jobs of this project may run with `permission: bypass`: their agents can do anything on this machine."""
     skills: ProjectSkills = field(default_factory=ProjectSkills)
 
+    recall: bool | None = None
+    """Whether its jobs are told what is known, where that differs from the agent's word."""
+
     @property
     def directory(self) -> str:
         """Its path, with the `~` of somebody known replaced."""

@@ -8,6 +8,7 @@ from msgspec import Meta, Struct, field
 
 from engine.config.agents import AccountSettings, AgentSettings, SessionSettings, Slots
 from engine.config.budgets import BudgetSettings
+from engine.config.memory import MemorySettings
 from engine.config.pacing import Pacing
 from engine.config.projects import Permissions, ProjectSettings
 from engine.config.routes import RouteSettings
@@ -58,6 +59,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     spend: SpendSettings = field(default_factory=SpendSettings)
     budgets: dict[str, BudgetSettings] = field(default_factory=dict)
     """How much may be spent, by scope."""
+    memory: MemorySettings = field(default_factory=MemorySettings)
     theme: str | None = None
     keys: dict[str, str] = field(default_factory=dict)
     """Console keys moved to others: action -> key."""

@@ -14,7 +14,7 @@ from engine import events as log
 from engine.agents.base import Agent
 from engine.clock import now_ms
 from engine.config import Settings
-from engine.context.handoff import Story, handoff, tokens
+from engine.context.handoff import Story, handoff
 from engine.context.record import deeds_of, history, moved
 from engine.context.resuming import Here, Policy, obstacle, remark, worn
 from engine.runner.run_dir import read_regular, run_dir
@@ -23,6 +23,7 @@ from engine.sessions import Session
 from engine.store.claims import Claim
 from engine.store.rows import AttemptRow
 from engine.store.sessions import Begun
+from engine.units import tokens
 
 DIFF_BYTES = 64 << 10  #: of a diff that is looked at: more than any hand-off has room for
 HANDOFF = "handoff.md"  #: the file of a run directory that holds what the new session was handed

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-CHARACTERS_A_TOKEN = 4  #: of English text and code, as the models' own tools estimate it
+from engine.units import CHARACTERS_A_TOKEN
+
 LINE_LIMIT = 240  #: characters of one entry of a list
 CUT = " [...]"
 
@@ -67,11 +68,6 @@ class Story:
     """What the last attempt left changed in its workspace, as a unified diff."""
     history: Sequence[str] = ()
     """What happened to the job, one line each, the oldest first."""
-
-
-def tokens(text: str) -> int:
-    """About how many tokens a text takes."""
-    return -(-len(text) // CHARACTERS_A_TOKEN)
 
 
 def handoff(story: Story, budget: int) -> str:

@@ -16,6 +16,8 @@ from engine.agents.logins import config_variables
 from engine.agents.registry import check_job
 from engine.config import AccountSettings, Settings
 from engine.context.conversation import HANDOFF, Conversation, Earlier, Talks
+from engine.context.known import NOTHING as UNTOLD
+from engine.context.known import RECALLED, Known, Told
 from engine.errors import HeadwayError, RefusedError
 from engine.model import JobSpec, Permission, Workspace
 from engine.permission import chosen
@@ -48,6 +50,8 @@ class Prepared:
     held: Held = field(default_factory=Held)
     tapped: str | None = None
     """Where its calls go, by way of the tap."""
+    told: Told = UNTOLD
+    """What it is told of memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,8 @@ class Launcher:
     """What is given to attempts and must not be told."""
     tap: Tap | None = None
     """For the accounts that ask for it."""
+    known: Known | None = None
+    """What a new conversation is told of memory."""
 
     def agent(self, name: str) -> Agent:
         agent = self.agents.get(name)
@@ -122,8 +128,10 @@ class Launcher:
         try:
             talk = await talks.of(claim, agent, placed, earlier)
             outfit = await self._equip(claim, agent, placed, run, resumes=talk.begun.resumes is not None)
+            # One that goes on was told when it began.
+            told = await self.known.of(claim, agent) if self.known and talk.begun.resumes is None else UNTOLD
             assignment = Assignment(
-                prompt=outfit.with_text(talk.prompt),
+                prompt=told.before(outfit.with_text(talk.prompt)),
                 model=claim.attempt.model,
                 workspace=placed.directory,
                 run_dir=run.path,
@@ -139,7 +147,7 @@ class Launcher:
             )
             launch = agent.launch(assignment)
             held = await credentials.held(agent.name, launch, account, os.environ)
-            prepared = Prepared(agent, placed, launch, talk, account, held)
+            prepared = Prepared(agent, placed, launch, talk, account, held, told=told)
             return self._led(claim, prepared) if account is not None and account.tap else prepared
         except HeadwayError:
             await kit.take_away(run)
@@ -187,6 +195,11 @@ class Launcher:
     async def _version(self, agent: Agent) -> str | None:
         return await self.versions.of(agent.version_command(self.settings.agent(agent.name)))
 
+    async def used(self, claim: Claim, prepared: Prepared) -> None:
+        """What was told of memory is in use: the attempt has begun."""
+        if self.known is not None and prepared.told.items:
+            await self.known.memory.note_use(prepared.told.items, claim.job.id, claim.attempt.number)
+
     def start(self, claim: Claim, run: RunDir, prepared: Prepared) -> Tree:
         """Note where it runs, and start it."""
         placed, agent = prepared.placed, prepared.agent
@@ -197,6 +210,8 @@ class Launcher:
             (run.path / name).write_bytes(content)
         if prepared.conversation.handoff:
             (run.path / HANDOFF).write_text(prepared.conversation.handoff, errors="replace")
+        if prepared.told.record is not None:
+            (run.path / RECALLED).write_bytes(msgspec.json.encode(prepared.told.record))
         if prepared.launch.talks:
             voice.open_for(run)
         kept = agent.record(env)
@@ -243,7 +258,7 @@ def facts(prepared: Prepared) -> Facts:
         retires=talk.begun.retires,
         why=talk.begun.why,
         handed=talk.begun.handed,
-        note=talk.note,
+        note="; ".join(filter(None, (talk.note, prepared.told.without))) or None,
         tokens=talk.tokens,
         tapped=prepared.tapped,
     )

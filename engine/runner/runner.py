@@ -250,6 +250,7 @@ class Runner:
         whole = launcher.start(claim, live.run, prepared)
         live.begun, live.session = True, prepared.conversation.begun.session
         await self._note_launch(claim, whole.root.pid if whole.root else 0, facts(prepared), live.run)
+        await launcher.used(claim, prepared)
         await self._watch(live, prepared.agent, whole, prepared.placed)
 
     async def _earlier(self, claim: Claim) -> Earlier:

@@ -12,7 +12,20 @@ from engine.errors import HeadwayError, NotFoundError
 from engine.model import ALL, Order, Verb, Wanted
 from engine.server import streams
 from engine.server.http import LIST_LIMIT, OPERATOR, as_json, ids_of, is_number, job_of, read_body, read_number, stream
-from engine.server.routes import cards, forecast, limits, races, schedules, scores, skills, spend, tap, tax, triage
+from engine.server.routes import (
+    cards,
+    forecast,
+    limits,
+    memory,
+    races,
+    schedules,
+    scores,
+    skills,
+    spend,
+    tap,
+    tax,
+    triage,
+)
 from engine.server.routes import routes as routing
 from engine.server.wire import Shutdown, UndoRequest, to_wire
 from engine.sessions import AttachRequest, DetachRequest
@@ -60,6 +73,7 @@ def make_app(engine: Engine) -> Starlette:
             *skills.routes(engine),
             *schedules.routes(engine),
             *spend.routes(engine),
+            *memory.routes(engine),
         ],
         exception_handlers={HeadwayError: _refuse, 404: _unknown, 405: _unknown},
     )

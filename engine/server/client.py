@@ -35,6 +35,7 @@ from engine.model import (
 from engine.server.calls.cards import CardCalls
 from engine.server.calls.forecast import ForecastCalls
 from engine.server.calls.limits import LimitCalls
+from engine.server.calls.memory import MemoryCalls
 from engine.server.calls.races import RaceCalls
 from engine.server.calls.routes import RouteCalls
 from engine.server.calls.schedules import ScheduleCalls
@@ -61,6 +62,7 @@ class Client(
     TapCalls,
     TaxCalls,
     LimitCalls,
+    MemoryCalls,
     ScoreCalls,
     TriageCalls,
     Link,

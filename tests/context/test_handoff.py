@@ -5,7 +5,8 @@ from __future__ import annotations
 import hypothesis.strategies as st
 from hypothesis import given
 
-from engine.context.handoff import CHARACTERS_A_TOKEN, Deeds, Edited, Ran, Story, handoff, tokens
+from engine.context.handoff import Deeds, Edited, Ran, Story, handoff
+from engine.units import CHARACTERS_A_TOKEN, tokens
 
 STORY = Story(
     task="Mend the parser.\nThen say so.",
