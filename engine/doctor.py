@@ -23,6 +23,7 @@ from engine.config import Settings, find_settings
 from engine.drift import drift
 from engine.errors import HeadwayError, NoEngineError
 from engine.home import holder, is_home
+from engine.memory import checkup
 from engine.runner import spawn
 from engine.runner.cgroup import Cgroups
 from engine.server.client import Client
@@ -66,6 +67,8 @@ async def examine(home: Path, *, deep: bool = False) -> list[Check]:
         checks.append(Check("settings", False, error.message, "mend this; the engine does not start with it"))
     checks.append(await _engine(home))
     checks.extend(_database(home, deep=deep))
+    remembered = checkup.examine(home, settings.memory, deep=deep)
+    checks.extend(Check("memory", one.ok, one.found, one.mend, needed=one.needed) for one in remembered)
     checks.extend((_disk(home), _memory(), _processes(home)))
     checks.append(
         await _program("git", ["git", "--version"], "install git: projects in git get a worktree for each job")

@@ -93,10 +93,14 @@ def _prune_alone(home: Path, wanted: Prune) -> PruneResult:
     import asyncio
     import math
     import os
+    from functools import partial
 
     from engine import __version__
     from engine.clock import now_ms
     from engine.home import Holder, Lock
+    from engine.memory.memory import Memory
+    from engine.redact import Secrets
+    from engine.runner.credentials import resolve
     from engine.store import Store
     from engine.store.store import FILE
     from engine.units import milliseconds
@@ -108,12 +112,18 @@ def _prune_alone(home: Path, wanted: Prune) -> PruneResult:
         pass  # a home without a database is not made one by asking
 
     async def work() -> PruneResult:
-        keep_ms = milliseconds(_settings(home).upkeep.quarantine_for)
+        settings = _settings(home)
+        keep_ms = milliseconds(settings.upkeep.quarantine_for)
+        memory = Memory(home, settings, Secrets(), partial(resolve, own={}))
         store = await Store.open(home)
         try:
-            return await prune_home(store, home, wanted, by="operator", keep_ms=keep_ms, seconds=math.inf)
+            done = await prune_home(store, home, wanted, by="operator", keep_ms=keep_ms, seconds=math.inf)
+            if not wanted.dry_run:
+                await memory.prune(done.before)
+            return done
         finally:
             await store.close()
+            await memory.close()
 
     lock = Lock.take(home, Holder(os.getpid(), __version__, now_ms()))
     try:
@@ -157,7 +167,7 @@ def backup(
     ] = False,
     json: _Json = False,
 ) -> None:
-    """Copy the database and headway.yaml into one file, whole and checked, while the engine works or without one."""
+    """Copy the database, memory and headway.yaml into one file, whole and checked, while the engine works or not."""
     from console.cli.output import note, print_json
     from console.format import plural
     from engine.errors import UsageError
@@ -174,7 +184,8 @@ def backup(
     print(done.file)
     files = f", {plural(done.runs, 'run file')}" if runs else ""
     running = f", {done.running:,} of them running" if done.running else ""
-    note(f"{_size(done.size)}: {plural(done.jobs, 'job')}{running}{files}")
+    things = f", {plural(done.things, 'thing')} remembered" if done.things else ""
+    note(f"{_size(done.size)}: {plural(done.jobs, 'job')}{running}{files}{things}")
 
 
 def _plain(done: BackedUp | Restored) -> dict[str, object]:
@@ -222,6 +233,10 @@ def _restored_lines(home: Path, done: Restored, *, would: bool) -> Iterator[str]
         yield f"              will know of them: find them by `ls {home / 'runs'}` and `ps`"
     if done.runs:
         yield f"  run files   of {plural(done.runs, 'attempt')}"
+    if done.memory:
+        yield "  memory      that of the backup" + ("" if would else "; what was there before is memory.db.before-*")
+    if done.core_beside:
+        yield f"  core files  {done.core_beside:,} differ and were left; those of the backup are beside, as *.restored"
     if done.settings == "restored":
         yield "  settings    headway.yaml of the backup"
     elif done.settings == "beside":

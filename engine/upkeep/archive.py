@@ -24,10 +24,12 @@ import msgspec
 from engine.errors import RefusedError, StorageError
 from engine.runner.run_dir import open_regular
 from engine.store.store import FILE
+from engine.upkeep import memory
 from engine.upkeep.kept import SUFFIX, kept_as
 
 SETTINGS = "headway.yaml"
 RUNS = "runs"
+MEMORY = "memory.db"
 CONTENTS = "contents.json"
 PIECE_BYTES = 1 << 20
 CONTENTS_BYTES = 1 << 28  #: of the list: some million files
@@ -61,14 +63,20 @@ class _Hashed:
         return Kept(name, self.size, self._sum.hexdigest())
 
 
-def pack(out: IO[bytes], home: Path, database: Path, settings: bytes | None) -> int:
-    """Write an archive of a database, a settings file and a home's run directories. Returns how many files of runs."""
+def pack(out: IO[bytes], home: Path, database: Path, settings: bytes | None, remembered: Path | None = None) -> int:
+    """Write an archive of a database, a settings file, memory and a home's run directories. Returns how many files of
+    runs.
+    """
     kept: list[Kept] = []
     with tarfile.open(fileobj=out, mode="w:gz", compresslevel=6) as archive:
         with database.open("rb") as file:
             kept.append(_add(archive, file, FILE))
         if settings is not None:
             kept.append(_add_bytes(archive, settings, SETTINGS))
+        if remembered is not None:
+            with remembered.open("rb") as file:
+                kept.append(_add(archive, file, MEMORY))
+        kept += [_add_bytes(archive, content, name) for name, content in memory.core_files(home)]
         before = len(kept)
         kept += _add_runs(archive, home)
         _add_bytes(archive, msgspec.json.encode(kept), CONTENTS)
@@ -164,6 +172,11 @@ def _read(raw: BinaryIO, file: Path, database: Path | None, runs: Path | None) -
                 settings = source.read()
             elif name == FILE:
                 _write(source, database, member)
+            elif name == MEMORY:
+                _write(source, None if database is None else database.with_name(memory.COPY), member)
+            elif memory.is_core(name):
+                folder = None if database is None else database.with_name(memory.CORE)
+                _write(source, None if folder is None else folder / name.partition("/")[2], member)
             else:
                 _write(source, None if runs is None else runs / Path(name).relative_to(RUNS), member)
             found[name] = source.kept(name)
@@ -181,7 +194,7 @@ def _read(raw: BinaryIO, file: Path, database: Path | None, runs: Path | None) -
 
 
 def _is_ours(name: str) -> bool:
-    if name in (FILE, SETTINGS, CONTENTS):
+    if name in (FILE, SETTINGS, CONTENTS, MEMORY) or memory.is_core(name):
         return True
     return bool(_RUN_FILE.fullmatch(name)) and not {"", ".", ".."} & set(name.split("/"))
 

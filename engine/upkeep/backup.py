@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +21,7 @@ from engine.store.store import FILE
 from engine.upkeep import archive
 from engine.upkeep.archive import SETTINGS
 from engine.upkeep.files import clear_drafts, draft_of, refuse_in_home, sync_directory, written_whole
+from engine.upkeep.memory import copy_memory, core_files, pieces
 from engine.upkeep.reading import reading
 
 SQLITE = b"SQLite format 3\0"
@@ -46,6 +47,8 @@ class BackedUp:
     """Attempts that had not ended when it was taken."""
     runs: int = 0
     """Files of run directories in it."""
+    things: int = 0
+    """That are remembered."""
 
 
 def default_file(home: Path, *, runs: bool) -> Path:
@@ -67,23 +70,27 @@ def backup(home: Path, file: Path, settings: Path | None = None, *, runs: bool =
     """
     file = file.absolute()
     source = home / FILE
-    copy = draft_of(file, ".db")
+    copy, remembered = draft_of(file, ".db"), draft_of(file.with_name(f"{file.name}.memory"), ".db")
     try:
         _refuse_wrong_place(home, file)
-        clear_drafts(file.parent, None if file.parent == home.absolute() / BACKUPS else file.name)
-        with _scratch(copy):
+        for name in (file.name, f"{file.name}.memory"):
+            clear_drafts(file.parent, None if file.parent == home.absolute() / BACKUPS else name)
+        with _scratch(copy), _scratch(remembered):
             _copy(source, copy)
             content = settings.read_bytes() if settings is not None else None
-            jobs, running = _finish(copy, content)
+            things = copy_memory(home, remembered)
+            memory = remembered if things is not None else None
+            # In an archive, memory is a file of its own beside the database.
+            jobs, running = _finish(copy, content, () if runs else _memory_rows(home, memory))
             if not runs:
                 copy.rename(file)
                 sync_directory(file.parent)
-                return BackedUp(file, file.stat().st_size, jobs, running)
+                return BackedUp(file, file.stat().st_size, jobs, running, 0, things or 0)
             with written_whole(file) as out:
-                count = archive.pack(out, home, copy, content)
+                count = archive.pack(out, home, copy, content, memory)
                 out.seek(0)
                 archive.verify(out, file)
-        return BackedUp(file, file.stat().st_size, jobs, running, count)
+        return BackedUp(file, file.stat().st_size, jobs, running, count, things or 0)
     except OSError as error:
         raise StorageError(f"{file} cannot be written: {error.strerror or error}") from error
 
@@ -136,7 +143,7 @@ def _scratch(copy: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        for suffix in ("", "-journal"):
+        for suffix in ("", "-journal", "-wal", "-shm"):
             copy.with_name(copy.name + suffix).unlink(missing_ok=True)
 
 
@@ -160,12 +167,20 @@ def copy_into(connection: sqlite3.Connection, copy: Path) -> None:
         raise
 
 
-def _finish(copy: Path, settings: bytes | None) -> tuple[int, int]:
+def _memory_rows(home: Path, memory: Path | None) -> Iterator[tuple[str, bytes]]:
+    yield from core_files(home)
+    if memory is not None:
+        yield from pieces(memory)
+
+
+def _finish(copy: Path, settings: bytes | None, further: Iterable[tuple[str, bytes]]) -> tuple[int, int]:
     """Add what else belongs to it, read it all again, and bring it to the disk."""
     try:
         with contextlib.closing(sqlite3.connect(copy, isolation_level=None)) as connection:
             connection.execute(_EXTRAS)
             connection.execute(_PUT_EXTRA, (SETTINGS, now_ms(), settings))
+            for name, content in further:
+                connection.execute(_PUT_EXTRA, (name, now_ms(), content))
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             if found := damage(connection, version):
                 raise StorageError(

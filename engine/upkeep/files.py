@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 from engine.errors import RefusedError
 from engine.home import LOCK
 
-_DRAFT = re.compile(r"\.(.+)\.(\d{1,10})\.(?:tmp|db|db-journal)")
+_DRAFT = re.compile(r"\.(.+)\.(\d{1,10})\.(?:tmp|db|db-journal|db-wal|db-shm)")
 
 
 def refuse_in_home(file: Path, home: Path) -> None:

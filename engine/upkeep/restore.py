@@ -24,7 +24,7 @@ from engine.home import LOCK, Holder, Lock, make_home
 from engine.runner.run_dir import RunDir, run_dir
 from engine.store.schema import APPLICATION_ID, damage, migrations, storage_error
 from engine.store.store import FILE
-from engine.upkeep import archive
+from engine.upkeep import archive, memory
 from engine.upkeep.archive import RUNS, SETTINGS
 from engine.upkeep.backup import GZIP, HEADER_BYTES, SQLITE, copy_into, is_ours
 from engine.upkeep.files import remove_tree, sync_directory, written_whole
@@ -35,6 +35,7 @@ from engine.upkeep.since import Since, hold, since
 COPY = "headway.db.restoring"
 UNPACKED = "runs.restoring"
 
+_HAS_EXTRAS = "SELECT 1 FROM sqlite_schema WHERE name = 'backup'"
 _LIVE = "SELECT job, number FROM attempts WHERE ended_at IS NULL"
 
 
@@ -55,6 +56,10 @@ class Restored:
     """Run directories that were put back."""
     held: int = 0
     """Jobs that had not ended when the backup was taken and have gone on since: they are held."""
+    memory: bool = False
+    """What is remembered was put back; what was there before is beside it."""
+    core_beside: int = 0
+    """Core files that are not those of the backup, which are beside them."""
 
 
 def restore(file: Path, home: Path, settings: Path | None = None) -> Restored:
@@ -94,6 +99,10 @@ def rehearse(file: Path, home: Path) -> Restored:
             _copy(file, kind, copy, None)
             with contextlib.closing(sqlite3.connect(copy, isolation_level=None)) as connection:
                 jobs, live = _judge(connection, file)
+                if kind == SQLITE and connection.execute(_HAS_EXTRAS).fetchone():
+                    memory.take_out(connection, Path(place))
+                if remembered := (Path(place) / memory.COPY).exists():
+                    memory.judge(Path(place) / memory.COPY, file)
                 found = Since()
                 with contextlib.suppress(HeadwayError), reading(home / FILE, current=False) as present:
                     found = since(connection, present)
@@ -101,7 +110,7 @@ def rehearse(file: Path, home: Path) -> Restored:
         raise _said(error, file, home) from error
     except OSError as error:
         raise StorageError(f"{file} could not be looked through: {error.strerror or error}") from error
-    return Restored(jobs, len(live), found.strangers, None, "", 0, len(found.went_on))
+    return Restored(jobs, len(live), found.strangers, None, "", 0, len(found.went_on), remembered)
 
 
 def _take(home: Path) -> Lock:
@@ -142,7 +151,9 @@ def _scratch(home: Path) -> Iterator[None]:
     def clear() -> None:
         for suffix in ("", "-journal", "-wal", "-shm"):
             (home / (COPY + suffix)).unlink(missing_ok=True)
+            (home / (memory.COPY + suffix)).unlink(missing_ok=True)
         remove_tree(home / UNPACKED)
+        remove_tree(home / memory.CORE)
 
     clear()
     try:
@@ -156,8 +167,10 @@ def _restore(file: Path, kind: bytes, home: Path, settings: Path | None) -> Rest
     saved = _copy(file, kind, copy, home / UNPACKED)
     with contextlib.closing(sqlite3.connect(copy, isolation_level=None)) as connection:
         jobs, live = _judge(connection, file)
-        saved = _take_out(connection) or saved
+        saved = _take_out(connection, home) or saved
         so_far = _settle_present(path, connection)
+    if (home / memory.COPY).exists():
+        memory.judge(home / memory.COPY, file)
     held = hold(copy, so_far.went_on) if so_far.went_on else 0
     _sync(copy)
     aside = _swap(copy, path)
@@ -166,12 +179,14 @@ def _restore(file: Path, kind: bytes, home: Path, settings: Path | None) -> Rest
         for job, number in live:
             _as_written(run_dir(home, job, number))
         put = _put_settings(home, settings, saved)
+        remembered = memory.put_archive(home, home / memory.COPY)
+        beside = memory.put_core(home, home / memory.CORE)
     except OSError as error:
         raise StorageError(
             f"the database of {file} is in place, but not all that belongs to it: {error.strerror or error}; "
             "mend that and run the same once more"
         ) from error
-    return Restored(jobs, len(live), so_far.strangers, aside, put, runs, held)
+    return Restored(jobs, len(live), so_far.strangers, aside, put, runs, held, remembered, beside)
 
 
 def _copy(file: Path, kind: bytes, copy: Path, runs: Path | None) -> bytes | None:
@@ -212,12 +227,17 @@ def _judge(connection: sqlite3.Connection, file: Path) -> tuple[int, list[tuple[
     return jobs, connection.execute(_LIVE).fetchall()
 
 
-def _take_out(connection: sqlite3.Connection) -> bytes | None:
-    """The settings that the backup brought along; the database is then as it was."""
-    if not connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'backup'").fetchone():
+def _take_out(connection: sqlite3.Connection, home: Path) -> bytes | None:
+    """The settings that the backup brought along, and beside the home's files what it remembers.
+
+    The database is then as it was.
+    """
+    if not connection.execute(_HAS_EXTRAS).fetchone():
         return None
     found = connection.execute("SELECT content FROM backup WHERE name = ?", (SETTINGS,)).fetchone()
+    memory.take_out(connection, home)
     connection.execute("DROP TABLE backup")
+    connection.execute("PRAGMA incremental_vacuum").fetchall()
     return bytes(found[0]) if found and found[0] is not None else None
 
 
