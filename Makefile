@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: run test test-agents lint crash soak bench picture clean
+.PHONY: run test test-agents lint crash soak bench bench-memory picture clean
 
 run: $(VENV)/installed
 	@$(BIN)/headway demo
@@ -36,6 +36,10 @@ bench: $(VENV)/installed-bench
 	@$(BIN)/python -m tests.benchmarks.startup
 	@$(BIN)/python -m tests.benchmarks.queue
 	@$(BIN)/python -m tests.benchmarks.tap
+
+# How well memory finds and how fast, beside bare numpy, bare FTS5 and LanceDB, on sets that are made here; some minutes.
+bench-memory: $(VENV)/installed-bench
+	@$(BIN)/python -m tests.benchmarks.memory
 
 # The picture in the README, from the real console at work.
 picture: $(VENV)/installed

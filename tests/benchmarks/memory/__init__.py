@@ -1,0 +1,1 @@
+"""How well memory finds, and how fast, on sets that are made here: `make bench-memory`."""
