@@ -19,16 +19,16 @@ def add_to(app: typer.Typer) -> None:
 def tax(
     context: typer.Context,
     since: Annotated[
-        str, typer.Option(metavar="WHEN", help="A span back from now, or a date: 12h, 2026-11-02.")
-    ] = "30d",
+        str | None,
+        typer.Option("--since", metavar="TIME", help="today, 7d, 2026-11-01, all; unset is fourteen days."),
+    ] = None,
     project: Annotated[str | None, typer.Option(help="Of one project alone: its name, or its directory.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """The autonomy tax: tokens, money and time that did no work, by what became of them, failure, day and project."""
     from console.cli.output import note, print_json
 
-    begin = moment_of(since)
-    found = ctx.of(context).ask(lambda client: client.tax(begin, project))
+    found = ctx.of(context).ask(lambda client: client.tax(since, project))
     if json:
         print_json(found)
         return
@@ -36,25 +36,6 @@ def tax(
         note("nothing was spent in this time")
         return
     _print(found)
-
-
-def moment_of(text: str) -> int:
-    """A span back from now, or a date or time (UTC where it names no zone), as milliseconds UTC."""
-    from datetime import UTC, datetime
-
-    from engine.clock import now_ms
-    from engine.errors import UsageError
-    from engine.units import milliseconds
-
-    try:
-        return max(0, now_ms() - milliseconds(text))
-    except ValueError:
-        pass
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"--since {text}: write a span such as 12h or 7d, or a date such as 2026-11-02") from None
-    return max(0, round((at if at.tzinfo is not None else at.replace(tzinfo=UTC)).timestamp() * 1000))
 
 
 def _print(found: Tax) -> None:

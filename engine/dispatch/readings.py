@@ -19,7 +19,7 @@ _SEEN = (
 )
 _USED = (
     "SELECT a.agent, a.account, sum(u.input_tokens + u.output_tokens + u.cache_read_tokens + u.cache_write_tokens), "
-    "sum(u.cost_micros), u.grade FROM usage AS u JOIN attempts AS a ON a.id = u.attempt WHERE u.at >= ? "
+    "sum(u.cost_micros), u.grade FROM ledger AS u JOIN attempts AS a ON a.id = u.attempt WHERE u.at >= ? "
     "GROUP BY a.agent, a.account, u.grade"
 )
 _DECODE = msgspec.json.Decoder(log.LimitSeen).decode

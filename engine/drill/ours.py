@@ -13,29 +13,32 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 from msgspec.structs import replace
 
 from engine.agents.base import Agent, Exit
 from engine.agents.registry import agents as all_agents
-from engine.config import AccountSettings, RouteSettings, Settings
+from engine.config import AccountSettings, PriceSettings, RouteSettings, Settings
 from engine.dispatch.budget import Budget
 from engine.dispatch.dispatcher import CLAIM_LIMIT, LOOK_SECONDS, Dispatcher
 from engine.dispatch.routebook import Routebook
 from engine.dispatch.settling import Ending, Rules, Settle
 from engine.drill.book import Book, Trial
 from engine.drill.provider import Provider
-from engine.drill.stage import Stage
+from engine.drill.stage import HANDED_TOKENS, Stage
 from engine.hub import Hub
 from engine.model import JobSpec, State, Wanted
 from engine.model.route import RoutePolicy
 from engine.rehearsal.day import Account, Errand, Plan
 from engine.runner import record
 from engine.runner.watch import Watch
+from engine.spend.budgets import Budgets
+from engine.spend.prices import Prices
 from engine.store import Store, Transaction, jobs, windows
 from engine.store.claims import Claim
 from engine.store.jobs import Launched
 from engine.store.rows import JobRow
-from engine.store.sessions import Heard
+from engine.store.sessions import Begun, Heard
 from engine.store.submit import Admission
 from engine.submission import accepted
 from engine.units import milliseconds
@@ -55,7 +58,8 @@ def settings_of(plan: Plan) -> Settings:
         )
         for name, one in plan.day.routes.items()
     }
-    return Settings(max_running=plan.day.slots, default_agent=AGENT, accounts=accounts, routes=routes)
+    prices = {one.model: PriceSettings(**msgspec.structs.asdict(one.price)) for one in plan.accounts.values()}
+    return Settings(max_running=plan.day.slots, default_agent=AGENT, accounts=accounts, routes=routes, prices=prices)
 
 
 def model_of(account: Account) -> str:
@@ -130,10 +134,11 @@ class _Course:
         self.agents = all_agents()
         self.agent: Agent = self.agents[AGENT]
         self.routes = Routebook.of(self.settings, self.agents, {})
-        self.rules = Rules(self.settings.max_attempts, Budget.of(self.settings), self.routes)
+        self.rules = Rules(self.settings.max_attempts, Budget.of(self.settings), self.routes, Budgets.of(self.settings))
         self.dispatcher = Dispatcher(store, self.settings, self.agents, "drill", lambda claim: None, book=self.routes)
         self.provider = Provider(plan)
         self.stage = Stage(home / "sessions", lambda: self.now, plan.day.tokens)
+        self.prices = Prices.of_settings(self.settings)
         self.dice = random.Random(plan.seed)
         self.hub = Hub()
         self.errands: dict[int, Errand] = {}
@@ -199,7 +204,8 @@ class _Course:
         name = (
             claim.session.id if claim.session is not None else str(uuid.UUID(int=self.dice.getrandbits(128), version=4))
         )
-        play = self.stage.attempt(account, row.job, name, resumed=resumed)
+        before = claim.previous.session if claim.previous is not None and not resumed and not claim.anew else None
+        play = self.stage.attempt(account, row.job, name, resumed=resumed, handed=before)
         tried = self.book.begin(errand, row.account, self.now)
         readings: list[Reading] = []
         heard: list[Heard] = []
@@ -216,7 +222,9 @@ class _Course:
             heard,
         )
         session = name if resumed or account.format in ("claude", "gemini") else None
-        launched = Launched(row.id, session, str(folder), None, None)
+        begun = Begun(session, why=claim.why, handed=before is not None) if claim.why else None
+        tokens = HANDED_TOKENS if before is not None else 0
+        launched = Launched(row.id, session, str(folder), None, None, begun, tokens=tokens)
         await self.store.write(lambda tx: jobs.launched(tx, row.id, launched))
         self._at(self.now, attempt)
 
@@ -254,6 +262,7 @@ class _Course:
             resumable=self.agent.resumable and (outcome.session or one.watch.session) is not None,
             harmless=not self.agent.effects,
             provider=self.agent.provider,
+            spent=tuple(self.prices.priced(one.watch.parser.spent, one.claim.attempt.target)),
         )
         row: JobRow = await self.store.write(Settle(one.claim.attempt.id, ending, self.rules))
         if row.state is State.SUCCEEDED:

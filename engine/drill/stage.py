@@ -25,6 +25,7 @@ from engine.rehearsal.players.wire import dumps
 from engine.rehearsal.scenario import Fail, Format, Limit, Retry, Say, Scenario
 
 KILLED, TERMINATED = 137, 143  #: the exits of a program that was ended by SIGKILL and by SIGTERM
+HANDED_TOKENS = 1_500  #: of a hand-off, as a job of some calls has
 _CLI_RETRIES = 2  #: of a call that was refused for no reason that has an end: the agents try again by themselves
 _KINDS = {Verdict.CLOSED: "usage_limit", Verdict.BURST: "rate_limit", Verdict.OUTAGE: "overloaded"}
 
@@ -104,13 +105,21 @@ class Stage:
         """What an agent does after a call of its model."""
         return scenario.Read(path=str(self._notes), tokens=self.tokens)
 
-    def attempt(self, account: Account, job: int, session: str, *, resumed: bool) -> Performance:
-        """Put an attempt on. `session` is the one to go on with, or a name for a new one."""
+    def attempt(
+        self, account: Account, job: int, session: str, *, resumed: bool, handed: str | None = None
+    ) -> Performance:
+        """Put an attempt on. `session`: the one to go on with, or a name for a new one; `handed`: whose state that is
+        handed.
+        """
         script = self._script(account)
         run = Run(session, resumed=resumed, pace=1, sessions=str(self.sessions(job)), model=account.model)
         player = _PLAYERS[account.format](script, run)
         player.lines, player.clock = [], self.clock
-        return Performance(self, player, resumed)
+        behind = self.done.get(session, 0) if resumed else 0
+        if handed is not None:
+            player.context += HANDED_TOKENS
+            behind = self.done.get(handed, 0)
+        return Performance(self, player, resumed, behind)
 
     def sessions(self, job: int) -> Path:
         """Where the agents of a job keep their conversations."""
@@ -131,7 +140,9 @@ class Stage:
 class Performance:
     """One attempt on a stage. `code` is its exit, once it has ended."""
 
-    def __init__(self, stage: Stage, player: _OnStage, resumed: bool) -> None:
+    def __init__(self, stage: Stage, player: _OnStage, resumed: bool, behind: int) -> None:
+        self.behind = behind
+        """Calls that need not be made again."""
         self._stage = stage
         self._player = player
         self.resumed = resumed
@@ -141,11 +152,6 @@ class Performance:
     def session(self) -> str:
         player = self._player
         return player.thread if isinstance(player, Codex) else str(getattr(player, "session"))  # noqa: B009
-
-    @property
-    def behind(self) -> int:
-        """Calls that need not be made again."""
-        return self._stage.done.get(self.session, 0) if self.resumed else 0
 
     @property
     def cost_micros(self) -> int:
@@ -172,7 +178,7 @@ class Performance:
         reading = [] if answer.resets_at is None else [self._reading(answer)]
         self._perform(step, *reading)
         if self.code is None:
-            self._stage.done[self.session] = self._stage.done.get(self.session, 0) + 1
+            self._stage.done[self.session] = self._stage.done.get(self.session, self.behind) + 1
         if last:
             self._do(self._player.finish)
             self._end(0)

@@ -21,6 +21,14 @@ class Part(StrEnum):
     """All that was spent on jobs that were cancelled."""
     HAND_OFFS = "hand_offs"
     """What new sessions were told of earlier ones."""
+    TRIAGE = "triage"
+    """All that was spent on asking a model which class a job is of."""
+    REVIEW = "review"
+    """All that was spent on judges of others' work."""
+
+
+#: What is work that was not done well, or not once.
+VAIN = frozenset({Part.RETRIES, Part.FAILED, Part.CANCELLED})
 
 
 class Spent(Struct, frozen=True, kw_only=True):
@@ -52,7 +60,7 @@ class Slice(Struct, frozen=True, kw_only=True):
     """All that was spent, and the tax in it, of one day or one project."""
 
     name: str
-    """A day as `2026-11-02` (UTC), or a project's directory; empty for none."""
+    """A day as `2026-11-02`, or a project's directory; empty for none."""
     all: Spent
     tax: Spent
 

@@ -5,30 +5,33 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
 
 import msgspec
 
 from engine import events as log
+from engine import opinion, races
 from engine.model import Failure, Grade, State
-from engine.model.tax import Part, Slice, Spent, Tax, Toll
+from engine.model.tax import VAIN, Part, Slice, Spent, Tax, Toll
 from engine.store import Transaction
 from engine.tax.split import Charge, Piece, Sum, Try, pieces, waits
 
-DAY_MS = 86_400_000
+#: Kinds of the jobs that the engine submits for itself.
+ROLES = {opinion.KIND: Part.TRIAGE, races.JUDGE_KIND: Part.REVIEW}
 
 #: Jobs of which something ended, was used, or runs.
 _JOBS = "SELECT job FROM attempts WHERE ended_at IS NULL OR ended_at >= :since"
 _TRIES = (
-    "SELECT jobs.id, jobs.state, jobs.project, a.id, a.number, a.created_at, a.started_at, a.ended_at, a.succeeded, "
+    "SELECT jobs.id, jobs.state, jobs.project, jobs.kind, "
+    "a.id, a.number, a.created_at, a.started_at, a.ended_at, a.succeeded, "
     "a.failure, a.session, a.resumes FROM jobs JOIN attempts AS a ON a.job = jobs.id "
     f"WHERE jobs.id IN ({_JOBS}) AND (:project IS NULL OR jobs.project = :project) ORDER BY jobs.id, a.number"
 )
 _CHARGES = (
     "SELECT attempt, at, input_tokens + output_tokens + cache_read_tokens + cache_write_tokens, cost_micros, grade "
-    f"FROM usage WHERE attempt IN (SELECT id FROM attempts WHERE job IN ({_JOBS})) ORDER BY at"
+    f"FROM ledger WHERE attempt IN (SELECT id FROM attempts WHERE job IN ({_JOBS})) ORDER BY at"
 )
 _SAID = (
     f"SELECT attempt, body FROM events WHERE job IN (SELECT job FROM attempts WHERE handoff IS NOT NULL AND job IN "
@@ -47,6 +50,7 @@ _DECODE = msgspec.json.Decoder(log.AnyBody).decode
 class _Job:
     state: State
     project: str
+    role: Part | None
     tries: list[Try]
 
 
@@ -62,7 +66,7 @@ class _Sums:
     slices: dict[tuple[str, str], tuple[Sum, Sum]] = field(default_factory=lambda: defaultdict(lambda: (Sum(), Sum())))
 
     def add(self, piece: Piece, project: str) -> None:
-        day = f"{datetime.fromtimestamp(piece.at / 1000, UTC):%Y-%m-%d}"
+        day = f"{datetime.fromtimestamp(piece.at / 1000):%Y-%m-%d}"  # of the machine's own zone, as in `spend`
         taxed = piece.part is not Part.USEFUL
         self.all.add(piece)
         self.parts[piece.part].add(piece)
@@ -71,9 +75,9 @@ class _Sums:
             whole.add(piece)
             if taxed:
                 tax.add(piece)
-        if taxed and piece.part is not Part.HAND_OFFS:
+        if piece.part in VAIN:
             self.vain[piece.failure].add(piece)
-        if piece.failure is not None or taxed:
+        if piece.failure is not None or piece.part in VAIN:
             self.ended[piece.failure] += piece.attempts
 
 
@@ -81,7 +85,7 @@ def tax(tx: Transaction, since: int, project: str | None = None) -> Tax:
     """What was spent since a time (milliseconds UTC), of all projects or of one (its directory)."""
     sums = _Sums()
     for job in _jobs(tx, since, project):
-        for piece in pieces(job.tries, job.state):
+        for piece in pieces(job.tries, job.state, job.role):
             if piece.at >= since:
                 sums.add(piece, job.project)
         for one, waited in waits(job.tries):
@@ -117,15 +121,15 @@ def _jobs(tx: Transaction, since: int, project: str | None) -> Iterator[_Job]:
                 set_back.add(attempt)
             case _:
                 pass
-    for (_, state, where), rows in groupby(tx.connection.execute(_TRIES, given), itemgetter(0, 1, 2)):
+    for (_, state, where, kind), rows in groupby(tx.connection.execute(_TRIES, given), itemgetter(0, 1, 2, 3)):
         tries = [
             Try(
                 number, created, started, ended, bool(succeeded), Failure(failure) if failure else None, session,
                 resumes, handed.get(attempt), attempt in set_back, charges.pop(attempt, ()),
             )
-            for _, _, _, attempt, number, created, started, ended, succeeded, failure, session, resumes in rows
+            for _, _, _, _, attempt, number, created, started, ended, succeeded, failure, session, resumes in rows
         ]  # fmt: skip
-        yield _Job(State(state), where or "", tries)
+        yield _Job(State(state), where or "", ROLES.get(kind), tries)
 
 
 def _tolls(sums: _Sums) -> list[Toll]:

@@ -100,11 +100,14 @@ def kept(tries: Sequence[Try]) -> set[int]:
     return found
 
 
-def pieces(tries: Sequence[Try], state: State) -> Iterator[Piece]:
-    """All that the attempts of a job in that state have used, told apart. `tries`: oldest first."""
+def pieces(tries: Sequence[Try], state: State, role: Part | None = None) -> Iterator[Piece]:
+    """All that the attempts of a job in that state have used, told apart. `tries`: oldest first.
+
+    `role`: what the job is for, where it is not there for its own sake.
+    """
     good = kept(tries)
     for one in tries:
-        part = _part(one, good, state)
+        part = role or _part(one, good, state)
         yield Piece(part, one.ended_at or one.created_at, attempts=1, ms=one.ms, failure=one.failure)
         handed = (one.handed or 0) if part is Part.USEFUL else 0
         for charge in one.charges:

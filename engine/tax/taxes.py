@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from engine.clock import now_ms
 from engine.config import Settings
 from engine.documents import nearest
 from engine.errors import UsageError
 from engine.model.tax import Tax
+from engine.spend import report
 from engine.store import Store
 from engine.tax.read import tax
 
@@ -17,8 +19,13 @@ class Taxes:
         self._store = store
         self._projects = {name: one.directory for name, one in settings.projects.items()}
 
-    async def since(self, at: int, project: str | None = None) -> Tax:
-        """What was spent since a time (milliseconds UTC). `project`: its name in the settings, or its directory."""
+    async def since(self, when: str | None = None, project: str | None = None) -> Tax:
+        """What was spent since a time, which is read as by `headway spend`. `project`: its name, or its directory.
+
+        Raises `UsageError` for what is no time, and no project.
+        """
+        now = now_ms()
+        at = report.midnight(now, report.DAYS - 1) if when is None else report.since_of(when, now)
         where = self._directory(project) if project is not None else None
         return await self._store.look(lambda tx: tax(tx, at, where))
 

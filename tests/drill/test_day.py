@@ -104,22 +104,24 @@ async def test_the_same_seed_gives_the_same_day(stage: Path) -> None:
 
 
 async def test_the_ledger_is_the_provider_s_bill(stage: Path) -> None:
-    """All that the agents printed went through their own adapters: to the token it is what the provider counted."""
+    """What agents printed went through their own adapters: to the token and the cent it is what the provider asks."""
     book = (await ours.play(short(), stage)).book
     with closing(sqlite3.connect(stage / "headway.db")) as database:
         rows = database.execute(
-            "SELECT a.account, a.id, a.failure, (SELECT total(input_tokens + output_tokens + cache_read_tokens + "
-            "cache_write_tokens) FROM usage WHERE attempt = a.id) FROM attempts AS a ORDER BY a.id"
+            "SELECT a.account, a.failure, total(input_tokens + output_tokens + cache_read_tokens + "
+            "cache_write_tokens), total(cost_micros) FROM attempts AS a LEFT JOIN ledger ON attempt = a.id "
+            "GROUP BY a.id ORDER BY a.id"
         ).fetchall()
     assert len(rows) == len(book.tries)
     # Who is killed cannot say what he has used: only codex, which keeps a record, has told it before.
     kept = Counter[str]()
     billed = Counter[str]()
-    for (account, _, failure, tokens), tried in zip(rows, book.tries, strict=True):
+    for (account, failure, tokens, cost), tried in zip(rows, book.tries, strict=True):
         assert account == tried.account
         if failure != "crashed":
             kept[account] += int(tokens)
             billed[account] += tried.tokens
+            assert abs(cost - tried.cost_micros) <= 1 + tried.calls, "each message is rounded to a micro-dollar"
     assert kept == billed
 
 

@@ -64,6 +64,13 @@ def test_all_of_a_job_that_came_to_nothing_was_in_vain() -> None:
     assert parts(tries, State.CANCELLED) == {Part.CANCELLED: 200}
 
 
+def test_what_is_there_for_others_is_no_work_of_its_own() -> None:
+    told = [attempt(1, "s", failure=Failure.CRASHED), attempt(2, "t", handed=30, succeeded=True)]
+    found = list(pieces(told, State.SUCCEEDED, Part.TRIAGE))
+    assert {piece.part for piece in found} == {Part.TRIAGE}
+    assert sum(piece.tokens for piece in found) == 200
+
+
 def test_what_is_not_decided_is_useful_so_far() -> None:
     limited = attempt(1, "s", failure=Failure.RATE_LIMITED)
     assert parts([limited], State.READY) == {Part.USEFUL: 100}

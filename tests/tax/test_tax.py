@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from engine.clock import now_ms
 from engine.drill import ours
 from engine.errors import UsageError
 from engine.model import Failure
-from engine.model.tax import Part, Spent, Tax
+from engine.model.tax import VAIN, Part, Spent, Tax
+from engine.money import By, SpendLine
 from engine.rehearsal.day import Plan, read
 from engine.server.client import Client
 from engine.store import Store
+from engine.store import spend as spends
+from engine.store.spend import Span
 from engine.tax.read import tax
 from tests.conftest import Served, shell
 
@@ -38,9 +41,9 @@ def adds_up(found: Tax) -> None:
             assert sum(getattr(one.tax, name) for one in slices) == getattr(found.tax, name)
     assert money([found.tax]) == money(parts)
     assert money([found.useful, found.tax]) == money([found.all])
-    handed = found.parts.get(Part.HAND_OFFS, Spent())
-    assert sum(one.vain.tokens for one in found.failures) == found.tax.tokens - handed.tokens
-    assert money([one.vain for one in found.failures]) == money([found.tax]) - money([handed])
+    vain = [one for part, one in found.parts.items() if part in VAIN]
+    assert sum(one.vain.tokens for one in found.failures) == sum(one.tokens for one in vain)
+    assert money([one.vain for one in found.failures]) == money(vain)
 
 
 async def test_a_day_s_tax_and_what_was_useful_are_all_that_was_spent(tmp_path: Path) -> None:
@@ -52,6 +55,13 @@ async def test_a_day_s_tax_and_what_was_useful_are_all_that_was_spent(tmp_path: 
         spent, _ = await store.read.spend_since(0)
         adds_up(found)
         assert found.all.cost_micros == spent
+        span = Span(0, 1 << 60)
+        for by, slices in ((By.DAY, found.days), (By.PROJECT, found.projects)):
+            lines = {one.name: one for one in await store.look(partial(spends.lines, by=by, span=span))}
+            for one in slices:
+                told = lines[one.name] if one.all.tokens else SpendLine(name=one.name, attempts=0)
+                assert one.all.cost_micros == told.cost_micros, "each day and project is what `spend` says of it"
+                assert one.all.tokens == told.told_tokens + told.output_tokens
         assert sum(one.attempts for one in found.failures if one.failure is Failure.CRASHED) > 0
         limited = next(one for one in found.failures if one.failure is Failure.RATE_LIMITED)
         moved = await store.look(lambda tx: tx.connection.execute(_LEFT).fetchall())
@@ -72,20 +82,22 @@ async def test_the_engine_tells_the_tax_of_a_project(served: Served, repository:
     served.start()
     async with Client(served.home) as client:
         jobs = await client.submit([shell("true", project=str(repository)), shell("exit 3", project=str(repository))])
-        jobs += await client.submit([shell("true")])
+        jobs += await client.submit([shell("true", kind="judge")])
         await served.until_ended(jobs)
-        found = await client.tax(0)
+        found = await client.tax("all")
         adds_up(found)
-        assert (found.all.attempts, found.tax.attempts) == (3, 1)
-        assert set(found.parts) == {Part.FAILED}, "what did not happen has no line"
-        one = await client.tax(0, str(repository))
+        assert (found.all.attempts, found.tax.attempts) == (3, 2)
+        assert set(found.parts) == {Part.FAILED, Part.REVIEW}, "what did not happen has no line"
+        one = await client.tax("all", str(repository))
         assert (one.all.attempts, [part.name for part in one.projects]) == (2, [str(repository)])
         with pytest.raises(UsageError, match="no project 'api'"):
-            await client.tax(0, "api")
-        assert (await client.tax(now_ms() + 60_000)).all == Spent()
+            await client.tax("all", "api")
+        spent = await client.spend(By.DAY, "all")
+        assert found.all.tokens == spent.total.told_tokens + spent.total.output_tokens
+        with pytest.raises(UsageError, match="is no time"):
+            await client.tax("soon")
     told = served.headway("tax", "--since", "1h", "--project", str(repository))
     lines = [line.split() for line in told.stdout.splitlines()]
     assert ["all", "2", "0", "-", "-", "-"] in [line[:6] for line in lines]
     assert ["failed", "1"] in [line[:2] for line in lines]
     assert served.json("tax", "--since", "2020-01-01")["all"]["attempts"] == 3  # type: ignore[index]
-    assert "write a span" in served.headway("tax", "--since", "soon").stderr

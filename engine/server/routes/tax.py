@@ -7,14 +7,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from engine.engine import Engine
-from engine.server.http import as_json, read_number
+from engine.server.http import as_json
 
 
 def routes(engine: Engine) -> list[Route]:
     """What was spent on what."""
 
     async def tax(request: Request) -> Response:
-        since = read_number(request, "since", 0) or 0
-        return as_json(await engine.tax.since(since, request.query_params.get("project")))
+        given = request.query_params
+        return as_json(await engine.tax.since(given.get("since"), given.get("project")))
 
     return [Route("/v1/tax", tax)]
