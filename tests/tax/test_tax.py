@@ -21,7 +21,6 @@ from engine.store.spend import Span
 from engine.tax.read import tax
 from tests.conftest import Served, shell
 
-
 _LEFT = "SELECT job, was, count(*) FROM moves WHERE attempt IS NOT NULL GROUP BY job, was"
 
 
