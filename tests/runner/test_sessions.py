@@ -16,7 +16,7 @@ from engine.model import Failure, JobSpec, State, Verb
 from engine.orders import Order
 from engine.runner.run_dir import run_dir
 from engine.window import Standing
-from tests.runner.living import ended, rehearsal, settled, submit
+from tests.runner.living import ended, launched, rehearsal, settled, submit
 
 THREAD = "01a22301-a097-7a20-b80c-45c592c33a9d"
 
@@ -130,6 +130,7 @@ async def test_one_that_was_silent_because_its_provider_did_not_serve_has_not_st
     own = AgentSettings(command=[str(program)], env={"CODEX_HOME": str(tmp_path)}, stall="1s")
     async with serving(tmp_path / "other", replace(engine.settings, agents={"codex": own})) as other:
         (job,) = await submit(other, JobSpec(prompt="x", agent="codex"))
+        await launched(other, job)
         await other.act(Order(verb=Verb.HOLD, jobs=[job]), "tester")  # so that it does not begin again at once
         row, first = await settled(other, job)
     assert (first.failure, row.state, row.tries) == (Failure.OVERLOADED, State.READY, 0), first.reason
