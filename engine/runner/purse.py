@@ -68,7 +68,9 @@ class Purse:
                 async with asyncio.timeout(TOOL_SECONDS):
                     await paused.wait()
             if scopes := await still():
-                return Cut(Failure.BUDGET_EXCEEDED, f"{' and '.join(map(title, scopes))} is used up", parks=True)
+                verb = "is" if len(scopes) == 1 else "are"
+                what = f"{' and '.join(map(title, scopes))} {verb} used up"
+                return Cut(Failure.BUDGET_EXCEEDED, what, parks=True)
             self._over.clear()
 
     async def all(self) -> tuple[Entry, ...]:
