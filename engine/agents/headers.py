@@ -27,14 +27,15 @@ def limits_in(headers: Mapping[str, str], now: int, *, refused: bool, model: str
     Windows of requests and tokens are the model's own, those of a subscription are the account's.
     """
     lower = {name.lower(): value for name, value in headers.items()}
-    counted = [
-        of_counts(one.name, one.limit, one.remaining, one.resets_at, model, refused=refused)
-        for one in limits.windows(lower, now)
-    ]
+    # What is said outright counts first: Anthropic's reset is that of the whole window, and one request fits in before.
+    again = limits.retry_at(lower, {}, now) if refused else None
+    counted = []
+    for one in limits.windows(lower, now):
+        resets_at = again if again is not None and one.remaining == 0 else one.resets_at
+        counted.append(of_counts(one.name, one.limit, one.remaining, resets_at, model, refused=refused))
     found = [*_unified(lower, now, refused=refused), *_codex(lower, refused=refused), *counted]
     if refused and not any(one.status == "rejected" for one in found):
-        resets_at = limits.retry_at(lower, {}, now)
-        found.append(Limit(UNNAMED, "rejected", None, resets_at, model=model, signal="status 429"))
+        found.append(Limit(UNNAMED, "rejected", None, again, model=model, signal="status 429"))
     return found
 
 

@@ -282,7 +282,10 @@ def _tell_windows(tx: Transaction, row: JobRow, tried: AttemptRow, ending: Endin
     if outcome.failure is not Failure.RATE_LIMITED:
         return ending, False
     account = target.paid_by
-    until = windows.closed_until(kept.of(tx, account), target.model, tx.now)
+    found = kept.of(tx, account)
+    until = windows.closed_until(found, target.model, tx.now)
+    if until is None:
+        until = windows.met_since(found, target.model, tried.created_at)  # it ended only after the limit that it met
     if until is None:
         # It did not say which; or of none that it named has been heard.
         source = f"{target.agent}, an attempt that failed"

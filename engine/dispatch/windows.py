@@ -307,6 +307,12 @@ def refused(at: int, source: str, resets_at: int | None, model: str | None) -> R
     )
 
 
+def met_since(windows: Iterable[Window], model: str | None, since: int) -> int | None:
+    """The last end of the windows that were seen closed since a moment and apply to a model, over or not."""
+    ends = [one.until for one in windows if one.closed is not None and one.closed.at >= since and applies(one, model)]
+    return max((at for at in ends if at is not None), default=None)
+
+
 def closed_until(windows: Iterable[Window], model: str | None, now: int) -> int | None:
     """The last end of the windows that keep a model from being asked; None where none does."""
     ends = [one.until for one in windows if one.until is not None and is_closed(one, now) and applies(one, model)]

@@ -72,6 +72,13 @@ def test_windows_of_tokens_are_the_models_and_a_refusal_without_one_has_no_name(
     assert (one.status, one.resets_at, one.model) == ("rejected", NOW + 7_999_000, "m")
 
 
+def test_what_a_refusal_says_outright_comes_before_the_reset_of_the_window_that_is_used_up() -> None:
+    used_up = {**COUNTS, "anthropic-ratelimit-tokens-remaining": "0"}
+    assert told(used_up, refused=True)["tokens"].resets_at == NOW + 30_000
+    assert told({**used_up, "retry-after": "7"}, refused=True)["tokens"].resets_at == NOW + 7_000
+    assert told({**used_up, "retry-after": "7"})["tokens"].resets_at == NOW + 30_000
+
+
 @pytest.mark.parametrize("hours", [-3, 3])
 def test_a_moment_is_shifted_by_what_the_answers_date_says(hours: int) -> None:
     """The provider's clock is right, ours is off: what is left is what counts."""

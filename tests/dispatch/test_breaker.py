@@ -119,6 +119,7 @@ def test_any_order_of_ends_keeps_the_promises(ends: list[tuple[Failure | None, i
             continue
         minute = [end for end in minute if end[0] > at - SHARE_MS]
         minute.append((at, how))
+        minute = [] if one == FRESH else minute  # successes before the first failure are not remembered
         row = [] if how is None else [*row, how]
         if was == 0:
             assert one.until == before.until, "nothing ends a pause or lengthens it but its time"

@@ -20,9 +20,11 @@ from engine.dispatch.routebook import Routebook
 from engine.dispatch.settling import Ending, Rules
 from engine.model import Breaker, Failure, State, Target, Verb
 from engine.store import moves, submit, verbs
+from engine.store import windows as kept
 from engine.store.rows import JobRow
 from engine.store.verbs import Request
 from engine.store.writer import Transaction
+from engine.window import Reading, Standing
 from tests.store.samples import NOON, accepted, connect, table
 
 MINUTE = 60_000
@@ -96,6 +98,16 @@ def test_who_comes_back_from_a_limit_once_more_lets_another_try_first(floor: Flo
     assert again.not_before == NOON + 3 * MINUTE + 1_000
     floor.tx.now = NOON + 3 * MINUTE
     assert floor.start() == [7], "though it is less urgent: else one that asks for too much keeps all others back"
+
+
+def test_who_ends_only_after_the_limit_that_it_met_goes_back_at_once(floor: Floor) -> None:
+    (first, *_) = floor.start()
+    told = Reading(window="requests", standing=Standing.CLOSED, at=NOON, source="it", resets_at=NOON + 300)
+    kept.record(floor.tx, "claude", [told], 0.0)
+    floor.tx.now = NOON + 5_000
+    row = floor.end(first, Failure.RATE_LIMITED, NOON + 300)
+    assert (row.state, row.not_before, row.tries) == (State.READY, None, 0)
+    assert [one.name for one in kept.of(floor.tx, "claude")] == ["requests"], "and is no limit without a name"
 
 
 def test_other_accounts_and_agents_do_not_wait(floor: Floor) -> None:

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from engine import events as log
-from engine.model import JobSpec, Order, State, Verb
+from engine.model import JobSpec, State
 from engine.server.client import Client
+from engine.window import Standing
 from tests.agents.llm.asking import KEY
 from tests.agents.llm.service import OUTPUT, Step, service
 from tests.conftest import PATIENCE, Served, settings_file
@@ -53,7 +54,6 @@ async def test_a_call_waits_for_its_limit_and_is_answered(served: Served, reposi
         async with Client(served.home) as client:
             (job,) = await client.submit([JobSpec(prompt="tell me", agent="llm", project=str(repository))])
             await served.until(_is(log.Requeued, job))
-            await client.carry_out(Order(verb=Verb.SNOOZE, jobs=[job]))  # a part of a minute is waited on top
             await served.until_ended([job])
             detail = await client.job(job)
             limits = await client.limits()
@@ -66,7 +66,9 @@ async def test_a_call_waits_for_its_limit_and_is_answered(served: Served, reposi
     assert isinstance(requeued.body, log.Requeued)
     assert (requeued.body.not_before or 0) > requeued.at - 1_000, "the end that the provider named"
     assert not requeued.body.counted, "a limit uses up no attempt"
-    assert [(one.window, one.status) for one in limits] == [("local requests", "rejected")]
+    (window,) = limits
+    assert (window.account, window.window, window.model) == ("llm", "requests", "local/qwen3:8b")
+    assert (window.standing, window.probing) == (Standing.UNKNOWN, 2), "its end is over, and one has been served since"
     assert {attempt.branch for attempt in detail.attempts} == {None}, "a question needs no worktree"
     whole = served.headway("logs", "--answer", str(job))
     assert whole.stdout == "Here you are.\n" * 1_000

@@ -15,7 +15,7 @@ from engine.agents.base import Outcome
 from engine.agents.events import Limit
 from engine.model import Failure, Usage
 from engine.tap.framing import Body, Chunks, FramingError, Head
-from engine.tap.reading import AGAIN_MS, STEP, Fresh, Refusal, decoded, refused
+from engine.tap.reading import AGAIN_MS, STEP, Fresh, Refusal, decoded, headers_of, refused, windows
 from engine.tap.usage import LINE_BYTES, UsageReader
 from engine.tap.verdict import with_refusal
 
@@ -268,3 +268,20 @@ def test_a_length_is_counted_and_without_one_all_belongs_to_it() -> None:
     assert endless.to_the_end
     assert endless.feed(b"abc") == (3, (b"abc",))
     assert not endless.done
+
+
+def test_the_windows_of_a_subscription_are_seen_as_in_every_other_answer() -> None:
+    start = b"anthropic-ratelimit-unified-"
+    headers = [(start + b"status", b"allowed_warning"), (start + b"5h-utilization", b"0.93")]
+    headers += [(b"x-codex-primary-used-percent", b"17"), (b"x-codex-primary-window-minutes", b"10080")]
+    found = {one.window: one.used for one in windows(headers_of(Head(headers, status=200)), NOW)}
+    assert found == {"five_hour": 0.93, "seven_day": 0.17}
+
+
+def test_a_days_quota_is_named_and_ends_at_its_own_time() -> None:
+    quota = {"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": [{"quotaId": "RequestsPerDayPer"}]}
+    retry = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "36s"}
+    body = {"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": "m", "details": [quota, retry]}}
+    (one,) = refused(head(429), json.dumps(body).encode(), NOW).limits
+    assert (one.window, one.status) == ("requests_per_day", "rejected")
+    assert (one.resets_at or 0) - NOW > 60_000, "not after the seconds that came with it"

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import ModuleType
 
 import msgspec
+from msgspec.structs import replace
 
 from engine.agents.base import RESULT_LIMIT
 from engine.agents.llm import answer, limits
@@ -120,6 +121,8 @@ class _Attempt:
         found = limits.windows({name.lower(): value for name, value in headers.items()}, _now())
         rejected = verdict is not None and verdict.failure is Failure.RATE_LIMITED
         until = verdict.retry_at if verdict is not None else None
+        if rejected and until is not None:  # what is said outright counts first
+            found = tuple(replace(one, resets_at=until) if one.remaining == 0 else one for one in found)
         found = (*found, *(verdict.quotas if verdict is not None else ()))
         if rejected and until is not None and not any(one.remaining == 0 for one in found):
             found = (*found, Window(UNNAMED, remaining=0, resets_at=until))
