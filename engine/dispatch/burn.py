@@ -14,6 +14,7 @@ from engine.model.forecast import Burn
 HOUR_MS = 3_600_000
 SPAN_MS = HOUR_MS  #: the rate is taken over so long at most
 LEAST_MS = 60_000  #: and over so long at the least: two answers of one moment are no rate
+FOREVER_MS = 365 * 24 * HOUR_MS  #: what is not used up within a year at this rate is as good as not used
 SAME_MS = 120_000  #: resets that are told within so much of each other are of one period
 
 
@@ -72,7 +73,7 @@ def _period(readings: Sequence[Reading]) -> list[Reading]:
 def _wall(last: Reading, rate: float, now: int) -> tuple[int | None, str]:
     if last.used >= 1:
         return now, "it is used up"
-    if rate <= 0:
+    if rate * FOREVER_MS < 1 - last.used:
         return None, "nothing of it was used in this time"
     wall = now + round((1 - last.used) / rate)
     if last.resets_at is not None and wall >= last.resets_at:

@@ -36,6 +36,11 @@ def test_only_the_last_hour_counts() -> None:
     assert (idle.rate, idle.wall, idle.why) == (0, None, "nothing of it was used in this time")
 
 
+def test_a_trace_of_use_is_no_wall_however_small_it_is() -> None:
+    (one,) = burns([told(1, 0.0, None), told(0, 2.3e-308, None)], NOW)
+    assert (one.wall, one.why) == (None, "nothing of it was used in this time")
+
+
 def test_a_window_that_begins_anew_first_has_no_wall() -> None:
     (one,) = burns([told(40, 0.3), told(0, 0.35)], NOW)
     assert (one.wall, one.why) == (None, "it begins anew before that")
