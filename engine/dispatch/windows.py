@@ -36,7 +36,7 @@ JITTER = 30 * SECOND  #: the most that is waited on top, so that not all clients
 
 #: An answer that was on its way when the window closed may still say that it is open. A later one is believed.
 LATE = MINUTE
-SKEW = MINUTE  #: a reading from further ahead is from before the clock was set back
+SKEW = MINUTE  #: a reading from further ahead is from before the clock was set back; an end so long ago is just over
 STEP = 10 * SECOND  #: between two steps of the ramp that readings bring
 OPEN_AGAIN = 16  #: a ramp that has come so far limits nothing any more
 
@@ -95,8 +95,9 @@ def _end(reading: Reading, at: int, length: int | None) -> int | None:
         end = at + reading.resets_in
     elif end is not None and 0 < end < 100_000_000_000:
         end *= 1_000  # seconds, where milliseconds were meant: as such it would be in 1973
-    if end is None or end <= at:
+    if end is None or end < at - SKEW:
         return None
+    end = max(end, at)  # one that is just over is what it says: it was read a moment late
     if length is not None and end > at + length + margin(length):
         return None
     return end if end <= at + LONGEST else None

@@ -172,6 +172,7 @@ def test_the_last_end_of_several_counts() -> None:
     [
         ((NOW + HOUR) // 1_000, NOW // 1_000 * 1_000 + HOUR),
         (NOW - HOUR, NOW + MINUTE),
+        (NOW - SECOND, NOW + SECOND),
         (-5, NOW + MINUTE),
         (0, NOW + MINUTE),
         (NOW + 365 * DAY, NOW + MINUTE),
@@ -179,7 +180,7 @@ def test_the_last_end_of_several_counts() -> None:
         (NOW + 6 * HOUR, NOW + MINUTE),
         (NOW + 5 * HOUR + 5 * MINUTE, NOW + 5 * HOUR + 5 * MINUTE),
     ],
-    ids=["seconds", "past", "negative", "zero", "a year ahead", "microseconds", "too long", "a little too long"],
+    ids=["seconds", "past", "just over", "negative", "zero", "a year", "microseconds", "too long", "a little too long"],
 )
 def test_an_absurd_end_is_found_out_by_probing(told: int, until: int) -> None:
     assert seen(closed(resets_at=told)).until == until
