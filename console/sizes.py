@@ -16,9 +16,6 @@ PANE_LEAST = (44, 6)
 PANE_LEAST_STACKED = (60, 4)
 PANES_MOST = 24
 
-#: Share of the width that the table takes beside the panes, in percent.
-TABLE_SHARE = 55
-
 #: Characters of one line of an agent's output that are kept: longer ones stall every viewer.
 LINE_MOST = 2_000
 

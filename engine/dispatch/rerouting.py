@@ -209,15 +209,11 @@ def make(tx: Transaction, row: JobRow, move: Move, turn: Turn, attempt: int | No
 
 def _ended_there(tx: Transaction, row: JobRow) -> int | None:
     """The newest attempt of a waiting job, where that was on the target at which it waits."""
-    named = (row.attempt, *_parts(row.target))
+    named = (row.attempt, row.agent, row.model, row.account)
     found = tx.connection.execute(
         "SELECT id FROM attempts WHERE id = ? AND agent IS ? AND model IS ? AND account IS ?", named
     ).fetchone()
     return None if found is None else int(found[0])
-
-
-def _parts(target: Target) -> tuple[str, str | None, str | None]:
-    return target.agent, target.model, target.account
 
 
 def _any(tx: Transaction, route: Route, target: Target) -> bool:
