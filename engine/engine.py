@@ -1,36 +1,25 @@
-"""The engine: wires the rooms, owns start, drain and stop, and the operator's verbs."""
+"""The engine: its rooms under one roof, the operator's verbs, and what can be read of it all."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
 import os
-import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 
 from msgspec.structs import replace
 
 from engine import __version__, accounts, orders
-from engine import events as log
 from engine.agents.base import Agent
-from engine.agents.registry import agents as all_agents
 from engine.clock import now_ms
 from engine.config import Settings
-from engine.context.known import Known
-from engine.context.learning import Learner
-from engine.dispatch.budget import Budget
 from engine.dispatch.dispatcher import Dispatcher
 from engine.dispatch.preview import Change
 from engine.dispatch.routebook import Routebook
-from engine.dispatch.settling import Rules
-from engine.errors import NotFoundError, NotStartedError, RefusedError, StorageError, UsageError
+from engine.errors import NotFoundError, NotStartedError, RefusedError, UsageError
 from engine.foresight import Foresight
-from engine.home import Holder, Lock, make_home
 from engine.hub import Hub
 from engine.inbox import Inbox
 from engine.memory.memory import Memory
@@ -56,21 +45,16 @@ from engine.opinion import Opinions
 from engine.races import Races
 from engine.redact import Secrets
 from engine.routes import Routes
-from engine.runner.cgroup import Cgroups
-from engine.runner.credentials import resolve
 from engine.runner.follow import Follower
-from engine.runner.launch import Launcher
 from engine.runner.run_dir import RunDir, run_dir
-from engine.runner.runner import Runner, Surroundings
+from engine.runner.runner import Runner
 from engine.runner.workspace import Workspaces
 from engine.scheduling import Schedules
 from engine.scoreboard import Scores
 from engine.sessions import AttachRequest, Session, Takeover
 from engine.shelf import Shelf
-from engine.spend.budgets import Budgets
-from engine.spend.prices import Prices
 from engine.spend.spending import Spending
-from engine.store import Store, actions, budgets, claims, sessions, submit, verbs
+from engine.store import Store, actions, claims, sessions, submit, verbs
 from engine.store.filter import Filter
 from engine.store.rows import AttemptRow, JobRow
 from engine.submission import accepted
@@ -80,7 +64,6 @@ from engine.tax.taxes import Taxes
 from engine.triage import Triaging
 from engine.units import milliseconds
 from engine.upkeep import service
-from engine.upkeep.round import keep_up
 from engine.upkeep.wire import Prune, PruneResult
 from engine.weather import Weather
 
@@ -372,90 +355,3 @@ class Engine:
             return False
         counts = await self.store.read.counts()
         return counts.running == 0 and (counts.ready == 0 or await self.store.read.held_all() is not None)
-
-
-@asynccontextmanager
-async def serving(home: Path, settings: Settings, *, subreaper: bool = False) -> AsyncIterator[Engine]:
-    """An engine that holds this home and works. On leaving, it stops; the agents run on for the next one.
-
-    `subreaper`: orphans of the agents come to this process. Raises `RefusedError` where another engine holds the
-    home, or `StorageError`.
-    """
-    make_home(home)
-    home = home.resolve()
-    lock = Lock.take(home, Holder(os.getpid(), __version__, now_ms()))
-    try:
-        hub = Hub()
-        store = await Store.open(home, hub.publish)
-        try:
-            async with _working(home, settings, store, hub, subreaper) as engine:
-                yield engine
-        finally:
-            await store.close()
-    finally:
-        lock.release()
-
-
-@asynccontextmanager
-async def _working(home: Path, settings: Settings, store: Store, hub: Hub, subreaper: bool) -> AsyncIterator[Engine]:
-    boot = str(uuid.uuid4())
-    known = all_agents()
-    cgroups = Cgroups.detect(home)
-    follower = Follower()
-    secrets = Secrets()
-    secrets.learn_from(os.environ)
-    tap = Tap(home)
-    memory = Memory(home, settings, secrets, partial(resolve, own=os.environ))
-    remembers = Known(memory, settings)
-    launcher = Launcher(settings, known, Workspaces(home), cgroups, secrets=secrets, tap=tap, known=remembers)
-    book = Routebook.of(settings, known, os.environ)
-    rules = Rules(settings.max_attempts, Budget.of(settings), book, Budgets.of(settings))
-    around = Surroundings(
-        home, store, hub, follower, launcher, boot, settings.grace, rules, Prices.of_settings(settings), subreaper
-    )
-    hub.seq = await store.read.newest_seq()
-    # Before the tasks begin, so that what the store refuses comes out as it is and not in a group.
-    await store.write(lambda tx: tx.log(log.EngineStarted(pid=os.getpid(), version=__version__)))
-    await store.write(lambda tx: budgets.prepare(tx, rules.budgets))
-    left = await store.look(claims.live_attempts)
-    failure: BaseException | None = None
-    async with asyncio.TaskGroup() as tasks:
-        runner = Runner(around, tasks, lambda: dispatcher.wake())
-        dispatcher = Dispatcher(store, settings, known, boot, runner.start, runner.meter.memory, book)
-        takeovers = Takeovers(store, hub, runner, launcher, tasks, dispatcher.wake)
-        engine = Engine(
-            home, settings, store, hub, follower, runner, dispatcher, known, launcher.workspaces, secrets, takeovers,
-            book, tap, memory,
-        )  # fmt: skip
-        following = tasks.create_task(follower.run(), name="follower")
-        await runner.take_over(left)
-        tap.ready()
-        await takeovers.watch_all()
-        dispatching = tasks.create_task(dispatcher.run(), name="dispatcher")
-        racing = tasks.create_task(engine.races.run(), name="races")
-        asking = tasks.create_task(engine.opinions.run(), name="opinions")
-        timing = tasks.create_task(engine.schedules.run(), name="schedules")
-        keeping = tasks.create_task(keep_up(home, settings.upkeep, launcher.workspaces.locks), name="upkeep")
-        learning = tasks.create_task(Learner(home, settings, store, hub, memory, known).run(), name="learner")
-        try:
-            yield engine
-        except BaseException as error:  # noqa: BLE001 - raised again as it is, outside the group that would wrap it
-            failure = error
-        engine.let_go()
-        await asyncio.to_thread(
-            tap.stop
-        )  # before its doors are shut: an agent tries a lost line again, and no closed door
-        dispatching.cancel()
-        keeping.cancel()
-        racing.cancel()
-        asking.cancel()
-        timing.cancel()
-        learning.cancel()
-        takeovers.let_go()
-        runner.let_go()
-        following.cancel()
-    cgroups.close()
-    with contextlib.suppress(StorageError):
-        await store.write(lambda tx: tx.log(log.EngineStopped(reason="asked to stop")))
-    if failure is not None:
-        raise failure

@@ -16,10 +16,11 @@ import pytest
 from console.launch import start_engine
 from engine import events as log
 from engine.config import AgentSettings, Settings
-from engine.engine import Engine, serving
+from engine.engine import Engine
 from engine.events import Event
 from engine.model import JobSpec
 from engine.server.client import Client
+from engine.serving import serving
 
 PATIENCE = 60.0  #: seconds after which a test that waits for an event has failed, on the slowest machine
 

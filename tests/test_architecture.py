@@ -75,6 +75,7 @@ FLOORS: list[set[str]] = [
     {"engine.tax"},
     {"engine.drill"},
     {"engine.engine"},
+    {"engine.serving"},
     {"engine.server"},
     {"engine.doctor"},
     {"console"},

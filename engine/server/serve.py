@@ -17,11 +17,12 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from engine.config import Settings
-from engine.engine import Engine, serving
+from engine.engine import Engine
 from engine.home import SOCKET
 from engine.redact import Filter
 from engine.runner import reaper, spawn
 from engine.server.app import make_app
+from engine.serving import serving
 
 logger = logging.getLogger(__name__)
 

@@ -13,12 +13,13 @@ from engine.config import AgentSettings, Learn, MemorySettings, ProjectSettings,
 from engine.context.handoff import Deeds, Edited, Ran
 from engine.context.known import RECALLED, block
 from engine.context.learning import of_end, of_handoff
-from engine.engine import Engine, serving
+from engine.engine import Engine
 from engine.memory.answers import Change, CorePart, Part, Recalled, Record, Remember, Verb
 from engine.memory.item import Draft, Item, Kind, Standing
 from engine.memory.judgement import Terms
 from engine.model import JobSpec, State
 from engine.runner.run_dir import run_dir
+from engine.serving import serving
 from tests.conftest import shell
 from tests.memory.samples import item
 from tests.runner.living import PATIENCE, ended, rehearsal, submit

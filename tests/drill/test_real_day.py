@@ -21,12 +21,12 @@ from engine.clock import now_ms
 from engine.drill.ours import settings_of
 from engine.drill.provider import Answer, Provider, Verdict
 from engine.drill.report import play
-from engine.engine import serving
 from engine.model import JobSpec, State, Wanted
 from engine.rehearsal import day as days
 from engine.rehearsal import scenario
 from engine.rehearsal.day import Day, Plan
 from engine.rehearsal.scenario import AnyStep, Fail, Limit, Say, Scenario
+from engine.serving import serving
 from tests.conftest import PATIENCE, ended
 
 DAY = """
@@ -146,7 +146,7 @@ def day(tmp_path: Path) -> Day:
 @contextmanager
 def staged(monkeypatch: pytest.MonkeyPatch, director: Director) -> Iterator[None]:
     with monkeypatch.context() as patch:
-        patch.setattr("engine.engine.all_agents", lambda: {**all_agents(), "rehearsal": Staged(director)})
+        patch.setattr("engine.serving.all_agents", lambda: {**all_agents(), "rehearsal": Staged(director)})
         yield
 
 

@@ -15,11 +15,12 @@ import pytest
 
 from engine.agents import registry
 from engine.config import Settings
-from engine.engine import Engine, serving
+from engine.engine import Engine
 from engine.model import Failure, JobSpec, State, Verb
 from engine.money import Reconcile
 from engine.orders import Order
 from engine.runner.tree import MARKER
+from engine.serving import serving
 from engine.store.rows import AttemptRow
 from tests.conftest import run_git
 from tests.e2e.dialects import CACHED, FRESH, OUTPUT, WRITTEN

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from engine.config import RouteSettings, Settings
-from engine.engine import serving
 from engine.model import JobSpec, State
 from engine.model.route import RouteCause, RoutePolicy
+from engine.serving import serving
 from tests.e2e.model_server import Step, model_server
 from tests.e2e.real_agents import AGENTS, installed, settings
 from tests.runner.living import ended, submit

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from engine.config import Settings
-from engine.engine import serving
 from engine.model import JobSpec, State
+from engine.serving import serving
 from engine.skills.skill import Given, How
 from tests.conftest import run_git
 from tests.e2e.model_server import Step, model_server

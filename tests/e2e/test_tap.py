@@ -12,9 +12,9 @@ from msgspec.structs import replace
 
 from engine.agents import registry
 from engine.config import AccountSettings, KeyReference, Settings, TapSettings
-from engine.engine import serving
 from engine.model import Failure, JobSpec, State
 from engine.server.client import Client
+from engine.serving import serving
 from engine.window import Standing
 from tests.conftest import Served, settings_file
 from tests.e2e.model_server import Step, model_server

@@ -10,8 +10,8 @@ from msgspec.structs import replace
 
 from engine.config import AgentSettings, Settings
 from engine.doctor import Check, examine
-from engine.engine import serving
 from engine.model import JobSpec
+from engine.serving import serving
 from tests.conftest import settings_file
 from tests.runner.living import ended, submit
 

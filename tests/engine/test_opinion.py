@@ -14,9 +14,10 @@ from hypothesis import given
 
 from engine.config import AgentSettings, MatchSettings, ProjectSettings, RouteSettings, Settings
 from engine.config.triage import Clarify, TriageSettings
-from engine.engine import Engine, serving
+from engine.engine import Engine
 from engine.model import JobSpec, Order, State, Triage, Verb, Wanted
 from engine.opinion import read
+from engine.serving import serving
 from engine.store.rows import JobRow
 from tests.conftest import PATIENCE, ended
 

@@ -11,11 +11,12 @@ import yaml
 
 from engine import events as log
 from engine.config import AgentSettings, ProjectSettings, Settings
-from engine.engine import Engine, serving
+from engine.engine import Engine
 from engine.errors import NotFoundError, RefusedError, UsageError
 from engine.model import RACE_ENDED, Order, Race, RaceState, RaceWanted, State, Verb, Wanted
 from engine.runner import procfs
 from engine.server.client import Client
+from engine.serving import serving
 from tests.conftest import PATIENCE, Served, run_git, settings_file, shell
 
 #: Two tries of one command, told apart by the job that they are of.

@@ -10,9 +10,10 @@ import pytest
 from engine.config import AgentSettings, MatchSettings, RouteSettings, Settings
 from engine.config.triage import Clarify, TriageSettings, complaints, off_peak
 from engine.decision import CardKind, Choice, Reply
-from engine.engine import Engine, serving
+from engine.engine import Engine
 from engine.errors import UsageError
 from engine.model import Correction, JobSpec, Order, State, Triage, TriageRequest, Verb, Wanted
+from engine.serving import serving
 from engine.store import fold
 from engine.store.rows import JobRow
 from tests.conftest import ended

@@ -15,12 +15,13 @@ from engine.agents import claude_asking
 from engine.agents.asking import Change, Request, Told
 from engine.config import AgentSettings, Permissions, Settings
 from engine.decision import DIFF_LIMIT, Card, CardKind, Choice, Effect, Reply
-from engine.engine import Engine, serving
+from engine.engine import Engine
 from engine.model import Cause, Failure, JobSpec, Order, Permission, State, Verb
 from engine.runner import cut, procfs, spawn, voice
 from engine.runner.cut import Cut
 from engine.runner.proposed import proposed
 from engine.runner.run_dir import RunDir, run_dir
+from engine.serving import serving
 from engine.sessions import AttachRequest
 from tests.runner.living import ended, rehearsal, submit, until
 

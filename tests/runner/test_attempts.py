@@ -15,12 +15,13 @@ from msgspec.structs import replace
 from engine.config import AccountSettings, AgentSettings, Settings
 from engine.dispatch import retry
 from engine.dispatch.retry import MOST_WAITS, SHORT_FIRST
-from engine.engine import Engine, serving
+from engine.engine import Engine
 from engine.model import Failure, JobSpec, Order, State, Verb
 from engine.runner import spawn, workspace
 from engine.runner.launch import Launcher
 from engine.runner.run_dir import RunDir, run_dir
 from engine.runner.workspace import Placed
+from engine.serving import serving
 from engine.store import claims
 from tests.conftest import run_git
 from tests.runner.gitting import Bench

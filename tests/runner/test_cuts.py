@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 
 from engine.config import AgentSettings, Settings
-from engine.engine import Engine, serving
+from engine.engine import Engine
 from engine.model import Failure, JobSpec, Order, State, Verb
 from engine.runner import meter, procfs
 from engine.runner.tree import MARKER
+from engine.serving import serving
 from tests.runner.living import ended, launched, rehearsal, settled, submit, until
 from tests.runner.wood import PATIENCE, Wood
 

@@ -10,12 +10,13 @@ import pytest
 
 from engine.agents import events as said
 from engine.config import AgentSettings, ProjectSettings, ProjectSkills, Settings, SkillSettings
-from engine.engine import Engine, serving
+from engine.engine import Engine
 from engine.errors import EntryError
 from engine.model import Failure, JobSpec, Order, State, Verb, Workspace
 from engine.runner import exclude, kit
 from engine.runner.run_dir import RunDir, run_dir
 from engine.runner.uses import Uses
+from engine.serving import serving
 from engine.skills.skill import Given, How
 from tests.conftest import run_git
 from tests.runner.living import ended, launched, rehearsal, submit

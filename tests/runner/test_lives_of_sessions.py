@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from engine.config import AccountSettings, AgentSettings, SessionSettings, Settings
-from engine.engine import Engine, serving
+from engine.engine import Engine
 from engine.model import Failure, JobSpec, Order, State, Target, Verb
 from engine.runner import procfs
 from engine.runner.run_dir import run_dir
+from engine.serving import serving
 from engine.sessions import SessionState
 from engine.store import Transaction
 from tests.runner.living import ended, launched, rehearsal, settled, submit

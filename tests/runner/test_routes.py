@@ -14,11 +14,12 @@ from engine import events as log
 from engine.config import AccountSettings, ProjectSettings, RouteSettings, Settings
 from engine.config.routes import CardSettings
 from engine.decision import Card, CardKind, Choice, Reply
-from engine.engine import Engine, serving
+from engine.engine import Engine
 from engine.errors import EntryError
 from engine.model import Cause, Failure, JobSpec, Order, State, Verb, Wanted
 from engine.model.route import RouteCause, RoutePolicy
 from engine.runner.run_dir import run_dir
+from engine.serving import serving
 from engine.store import windows
 from engine.store.fold import rebuild
 from engine.window import Reading, Standing

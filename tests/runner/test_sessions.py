@@ -11,10 +11,11 @@ import pytest
 from msgspec.structs import replace
 
 from engine.config import AgentSettings
-from engine.engine import Engine, serving
+from engine.engine import Engine
 from engine.model import Failure, JobSpec, State, Verb
 from engine.orders import Order
 from engine.runner.run_dir import run_dir
+from engine.serving import serving
 from engine.window import Standing
 from tests.runner.living import ended, launched, rehearsal, settled, submit
 

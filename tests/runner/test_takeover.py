@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 
 from engine.config import Settings
-from engine.engine import Engine, serving
+from engine.engine import Engine
 from engine.errors import NotFoundError, RefusedError, UsageError
 from engine.model import JobSpec, Order, State, Verb
 from engine.runner import spawn
+from engine.serving import serving
 from engine.sessions import AttachRequest, SessionState
 from tests.runner.living import ended, launched, rehearsal, settled, submit, until
 

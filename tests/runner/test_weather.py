@@ -10,8 +10,9 @@ import pytest
 
 from engine import events as log
 from engine.config import AccountSettings, Settings
-from engine.engine import Engine, serving
+from engine.engine import Engine
 from engine.model import Cause, JobSpec, State
+from engine.serving import serving
 from engine.store.rows import AttemptRow
 from engine.store.windows import rebuild
 from engine.window import Standing

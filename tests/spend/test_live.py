@@ -7,8 +7,9 @@ import json
 from pathlib import Path
 
 from engine.config import AgentSettings, Settings
-from engine.engine import Engine, serving
+from engine.engine import Engine
 from engine.model import Grade, JobSpec, State
+from engine.serving import serving
 from tests.conftest import PATIENCE
 from tests.runner.living import ended, submit
 

@@ -11,9 +11,10 @@ from msgspec.structs import replace
 from engine.budgets import Allow, Amount, Standing
 from engine.config import AgentSettings, BudgetSettings, RouteSettings, Settings
 from engine.decision import Card, CardKind, Choice, Reply
-from engine.engine import Engine, serving
+from engine.engine import Engine
 from engine.errors import RefusedError, UsageError
 from engine.model import Cause, Failure, JobSpec, State
+from engine.serving import serving
 from tests.runner.living import ended, submit, until
 from tests.spend.test_live import message, result, said
 

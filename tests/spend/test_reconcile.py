@@ -13,10 +13,10 @@ from engine import events as log
 from engine.agents import books
 from engine.agents.claude_parser import ClaudeParser
 from engine.config import AgentSettings, SpendSettings
-from engine.engine import serving
 from engine.errors import UsageError
 from engine.model import JobSpec, State
 from engine.money import Exported, Reconcile
+from engine.serving import serving
 from engine.spend import exports
 from tests.conftest import Served, settings_file
 from tests.runner.living import ended, submit

@@ -13,10 +13,11 @@ import msgspec
 import pytest
 
 from engine.config import AccountSettings, AgentSettings, KeyReference, Settings, TapSettings
-from engine.engine import Engine, serving
+from engine.engine import Engine
 from engine.model import Failure, JobSpec, State
 from engine.model.reason import Cause
 from engine.server.client import Client
+from engine.serving import serving
 from engine.window import Standing
 from tests.conftest import PATIENCE, Served, settings_file
 from tests.runner.living import ended, submit, until

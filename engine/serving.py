@@ -1,0 +1,127 @@
+"""Starting an engine: wires the rooms, runs what works in the background, and ends it all in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+from engine import __version__
+from engine import events as log
+from engine.agents.registry import agents as all_agents
+from engine.clock import now_ms
+from engine.config import Settings
+from engine.context.known import Known
+from engine.context.learning import Learner
+from engine.dispatch.budget import Budget
+from engine.dispatch.dispatcher import Dispatcher
+from engine.dispatch.routebook import Routebook
+from engine.dispatch.settling import Rules
+from engine.engine import Engine
+from engine.errors import StorageError
+from engine.home import Holder, Lock, make_home
+from engine.hub import Hub
+from engine.memory.memory import Memory
+from engine.redact import Secrets
+from engine.runner.cgroup import Cgroups
+from engine.runner.credentials import resolve
+from engine.runner.follow import Follower
+from engine.runner.launch import Launcher
+from engine.runner.runner import Runner, Surroundings
+from engine.runner.workspace import Workspaces
+from engine.spend.budgets import Budgets
+from engine.spend.prices import Prices
+from engine.store import Store, budgets, claims
+from engine.takeover import Takeovers
+from engine.tap.tap import Tap
+from engine.upkeep.round import keep_up
+
+
+@asynccontextmanager
+async def serving(home: Path, settings: Settings, *, subreaper: bool = False) -> AsyncIterator[Engine]:
+    """An engine that holds this home and works. On leaving, it stops; the agents run on for the next one.
+
+    `subreaper`: orphans of the agents come to this process. Raises `RefusedError` where another engine holds the
+    home, or `StorageError`.
+    """
+    make_home(home)
+    home = home.resolve()
+    lock = Lock.take(home, Holder(os.getpid(), __version__, now_ms()))
+    try:
+        hub = Hub()
+        store = await Store.open(home, hub.publish)
+        try:
+            async with _working(home, settings, store, hub, subreaper) as engine:
+                yield engine
+        finally:
+            await store.close()
+    finally:
+        lock.release()
+
+
+@asynccontextmanager
+async def _working(home: Path, settings: Settings, store: Store, hub: Hub, subreaper: bool) -> AsyncIterator[Engine]:
+    boot = str(uuid.uuid4())
+    known = all_agents()
+    cgroups = Cgroups.detect(home)
+    follower = Follower()
+    secrets = Secrets()
+    secrets.learn_from(os.environ)
+    tap = Tap(home)
+    memory = Memory(home, settings, secrets, partial(resolve, own=os.environ))
+    remembers = Known(memory, settings)
+    launcher = Launcher(settings, known, Workspaces(home), cgroups, secrets=secrets, tap=tap, known=remembers)
+    book = Routebook.of(settings, known, os.environ)
+    rules = Rules(settings.max_attempts, Budget.of(settings), book, Budgets.of(settings))
+    around = Surroundings(
+        home, store, hub, follower, launcher, boot, settings.grace, rules, Prices.of_settings(settings), subreaper
+    )
+    hub.seq = await store.read.newest_seq()
+    # Before the tasks begin, so that what the store refuses comes out as it is and not in a group.
+    await store.write(lambda tx: tx.log(log.EngineStarted(pid=os.getpid(), version=__version__)))
+    await store.write(lambda tx: budgets.prepare(tx, rules.budgets))
+    left = await store.look(claims.live_attempts)
+    failure: BaseException | None = None
+    async with asyncio.TaskGroup() as tasks:
+        runner = Runner(around, tasks, lambda: dispatcher.wake())
+        dispatcher = Dispatcher(store, settings, known, boot, runner.start, runner.meter.memory, book)
+        takeovers = Takeovers(store, hub, runner, launcher, tasks, dispatcher.wake)
+        engine = Engine(
+            home, settings, store, hub, follower, runner, dispatcher, known, launcher.workspaces, secrets, takeovers,
+            book, tap, memory,
+        )  # fmt: skip
+        following = tasks.create_task(follower.run(), name="follower")
+        await runner.take_over(left)
+        tap.ready()
+        await takeovers.watch_all()
+        at_work = {
+            "dispatcher": dispatcher.run(),
+            "races": engine.races.run(),
+            "opinions": engine.opinions.run(),
+            "schedules": engine.schedules.run(),
+            "upkeep": keep_up(home, settings.upkeep, launcher.workspaces.locks),
+            "learner": Learner(home, settings, store, hub, memory, known).run(),
+        }
+        working = [tasks.create_task(run, name=name) for name, run in at_work.items()]
+        try:
+            yield engine
+        except BaseException as error:  # noqa: BLE001 - raised again as it is, outside the group that would wrap it
+            failure = error
+        engine.let_go()
+        # Before its doors are shut: an agent tries a lost line again, and no closed door.
+        await asyncio.to_thread(tap.stop)
+        for task in working:
+            task.cancel()
+        takeovers.let_go()
+        runner.let_go()
+        following.cancel()
+    cgroups.close()
+    with contextlib.suppress(StorageError):
+        await store.write(lambda tx: tx.log(log.EngineStopped(reason="asked to stop")))
+    if failure is not None:
+        raise failure
