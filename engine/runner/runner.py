@@ -510,20 +510,6 @@ class Runner:
     async def _note_launch(self, claim: Claim, pid: int, noted: Facts, run: RunDir) -> None:
         begun = None
         if noted.resumes is not None or noted.why:  # else the attempt's row and the session's name say it
-            begun = None
-        if noted.resumes is not None or noted.why:  # else the attempt's row and the session's name say it
-            begun = None
-        if noted.resumes is not None or noted.why:  # else the attempt's row and the session's name say it
-            begun = None
-        if noted.resumes is not None or noted.why:  # else the attempt's row and the session's name say it
-            begun = None
-        if noted.resumes is not None or noted.why:  # else the attempt's row and the session's name say it
-            begun = None
-        if noted.resumes is not None or noted.why:  # else the attempt's row and the session's name say it
-            begun = None
-        if noted.resumes is not None or noted.why:  # else the attempt's row and the session's name say it
-            begun = None
-        if noted.resumes is not None or noted.why:  # else the attempt's row and the session's name say it
             begun = Begun(noted.session, noted.resumes, noted.forked, noted.retires, noted.why, noted.handed)
         launched = Launched(
             pid, noted.session, noted.workspace, noted.branch, noted.base, begun, noted.note, noted.tokens
