@@ -5,82 +5,36 @@ from __future__ import annotations
 import io
 import os
 import sys
+from collections.abc import Iterable
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from console.cli import (
-    agents,
-    attention,
-    config,
-    demo,
-    drill,
-    foresight,
-    inbox,
-    jobs,
-    limits,
-    memory,
-    race,
-    routes,
-    schedules,
-    scores,
-    serve,
-    sessions,
-    skills,
-    spend,
-    steer,
-    submit,
-    tap,
-    tax,
-    triage,
-    upkeep,
-    verbs,
-)
 from console.cli.context import Context
+from console.cli.families import FAMILIES, needed
 from engine.errors import HeadwayError
 
-app = typer.Typer(
-    name="headway",
-    help="The operations console for AI-agent work. Without a command it opens the console.",
-    epilog="Exit codes: 0 done, 1 failed, 2 usage, 3 no engine, 4 not found, 5 refused.",
-    no_args_is_help=False,
-    add_completion=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-for family in (
-    submit,
-    jobs,
-    inbox,
-    memory,
-    routes,
-    triage,
-    race,
-    scores,
-    sessions,
-    foresight,
-    spend,
-    verbs,
-    steer,
-    serve,
-    attention,
-    limits,
-    agents,
-    skills,
-    schedules,
-    config,
-    tap,
-    tax,
-    upkeep,
-    demo,
-    drill,
-):
-    family.add_to(app)
+
+def application(families: Iterable[str] = tuple(FAMILIES)) -> typer.Typer:
+    """The command line with these families of commands: all of them, if not told otherwise."""
+    app = typer.Typer(
+        name="headway",
+        help="The operations console for AI-agent work. Without a command it opens the console.",
+        epilog="Exit codes: 0 done, 1 failed, 2 usage, 3 no engine, 4 not found, 5 refused.",
+        no_args_is_help=False,
+        add_completion=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback(invoke_without_command=True)(console)
+    for name in families:
+        import_module(f"console.cli.{name}").add_to(app)
+    return app
 
 
-@app.callback(invoke_without_command=True)
 def console(
     context: typer.Context,
     home: Annotated[
@@ -118,11 +72,12 @@ def run() -> None:
     """Run the command line and exit. Every error is one line on standard error; a defect of ours is one too."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal without Unicode still gets its lines
+    completing = any(name.endswith("_COMPLETE") and name.startswith("_") for name in os.environ)
     if sys.stdout is None:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - it stays open to the end
     try:
         try:
-            app()
+            application(FAMILIES if completing else needed(sys.argv[1:]))()
         finally:
             sys.stdout.flush()
     except OSError as error:

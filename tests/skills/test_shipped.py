@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
-from console.cli.app import app
+from console.cli.app import application
 from engine.skills.finding import find_skills, shelves
 from engine.skills.skill import Skill, tokens
 
@@ -63,7 +63,7 @@ def commands(skill: Skill) -> Iterator[list[str]]:
 
 @pytest.mark.parametrize("skill", SHIPPED, ids=IDS)
 def test_every_command_of_ours_that_it_names_exists(skill: Skill) -> None:
-    root: Any = get_command(app)
+    root: Any = get_command(application())
     for words in commands(skill):
         command = root
         while words and words[0] in getattr(command, "commands", {}):
