@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +20,21 @@ from engine.events import Event
 from engine.model import JobSpec
 from engine.server.client import Client
 from engine.serving import serving
+from tests.forked import forks, popen
+
+
+@pytest.fixture(autouse=True)
+def _forked_engines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine that a test starts is forked from a process that has loaded it already."""
+    monkeypatch.setattr("console.launch.subprocess", Starting)
+
+
+class Starting:
+    """What `console.launch` uses of `subprocess`."""
+
+    DEVNULL = subprocess.DEVNULL
+    Popen = staticmethod(popen)
+
 
 PATIENCE = 60.0  #: seconds after which a test that waits for an event has failed, on the slowest machine
 
@@ -104,14 +118,8 @@ class Served:
 
     def headway(self, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run the command line against this home."""
-        return subprocess.run(
-            [sys.executable, "-m", "console.cli", "--home", str(self.home), *arguments],
-            capture_output=True,
-            text=True,
-            input=stdin,
-            timeout=PATIENCE,
-            env={**os.environ, **self.env},
-            stdin=subprocess.DEVNULL if stdin is None else None,
+        return forks().run(
+            ["--home", str(self.home), *arguments], stdin=stdin, timeout=PATIENCE, env={**os.environ, **self.env}
         )
 
     def json(self, *arguments: str) -> object:

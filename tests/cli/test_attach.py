@@ -21,6 +21,7 @@ from engine import events as log
 from engine.model import JobDetail
 from engine.server.client import Client
 from tests.conftest import PATIENCE, Served, settings_file
+from tests.forked import REAL_START
 from tests.runner.living import rehearsal
 
 HANG: list[dict[str, object]] = [{"do": "say", "text": "I begin"}, {"do": "fail", "kind": "hang"}]
@@ -94,7 +95,8 @@ def terminals() -> Iterator[list[Terminal]]:
 
 def started(served: Served, steps: list[dict[str, object]], directory: Path, *more: str) -> None:
     settings_file(served.home, SETTINGS)
-    served.env = {"HEADWAY_REHEARSAL_SPEED": "0", "SECRET_KEY": "key-of-the-engine"}
+    # Its environment is read by way of the kernel.
+    served.env = {"HEADWAY_REHEARSAL_SPEED": "0", "SECRET_KEY": "key-of-the-engine", REAL_START: "1"}
     served.start()
     model = rehearsal(directory, steps, DONE)
     served.headway("submit", "--agent", "rehearsal", "--model", model, "--scratch", *more, "write it")
