@@ -22,11 +22,25 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import console.cli
 import engine.server
+from engine.agents.llm import call
 
+HEADWAY = console.cli.__name__
+CALL = call.__name__  #: a plain call of a model
+#: What they load, also what they and their libraries load only with their first call.
+LOADS = {
+    HEADWAY: (HEADWAY, engine.server.__name__, "typer._adapters", "httpcore._async.connection_pool"),
+    CALL: (
+        "anthropic",
+        "openai",
+        "google.genai",
+        *(f"engine.agents.llm.{api}" for api in ("messages", "gemini", "chat")),
+    ),
+}
 REQUEST_BYTES = 1 << 20
 REAL_START = "HEADWAY_TESTS_START_REALLY"  #: in an environment: the kernel is to know it as the engine's own
 _HIGH = 700  #: descriptors that are on their way to their places are kept above those places
@@ -98,14 +112,17 @@ class Forks:
         streams: tuple[int, int, int],
         pass_fds: Sequence[int] = (),
         new_session: bool = False,
+        cwd: Path | None = None,
+        program: str = HEADWAY,
     ) -> Process:
-        """Run `headway` with these arguments. `streams`: its standard input, output and error."""
+        """Run a program with these arguments. `streams`: its standard input, output and error."""
         reading, writing = os.pipe()
         try:
             request = {
+                "program": program,
                 "arguments": [*arguments],
                 "env": dict(os.environ if env is None else env),
-                "cwd": os.getcwd(),  # noqa: PTH109 - a string, of a directory that may be gone
+                "cwd": str(cwd or Path.cwd()),
                 "places": [0, 1, 2, *pass_fds],
                 "session": new_session,
             }
@@ -116,17 +133,26 @@ class Forks:
             os.close(writing)
         pid = int.from_bytes(os.read(reading, _STATUS))
         assert pid, "the process that forks is gone"
-        return Process(pid, ["headway", *arguments], reading)
+        return Process(pid, [program, *arguments], reading)
 
     def run(
-        self, arguments: Sequence[str], *, stdin: str | None = None, timeout: float, env: Mapping[str, str]
+        self,
+        arguments: Sequence[str],
+        *,
+        stdin: str | None = None,
+        timeout: float,
+        env: Mapping[str, str],
+        cwd: Path | None = None,
+        program: str = HEADWAY,
     ) -> subprocess.CompletedProcess[str]:
-        """Run `headway` to its end, and give what it printed. Raises `subprocess.TimeoutExpired`."""
+        """Run a program to its end, and give what it printed. Raises `subprocess.TimeoutExpired`."""
         streams = tuple(os.memfd_create(name) for name in ("stdin", "stdout", "stderr"))
         try:
             os.write(streams[0], (stdin or "").encode())
             os.lseek(streams[0], 0, os.SEEK_SET)
-            process = self.start(arguments, env=env, streams=(streams[0], streams[1], streams[2]))
+            process = self.start(
+                arguments, env=env, streams=(streams[0], streams[1], streams[2]), cwd=cwd, program=program
+            )
             try:
                 code = process.wait(timeout)
             except subprocess.TimeoutExpired:
@@ -180,6 +206,7 @@ def _serve(line: socket.socket) -> None:
     signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     told: dict[int, int] = {}
+    loaded = {HEADWAY}
     with selectors.DefaultSelector() as events:
         events.register(line, selectors.EVENT_READ)
         events.register(woken, selectors.EVENT_READ)
@@ -193,11 +220,15 @@ def _serve(line: socket.socket) -> None:
                 if not data:
                     return
                 status, *given = fds
+                request = json.loads(data)
+                if request["program"] not in loaded:
+                    _load(request["program"])
+                    loaded.add(request["program"])
                 pid = os.fork()
                 if not pid:
                     signal.set_wakeup_fd(-1)
                     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-                    _become(json.loads(data), given, [line.fileno(), woken, waker, status, *told.values()])
+                    _become(request, given, [line.fileno(), woken, waker, status, *told.values()])
                 told[pid] = status
                 os.write(status, pid.to_bytes(_STATUS))
                 for fd in given:
@@ -233,12 +264,9 @@ def _become(request: dict[str, Any], given: list[int], ours: list[int]) -> None:
             os.close(fd)
         for name, place, mode in (("stdin", 0, "r"), ("stdout", 1, "w"), ("stderr", 2, "w")):
             setattr(sys, name, open(place, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
-        sys.argv = ["headway", *request["arguments"]]
-        from console.cli import main
-
+        sys.argv = [request["program"], *request["arguments"]]
         try:
-            main()
-            code = 0
+            code = _run(request["program"], request["arguments"])
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
         for stream in (sys.stdout, sys.stderr):
@@ -253,18 +281,24 @@ def _moved(fd: int, place: int) -> int:
     return place
 
 
-def _load() -> None:
-    """Load what commands load, once: all of it but what reads the environment when it is imported."""
-    # httpx and typer load these only with their first call.
-    for name in ("typer._adapters", "httpcore", "anyio._backends._asyncio", "httpcore._async.connection_pool"):
-        import_module(name)
-    for package in (console.cli, engine.server):
-        for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            if not found.name.endswith("__main__"):
-                import_module(found.name)
+def _run(program: str, arguments: list[str]) -> int:
+    if program == CALL:
+        return call.main(arguments)
+    console.cli.main()
+    return 0
+
+
+def _load(program: str) -> None:
+    """Load what a program loads, once: all of it but what reads the environment when it is imported."""
+    for name in LOADS[program]:
+        module = import_module(name)
+        if name in (console.cli.__name__, engine.server.__name__):
+            for found in pkgutil.walk_packages(module.__path__, f"{name}."):
+                if not found.name.endswith("__main__"):
+                    import_module(found.name)
+    gc.freeze()  # or each fork copies every page that its collector looks at
 
 
 if __name__ == "__main__":
-    _load()
-    gc.freeze()  # or each fork copies every page that its collector looks at
+    _load(HEADWAY)
     _serve(socket.socket(fileno=int(sys.argv[1])))

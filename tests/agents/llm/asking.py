@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from engine.agents.base import Assignment, Exit, Launch, Outcome
 from engine.agents.events import AnyAgentEvent, Text, Thinking
 from engine.agents.llm.agent import Llm
 from engine.config import AgentSettings, Api, ProviderSettings
+from tests.forked import CALL, forks
 
 KEY = "sk-made-up-for-a-test"
 #: An API -> a provider that speaks it, and a model of it.
@@ -65,9 +65,9 @@ def call(api: str, given: AgentSettings, run_dir: Path, *, key: str | None = KEY
     env = {"PATH": os.environ["PATH"], "HOME": str(run_dir)}
     if key is not None and started.key_variable is not None:
         env[started.key_variable] = key
-    done = subprocess.run(list(started.argv), env=env, capture_output=True, timeout=60, cwd=run_dir, check=False)
+    done = forks().run(started.argv[4:], env=env, timeout=60, cwd=run_dir, program=CALL)
+    stdout, stderr = done.stdout.encode(), done.stderr
     parser = Llm().parser()
-    events = [event for line in done.stdout.splitlines() for event in parser.line(line)]
+    events = [event for line in stdout.splitlines() for event in parser.line(line)]
     code = done.returncode if done.returncode >= 0 else 128 - done.returncode
-    stderr = done.stderr.decode()
-    return Called(events, parser.outcome(Exit(code), stderr), done.stdout, stderr, run_dir)
+    return Called(events, parser.outcome(Exit(code), stderr), stdout, stderr, run_dir)
