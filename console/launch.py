@@ -11,6 +11,7 @@ from pathlib import Path
 
 from engine.errors import HeadwayError, NoEngineError, RefusedError, UsageError
 from engine.home import LOG, make_home
+from engine.logs import make_room
 
 _SAID = "headway: "  #: how the command line begins its last words, which may be several lines
 _KINDS = {one.exit_code: one for one in (UsageError, RefusedError)}
@@ -39,6 +40,7 @@ def start_engine(
     """Start `headway serve` in a session of its own and return once it answers."""
     make_home(home)
     log = home / LOG
+    make_room(log)
     reading, writing = os.pipe()
     command = [sys.executable, "-m", "console.cli", "--home", str(home), "serve", "--ready-fd", str(writing)]
     if idle_exit is not None:

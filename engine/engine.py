@@ -41,6 +41,7 @@ from engine.model import (
     Verb,
     Wanted,
 )
+from engine.monitoring import Monitoring
 from engine.opinion import Opinions
 from engine.races import Races
 from engine.redact import Secrets
@@ -120,6 +121,7 @@ class Engine:
             draining=lambda: dispatcher.draining,
         )
         self.spend = Spending(store, settings, dispatcher.wake)
+        self.monitoring = Monitoring(home, store, hub, self.weather, self.spend, self.status, self.caps, self.breakers)
         self._runner = runner
         self._dispatcher = dispatcher
         self._workspaces = workspaces
@@ -169,7 +171,7 @@ class Engine:
         for job in acted.result.stopping:
             self._runner.stop(job)
         if order.verb is Verb.DRAIN:
-            self._begin_drain()
+            self.drain()
         self._dispatcher.wake()
         return acted.result
 
@@ -200,8 +202,8 @@ class Engine:
         """The operator has left the session: the job goes on in it."""
         return await self._takeovers.end(job, marker, self.settings.grace)
 
-    def _begin_drain(self) -> None:
-        """Start nothing more, and stop once nothing runs."""
+    def drain(self) -> None:
+        """Start nothing more, and stop once nothing runs. For this engine alone: the next one starts again."""
         self._dispatcher.draining = True
         if self._draining is None:
             self._draining = asyncio.create_task(self._drain(), name="drain")

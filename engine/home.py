@@ -19,12 +19,12 @@ LOG = "engine.log"
 _SIGNS = ("headway.db", LOCK, "headway.yaml", LOG)
 
 
-def default_home(environment: dict[str, str]) -> Path:
-    """`HEADWAY_HOME`, else `$XDG_STATE_HOME/headway`, else `~/.local/state/headway`."""
+def default_home(environment: dict[str, str], user: Path | None = None) -> Path:
+    """`HEADWAY_HOME`, else `$XDG_STATE_HOME/headway`, else `~/.local/state/headway`; `user`: another one's `~`."""
     if named := environment.get("HEADWAY_HOME"):
         return Path(named)
     state = environment.get("XDG_STATE_HOME")
-    return (Path(state) if state else Path.home() / ".local" / "state") / "headway"
+    return (Path(state) if state else (user or Path.home()) / ".local" / "state") / "headway"
 
 
 def whole(home: Path) -> Path:

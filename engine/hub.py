@@ -9,6 +9,7 @@ import asyncio
 
 from engine.events import Event
 from engine.model import Progress
+from engine.tally import Tally
 
 
 class Hub:
@@ -16,6 +17,7 @@ class Hub:
 
     def __init__(self) -> None:
         self.seq = 0
+        self.tally = Tally()
         self._progress: dict[int, tuple[int, Progress]] = {}
         self._version = 0
         self._waiting: list[asyncio.Future[None]] = []
@@ -25,6 +27,7 @@ class Hub:
     def publish(self, events: list[Event]) -> None:
         """Events that have been committed."""
         self.seq = max(self.seq, events[-1].seq)
+        self.tally.count(events)
         self._wake()
 
     def report(self, progress: Progress) -> None:

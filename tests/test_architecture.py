@@ -37,7 +37,9 @@ FLOORS: list[set[str]] = [
         "engine.agents.events",
         "engine.transitions",
         "engine.home",
+        "engine.tally",
         "engine.hub",
+        "engine.logs",
         "engine.skills",
         "engine.redact",
         "engine.timetable",
@@ -66,6 +68,8 @@ FLOORS: list[set[str]] = [
         "engine.inbox",
         "engine.routes",
         "engine.weather",
+        "engine.metrics",
+        "engine.monitoring",
         "engine.triage",
         "engine.scoreboard",
         "engine.races",
@@ -87,7 +91,7 @@ FLOORS: list[set[str]] = [
 CONSOLE_KNOWS = {
     "engine", "engine.model", "engine.model.route", "engine.money", "engine.budgets", "engine.decision",
     "engine.sessions", "engine.window", "engine.events", "engine.agents.events", "engine.errors", "engine.schedule",
-    "engine.clock", "engine.documents", "engine.home", "engine.server.client",
+    "engine.clock", "engine.documents", "engine.home", "engine.logs", "engine.server.client",
 }  # fmt: skip
 
 TOP_LEVEL = {

@@ -23,6 +23,7 @@ FAMILIES = {
     "verbs": "hold release cancel retry",
     "steer": "reroute priority snooze edit move cap drain undo",
     "serve": "serve shutdown",
+    "service": "service metrics",
     "attention": "doctor themes",
     "limits": "limits",
     "agents": "agents",

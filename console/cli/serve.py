@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,32 +21,66 @@ def serve(
     idle_exit: Annotated[
         float | None, typer.Option("--idle-exit", metavar="SECONDS", help="End after so long without work and readers.")
     ] = None,
+    drain: Annotated[
+        float | None,
+        typer.Option(
+            "--drain",
+            metavar="SECONDS",
+            help="On SIGTERM start nothing more, and give what runs so long to end. Unset: it runs on.",
+        ),
+    ] = None,
+    form: Annotated[str, typer.Option("--log", metavar="FORM", help="The log's lines: text, or json.")] = "text",
+    log_file: Annotated[
+        Path | None, typer.Option("--log-file", metavar="FILE", help="Log to a file, which is begun anew at 10 MiB.")
+    ] = None,
 ) -> None:
-    """Serve this home headless, until SIGTERM. Running agents outlive the engine; the next one adopts them."""
+    """Serve this home headless, until SIGTERM. Running agents outlive the engine; the next one adopts them.
+
+    SIGHUP takes the settings as they are now: the engine starts anew in this very process, if they are right.
+    """
     import asyncio
-    import logging
     import os
+    import signal
     import sys
-    from pathlib import Path
 
     from engine.agents.registry import read_settings
-    from engine.config import find_settings
+    from engine.config import Settings, find_settings
+    from engine.errors import UsageError
     from engine.home import make_home
+    from engine.logs import Form, set_up
     from engine.server.serve import Terms
     from engine.server.serve import serve as serve_home
 
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.INFO,
-        format="%(asctime)s %(levelname)s %(message)s",
-        datefmt="%Y-%m-%dT%H:%M:%S",
-    )
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    if form not in list(Form):
+        raise UsageError(f"--log: {form!r} is no form of a log; there are {', '.join(Form)}")
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the engine is up, and while it is started anew
     home = ctx.of(context).home
     make_home(home)
+    try:
+        set_up(Form(form), log_file)
+    except OSError as error:
+        raise UsageError(f"--log-file: {log_file}: {error.strerror}") from None
     config_home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    settings = read_settings(find_settings(home, config_home))
-    asyncio.run(serve_home(home, settings, Terms(ready_fd, idle_exit)))
+
+    def read() -> Settings:
+        return read_settings(find_settings(home, config_home))
+
+    if asyncio.run(serve_home(home, read(), Terms(ready_fd, idle_exit, drain, read))):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        words = _without(sys.argv[1:], "--ready-fd")
+        os.execv(sys.executable, [sys.executable, "-m", "console.cli", *words])
+
+
+def _without(words: list[str], option: str) -> list[str]:
+    """A command line without an option that has a word of its own."""
+    kept: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        if word == option:
+            next(rest, None)
+        elif not word.startswith(f"{option}="):
+            kept.append(word)
+    return kept
 
 
 def shutdown(

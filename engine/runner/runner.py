@@ -24,6 +24,7 @@ from engine.context.conversation import Earlier
 from engine.dispatch.settling import Ending, Rules, Settle, settle
 from engine.errors import CredentialError, HeadwayError, RefusedError, StorageError
 from engine.hub import Hub
+from engine.logs import About, about
 from engine.model import DiffStat, Failure
 from engine.money import Entry
 from engine.permission import Policy, configured
@@ -218,6 +219,7 @@ class Runner:
     async def _guard(self, live: Live, life: Callable[[Live], Awaitable[None]]) -> None:
         """The edge of an attempt's task: what goes wrong in it is written to the job, and ends only the job."""
         claim = live.claim
+        about.set(About(claim.job.id, claim.attempt.number))
         try:
             await life(live)
         except HeadwayError as error:

@@ -34,6 +34,7 @@ from engine.model import (
 )
 from engine.server.calls.cards import CardCalls
 from engine.server.calls.forecast import ForecastCalls
+from engine.server.calls.health import HealthCalls
 from engine.server.calls.limits import LimitCalls
 from engine.server.calls.memory import MemoryCalls
 from engine.server.calls.races import RaceCalls
@@ -56,6 +57,7 @@ class Client(
     RaceCalls,
     RouteCalls,
     ForecastCalls,
+    HealthCalls,
     ScheduleCalls,
     SkillCalls,
     SpendCalls,

@@ -9,7 +9,7 @@ import os
 import signal
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,9 +18,11 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from engine.config import Settings
 from engine.engine import Engine
+from engine.errors import HeadwayError
 from engine.home import SOCKET
 from engine.redact import Filter
 from engine.runner import reaper, spawn
+from engine.server import notify
 from engine.server.app import make_app
 from engine.serving import serving
 
@@ -37,12 +39,17 @@ class Terms:
     """A descriptor on which to write one line once requests are answered."""
     idle_exit: float | None = None
     """End after so many seconds without work and without a subscriber."""
+    drain: float | None = None
+    """Seconds that running attempts are given to end when the engine is asked to stop; None: they run on without it."""
+    check: Callable[[], object] = lambda: None
+    """Reads the settings again before they are taken: raises `HeadwayError` where something is wrong in them."""
 
 
-async def serve(home: Path, settings: Settings, terms: Terms) -> None:
+async def serve(home: Path, settings: Settings, terms: Terms) -> bool:
     """Serve until asked to stop: by SIGTERM or SIGINT, by a shutdown request, or by being idle.
 
-    Raises `RefusedError` where another engine holds the home.
+    Returns whether SIGHUP asked for it, and it is to be started anew with the settings as they are now: what runs
+    meanwhile is adopted. Raises `RefusedError` where another engine holds the home.
     """
     spawn.raise_open_files_limit()
     spawn.keep_descriptors()
@@ -54,8 +61,10 @@ async def serve(home: Path, settings: Settings, terms: Terms) -> None:
         reaping = reaper.Reaper()
         reaping.start()
         loop = asyncio.get_running_loop()
+        signals = _Signals(engine, terms)
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, engine.asked_to_stop.set)
+            loop.add_signal_handler(number, signals.stop)
+        loop.add_signal_handler(signal.SIGHUP, signals.reload)
         with listening(engine.home) as listener:
             server = _Server(
                 uvicorn.Config(
@@ -72,23 +81,59 @@ async def serve(home: Path, settings: Settings, terms: Terms) -> None:
             )
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(server.serve(sockets=[listener]), name="server")
-                tasks.create_task(_stop_when_asked(engine, server, terms), name="stopper")
+                tasks.create_task(_stop_when_asked(engine, server, terms, signals), name="stopper")
         reaping.stop()
+    return signals.anew
 
 
-async def _stop_when_asked(engine: Engine, server: _Server, terms: Terms) -> None:
+async def _stop_when_asked(engine: Engine, server: _Server, terms: Terms, signals: _Signals) -> None:
     await server.answering.wait()
     logger.info("serving %s as pid %d", engine.home, os.getpid())
+    notify.notify(notify.READY, notify.status(f"serves {engine.home}"))
     if terms.ready_fd is not None:
         with contextlib.suppress(OSError):  # whoever waited may have gone
             os.write(terms.ready_fd, b"ready\n")
         os.close(terms.ready_fd)
     idle = asyncio.create_task(_idle(engine, terms.idle_exit)) if terms.idle_exit is not None else None
     await engine.asked_to_stop.wait()
+    if not signals.anew:
+        notify.notify(notify.STOPPING)
     if idle is not None:
         idle.cancel()
     engine.hub.close()
     server.quit()
+
+
+class _Signals:
+    """What the signals mean. A second SIGTERM ends a drain that takes too long."""
+
+    def __init__(self, engine: Engine, terms: Terms) -> None:
+        self._engine = engine
+        self._terms = terms
+        self._draining: asyncio.TimerHandle | None = None
+        self.anew = False
+
+    def stop(self) -> None:
+        asked = self._engine.asked_to_stop
+        if self._terms.drain is None or self._draining is not None:
+            asked.set()
+            return
+        notify.notify(notify.status("drains: what runs may end, nothing new starts"))
+        logger.info("drains for at most %.0f s", self._terms.drain)
+        self._draining = asyncio.get_running_loop().call_later(self._terms.drain, asked.set)
+        self._engine.drain()
+
+    def reload(self) -> None:
+        try:
+            self._terms.check()
+        except HeadwayError as error:
+            logger.error("the settings stay as they were: %s", error.message)
+            notify.notify(notify.status(f"the settings stay as they were: {error.message}"))
+            return
+        logger.info("starts anew with the settings as they are now")
+        self.anew = True
+        notify.notify(notify.reloading())
+        self._engine.asked_to_stop.set()
 
 
 async def _idle(engine: Engine, seconds: float) -> None:
