@@ -32,6 +32,17 @@ class CardKind(StrEnum):
     """What follows now that a budget is used up. Headway asks, and not an agent."""
 
 
+class Asker(StrEnum):
+    """Who waits for the answer of a card."""
+
+    AGENT = "agent"
+    """The agent, by its own protocol: the answer is passed on to it."""
+    TOOL = "tool"
+    """An agent's call of a tool of Headway's own: whoever carries the call out passes the answer on."""
+    HEADWAY = "headway"
+    """Nobody who would have to be told."""
+
+
 class Choice(StrEnum):
     """How a card is answered, or came to its end."""
 
@@ -140,6 +151,7 @@ class Card(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The rule that was made of the answer, or that gave it."""
     sent_at: int | None = None
     """When the agent was told."""
+    asker: Asker = Asker.HEADWAY
 
     @property
     def open(self) -> bool:
@@ -178,3 +190,5 @@ class Answered(Struct, frozen=True, kw_only=True, omit_defaults=True):
     action: int | None = None
     """Its number among the actions."""
     dry_run: bool = False
+    said: str = ""
+    """What it did beyond what the card and the job show, in a few words."""

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from engine import __version__, accounts, orders
 from engine.agents.base import Agent
+from engine.card_kinds import all_kinds
 from engine.clock import now_ms
 from engine.config import Settings
 from engine.dispatch.dispatcher import Dispatcher
@@ -100,7 +101,7 @@ class Engine:
         self.secrets = secrets
         self.started_at = now_ms()
         self.asked_to_stop = asyncio.Event()
-        self.inbox = Inbox(store, settings, secrets, runner.answered, book, dispatcher.wake)
+        self.inbox = Inbox(store, settings, secrets, runner.answered, all_kinds(book), dispatcher.wake)
         self.routes = Routes(store, book)
         self.tap = tap
         self.foresight = Foresight(store, hub, dispatcher, settings.max_attempts, agents, self.routes.notes)
@@ -185,9 +186,10 @@ class Engine:
 
         Raises `NotFoundError` where there is none.
         """
-        taken = await self.store.write(lambda tx: actions.undo(tx, by, action, dry_run=dry_run))
+        taken = await self.store.write(lambda tx: actions.undo(tx, by, action, self.inbox.kinds, dry_run=dry_run))
         if not dry_run:
             self.triage.forget()
+            self.inbox.taken_back()
             if taken.drain:
                 self._end_drain()
             self._dispatcher.wake()

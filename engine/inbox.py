@@ -7,13 +7,12 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from engine.config import Settings
-from engine.decision import Answered, Card, CardKind, Reply, Rule
-from engine.dispatch import route_cards
-from engine.dispatch.routebook import NOTHING, Routebook
+from engine.decision import Answered, Card, Reply, Rule
 from engine.errors import NotFoundError, UsageError
 from engine.permission import configured
 from engine.redact import Secrets
-from engine.store import Store, cards, decisions, rules
+from engine.store import Store, answering, cards, decisions, rules
+from engine.store.answering import Kinds
 
 
 class Inbox:
@@ -22,13 +21,13 @@ class Inbox:
     """
 
     def __init__(self, store: Store, settings: Settings, secrets: Secrets, answered: Callable[[], None],
-        book: Routebook = NOTHING, wake: Callable[[], None] = lambda: None,
+        kinds: Kinds, wake: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
         self._store = store
         self._settings = settings
         self._secrets = secrets
         self._answered = answered
-        self._book = book
+        self.kinds = kinds
         self._wake = wake
 
     async def cards(self, limit: int | None = None) -> list[Card]:
@@ -45,18 +44,18 @@ class Inbox:
         return found
 
     async def answer(self, number: int, reply: Reply, by: str) -> Answered:
-        """Answer a card. Raises as `engine.store.decisions.answer` does. Keys in it are neither kept nor passed on."""
+        """Answer a card. Raises as `engine.store.answering.answer` does. Keys in it are neither kept nor passed on."""
         out_of = self._secrets.out_of
         reply = replace(reply, reason=out_of(reply.reason), pattern=out_of(reply.pattern))
-        if (await self.card(number)).kind is CardKind.ROUTE:
-            routed = await self._store.write(lambda tx: route_cards.answer(tx, self._book, number, reply, by))
-            self._wake()
-            return routed
-        answered = await self._store.write(lambda tx: decisions.answer(tx, number, reply, by))
+        answered = await self._store.write(lambda tx: answering.answer(tx, self.kinds, number, reply, by))
         if not reply.dry_run:
             self._answered()
             self._wake()  # a job may have waited for it that has not begun
         return answered
+
+    def taken_back(self) -> None:
+        """An answer may have been: whoever waits for it looks again."""
+        self._answered()
 
     async def rules(self) -> list[Rule]:
         """Those that were made of answers, then those of headway.yaml."""

@@ -44,6 +44,7 @@ REMARKS: Mapping[type[log.Body], frozenset[State]] = {
     # A route asks about a job that waits; and what nobody answered is withdrawn wherever the job has got to.
     log.Asked: frozenset({State.BLOCKED, State.READY, State.RUNNING}),
     log.Answered: frozenset(State),
+    log.Reopened: frozenset(State),
     log.Triaged: frozenset(State),
     log.Routed: frozenset({State.BLOCKED, State.READY}),
     log.RaceChecked: frozenset(State),

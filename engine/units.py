@@ -23,6 +23,19 @@ def milliseconds(value: str | float) -> int:
     return round(min(float(found[1]) * _MS[found[2] or "s"], LONGEST_MS))
 
 
+def span(ms: float) -> str:
+    """A span of time as a person says it: `0.5s`, `45s`, `30m`, `2h 5m`."""
+    seconds = ms / 1000
+    if seconds < 10:
+        return f"{seconds:.1f}".removesuffix(".0") + "s"
+    parts = []
+    for unit, length in (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)):
+        count, seconds = divmod(seconds, length)
+        if count:
+            parts.append(f"{count:.0f}{unit}")
+    return " ".join(parts[:2])
+
+
 def size(value: str | float) -> int:
     """Bytes: a number, or `500M`, `2G`, in powers of 1,024. Raises `ValueError` in plain words."""
     found = _SIZE.fullmatch(str(value).strip())

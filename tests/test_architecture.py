@@ -66,6 +66,7 @@ FLOORS: list[set[str]] = [
         "engine.drift",
         "engine.takeover",
         "engine.inbox",
+        "engine.card_kinds",
         "engine.routes",
         "engine.weather",
         "engine.metrics",

@@ -5,32 +5,28 @@ While its card is open a job is held by it, with what `wait` would come to alrea
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import msgspec
 
 from engine import events as log
-from engine.decision import Answered, Card, CardKind, Choice, Reply
+from engine.decision import Card, CardKind, Choice, Reply
 from engine.dispatch.rerouting import Turn
 from engine.dispatch.routebook import Routebook, Station
 from engine.dispatch.routing import Ask
 from engine.dispatch.standings import Facts
 from engine.documents import nearest
-from engine.errors import NotFoundError, RefusedError, UsageError
+from engine.errors import RefusedError, UsageError
 from engine.model import Failure, State, Target
 from engine.model.route import CAUSES, Standing
-from engine.store import actions, cards, dependencies, moves
-from engine.store.actions import Inverse
+from engine.store import answering, cards, dependencies, moves
+from engine.store.answering import Answering, Applied, Kind
 from engine.store.cards import Asking, Closing, Due
 from engine.store.fold import record
 from engine.store.moves import Moving
 from engine.store.rows import JobRow, read_job
-from engine.store.writer import RollbackError, Transaction
+from engine.store.writer import Transaction
 
 TOOL = "route"
 STAYED = "its job is not held by it any more"
-
-_OPEN = "SELECT id, due FROM decisions INDEXED BY decisions_open WHERE answered_at IS NULL AND kind = 'route'"
 
 
 def put_up(tx: Transaction, row: JobRow, attempt: int, ask: Ask, turn: Turn) -> JobRow:
@@ -51,11 +47,7 @@ def put_up(tx: Transaction, row: JobRow, attempt: int, ask: Ask, turn: Turn) -> 
         why="; ".join(filter(None, (trouble.reason, ask.why))),
         options=tuple(str(one.target) for one in ask.choices),
     )
-    card = cards.put_up(tx, row, attempt, asking, Due(due, Choice(case.route.default)))
-    cards.sent(tx, card)  # no agent waits for it
-    asked = log.Asked(card=card, what=CardKind.ROUTE, tool=TOOL, summary=asking.summary, due=due)
-    row = record(tx, row, asked, attempt)
-    return record(tx, row, log.Held(by=cards.holder(card)))
+    return answering.raise_card(tx, row, attempt, asking, Due(due, Choice(case.route.default))).row
 
 
 def told_of(one: Standing) -> str:
@@ -77,59 +69,42 @@ def told_of(one: Standing) -> str:
     return "; ".join(said)
 
 
-def answer(tx: Transaction, book: Routebook, number: int, reply: Reply, by: str) -> Answered:
-    """The operator's answer to a card of a route. A dry run does the same and takes it back.
+class RouteCards(Kind):
+    """Where a job goes on whose target cannot be used. `book`: what may be used now."""
 
-    Raises `NotFoundError`, `RefusedError` for a card that is closed or a target that may not be used, and
-    `UsageError` for what it does not offer.
-    """
-    card = cards.one(tx, number)
-    if card is None:
-        raise NotFoundError(f"there is no card {number}; `headway inbox` lists them")
-    if not card.open:
-        raise RefusedError(f"card {card.id} is closed: {card.choice} by {card.by}")
-    if reply.choice not in card.choices:
-        raise UsageError(f"a {card.kind} cannot be answered with {reply.choice}; choose {', '.join(card.choices)}")
-    if reply.pattern is not None or reply.everywhere:
-        raise UsageError("a route choice makes no rule")
-    before = cards.job_of(tx, card)
-    to = _chosen(book, card, before, reply) if reply.choice is Choice.REROUTE else None
-    after = _carry_out(tx, book, card, Closing(reply.choice, by, str(to) if to is not None else reply.reason), to)
-    inverse = Inverse({card.job: fields} if (fields := actions.changed(before, after)) else {})
-    action = actions.note(tx, "answer", by, [card.job], inverse)
-    done = cards.one(tx, number)
-    assert done is not None, "it was there a moment ago"
-    answered = Answered(card=done, action=action, dry_run=reply.dry_run)
-    if reply.dry_run:
-        raise RollbackError(answered)
-    return answered
+    def __init__(self, book: Routebook) -> None:
+        self._book = book
 
+    def closing(self, it: Answering) -> Closing:
+        reply = it.reply
+        if reply.pattern is not None or reply.everywhere:
+            raise UsageError("a route choice makes no rule")
+        if reply.choice is not Choice.REROUTE:
+            return super().closing(it)
+        return Closing(reply.choice, it.by, str(_chosen(self._book, it.card, it.row, reply)))
 
-@dataclass(frozen=True, slots=True)
-class Looked:
-    """What a look at the open cards came to. `due`: when the next one is answered by itself."""
+    def apply(self, it: Answering, closing: Closing) -> Applied:
+        tx, row = it.tx, it.row
+        if closing.choice is Choice.REROUTE:
+            moving = _moving(tx, self._book, row, Target.parse(closing.reason or ""), it.by)
+            added = "" if moving.added is None else f"about ${moving.added / 1_000_000:.2f} more"
+            return Applied(moves.move(tx, row, moving), said=added)
+        if closing.choice is Choice.STOP and row.state is State.READY:
+            reason = f"{row.reason or ''} (stopped by {it.by})"
+            row = record(tx, row, log.Failed(failure=row.failure or Failure.UNKNOWN, reason=reason))
+            dependencies.after_end(tx, [row])
+            row = read_job(tx.connection, row.id) or row
+        return Applied(row)
 
-    left: bool
-    due: int | None = None
+    def fallback(self, tx: Transaction, card: Card, row: JobRow) -> Reply:
+        """The first option that can still be used; where none can, the job stays where it is."""
+        if card.default is not Choice.REROUTE:
+            return super().fallback(tx, card, row)
+        to = _first(tx, self._book, card, row)
+        return Reply(choice=Choice.WAIT) if to is None else Reply(choice=Choice.REROUTE, reason=str(to))
 
-
-def look(tx: Transaction, book: Routebook) -> Looked:
-    """Take the defaults of cards whose time is over, and withdraw those whose job has moved on."""
-    following: int | None = None
-    opened = tx.connection.execute(_OPEN).fetchall()
-    for number, due in opened:
-        card = cards.one(tx, number)
-        assert card is not None, "it was selected a moment ago"
-        row = cards.job_of(tx, card)
-        if row.held_by != cards.holder(card.id) or row.state is not State.READY:
-            _close(tx, row, card, Closing(Choice.WITHDRAWN, "headway", STAYED))
-        elif due is not None and due <= tx.now:
-            to = _first(tx, book, card, row) if card.default is Choice.REROUTE else None
-            choice = Choice.WAIT if card.default is Choice.REROUTE and to is None else card.default
-            _carry_out(tx, book, card, Closing(choice, "time-out", str(to) if to is not None else None), to)
-        elif due is not None:
-            following = due if following is None else min(following, due)
-    return Looked(bool(opened), following)
+    def stale(self, tx: Transaction, card: Card, row: JobRow) -> str:
+        return STAYED if row.held_by != cards.holder(card.id) or row.state is not State.READY else ""
 
 
 def _chosen(book: Routebook, card: Card, row: JobRow, reply: Reply) -> Target:
@@ -159,22 +134,6 @@ def _first(tx: Transaction, book: Routebook, card: Card, row: JobRow) -> Target 
     return None
 
 
-def _carry_out(tx: Transaction, book: Routebook, card: Card, closing: Closing, to: Target | None) -> JobRow:
-    row = _close(tx, cards.job_of(tx, card), card, closing)
-    if row.held_by == cards.holder(card.id):
-        row = record(tx, row, log.Released(by=closing.by))
-    if to is not None:
-        return moves.move(tx, row, _moving(tx, book, row, to, closing.by))
-    if closing.choice is Choice.STOP and row.state is State.READY:
-        failed = log.Failed(
-            failure=row.failure or Failure.UNKNOWN, reason=f"{row.reason or ''} (stopped by {closing.by})"
-        )
-        ended = record(tx, row, failed)
-        dependencies.after_end(tx, [ended])
-        return read_job(tx.connection, row.id) or ended
-    return row
-
-
 def _moving(tx: Transaction, book: Routebook, row: JobRow, to: Target, by: str) -> Moving:
     route = book.routes.get(row.route or "")
     station = next((one for one in route.stations if one.target == to), Station(to)) if route else Station(to)
@@ -182,7 +141,3 @@ def _moving(tx: Transaction, book: Routebook, row: JobRow, to: Target, by: str) 
     cause = CAUSES.get(row.failure or Failure.UNKNOWN)
     until = row.not_before if moves.waits_for_limit(tx, row) else None
     return Moving(to, by, cause, row.reason or "", until, standing.added, at_once=row.not_before is not None)
-
-
-def _close(tx: Transaction, row: JobRow, card: Card, closing: Closing) -> JobRow:
-    return cards.close(tx, row, card.attempt, card.id, closing)

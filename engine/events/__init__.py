@@ -6,7 +6,7 @@ body carries all that the change of state needs.
 
 from engine.events.around import BreakerMoved, EngineStarted, EngineStopped, LimitSeen
 from engine.events.body import Body
-from engine.events.cards import Answered, Asked, RuleDropped, RuleKept
+from engine.events.cards import Answered, Asked, Reopened, RuleDropped, RuleKept
 from engine.events.event import AnyBody, Event
 from engine.events.judgement import RaceBegun, RaceChecked, RaceMoved, Routed, Triaged
 from engine.events.life import (
@@ -81,6 +81,7 @@ __all__ = [
     "RaceChecked",
     "RaceMoved",
     "Released",
+    "Reopened",
     "Requeued",
     "Rerouted",
     "Restored",

@@ -28,6 +28,16 @@ class Answered(Body, frozen=True, tag="answered"):
     """The oldest card of the job that is still open."""
 
 
+class Reopened(Body, frozen=True, tag="reopened"):
+    """An answer was taken back: the card waits again."""
+
+    card: int
+    by: str
+    due: int | None = None
+    left: int | None = None
+    """The oldest card of the job that is open then."""
+
+
 class RuleKept(Body, frozen=True, tag="rule_kept"):
     """A standing answer, from now on."""
 
@@ -39,4 +49,4 @@ class RuleDropped(Body, frozen=True, tag="rule_dropped"):
     rule: Rule
 
 
-CardBody = Asked | Answered | RuleKept | RuleDropped
+CardBody = Asked | Answered | Reopened | RuleKept | RuleDropped

@@ -21,7 +21,6 @@ from engine.errors import RefusedError
 from engine.permission import Policy, subject_of_path
 from engine.redact import Secrets
 from engine.runner import voice
-from engine.runner.limits import span
 from engine.runner.proposed import proposed
 from engine.runner.run_dir import RunDir, read_regular
 from engine.runner.watch import Watch
@@ -186,7 +185,8 @@ class Attendant:
 
     def _stand(self, tx: Transaction) -> _Stand:
         """How the requests stand, once the defaults of those whose time is over were taken."""
-        decisions.expire(tx, self._attempt, span(self._book.policy.timeout))
+        decisions.expire(tx, self._attempt)
+        cards.telling(tx, self._attempt)
         due = cards.next_due(tx, self._attempt)
         return _Stand(due, cards.unsent(tx, self._attempt), cards.known(tx, self._attempt))
 

@@ -20,7 +20,7 @@ from engine.runner.cut import Cut
 from engine.runner.procfs import Identity
 from engine.runner.run_dir import RunDir
 from engine.store.claims import Claim
-from engine.units import milliseconds, size
+from engine.units import milliseconds, size, span
 
 #: A deadline is looked at so often: the wall clock may be set, and goes on while the machine sleeps.
 LOOK_SECONDS = 30.0
@@ -166,19 +166,6 @@ def past(who: Identity, started_at: int | None, run: RunDir) -> Past:
 
 def _within(seconds: float, most: float) -> float:
     return min(max(0.0, seconds), most)
-
-
-def span(ms: float) -> str:
-    """A span of time as a person says it: `0.5s`, `45s`, `30m`, `2h 5m`."""
-    seconds = ms / 1000
-    if seconds < 10:
-        return f"{seconds:.1f}".removesuffix(".0") + "s"
-    parts = []
-    for unit, length in (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)):
-        count, seconds = divmod(seconds, length)
-        if count:
-            parts.append(f"{count:.0f}{unit}")
-    return " ".join(parts[:2])
 
 
 def amount(count: int) -> str:

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from msgspec import Struct, field, structs
 
 from engine import events as log
-from engine.decision import Rule
+from engine.decision import Card, CardKind, Rule
 from engine.errors import NotFoundError, RefusedError
 from engine.model import Undone
 from engine.schedule import Kept
-from engine.store import budgets, corrections, dependencies, moves, racing, rules, schedules
+from engine.store import budgets, cards, corrections, dependencies, moves, racing, rules, schedules
 from engine.store.fold import record
 from engine.store.moves import Moving
 from engine.store.racing import Outcome
@@ -59,7 +59,7 @@ class Inverse(Struct, frozen=True, omit_defaults=True):
     """The operator's cap on it since."""
     drain: bool = False
     told: list[int] = field(default_factory=list)
-    """Jobs whose agents were given an answer: they cannot forget it."""
+    """Jobs whose agents were given an answer, in actions from before cards could come back."""
     schedule: str = ""
     """A schedule that was added, changed, paused, resumed or removed."""
     was: Kept | None = None
@@ -76,6 +76,19 @@ class Inverse(Struct, frozen=True, omit_defaults=True):
     """Who was picked."""
     allowed: int | None = None
     """What was allowed beyond a budget."""
+    cards: list[int] = field(default_factory=list)
+    """Cards that were answered."""
+    note: str = ""
+    """What the kind of the first of them needs to take back what else it did."""
+
+
+class TakesBack(Protocol):
+    """What a kind of card says of an undo. See `engine.store.answering.Kind`."""
+
+    def take_back(self, tx: Transaction, card: Card, row: JobRow, note: str, by: str) -> str: ...
+
+
+NO_KINDS: Mapping[CardKind, TakesBack] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +118,13 @@ def note(tx: Transaction, verb: str, by: str, ids: Iterable[int], inverse: Inver
     return made.lastrowid or 0
 
 
-def undo(tx: Transaction, by: str, action: int | None, *, dry_run: bool) -> Taken:
+def undo(
+    tx: Transaction, by: str, action: int | None, kinds: Mapping[CardKind, TakesBack] = NO_KINDS, *, dry_run: bool
+) -> Taken:
     """Take back the newest action that has not been, or the one with that number.
 
-    Raises `NotFoundError` where there is none, and `RefusedError` for one that was taken back already.
+    `kinds`: what the cards are answered by that come back with it. Raises `NotFoundError` where there is none, and
+    `RefusedError` for one that was taken back already.
     """
     if action is None:
         found = tx.connection.execute(_NEWEST).fetchone()
@@ -141,7 +157,7 @@ def undo(tx: Transaction, by: str, action: int | None, *, dry_run: bool) -> Take
         if after.ended_at is None and now is not None and now.ended_at is not None:
             restored.remove(after.id)
             lost.setdefault(DOOMED, []).append(after.id)
-    said = _restore_scopes(tx, by, inverse)
+    said = "; ".join(filter(None, (_restore_scopes(tx, by, inverse), _reopen(tx, by, inverse, restored, lost, kinds))))
     tx.connection.execute("UPDATE actions SET undone_at = ? WHERE id = ?", (tx.now, number))
     undone = Undone(action=number, verb=verb, at=at, restored=restored, lost=lost, said=said, dry_run=dry_run)
     taken = Taken(undone, inverse.drain, changes)
@@ -186,6 +202,48 @@ def _restore(
         moves.keep(tx, row, after, Moving(after.target, f"undo by {by}"))
     changes[job] = (row, after)
     return None
+
+
+def _reopen(
+    tx: Transaction,
+    by: str,
+    inverse: Inverse,
+    restored: list[int],
+    lost: dict[str, list[int]],
+    kinds: Mapping[CardKind, TakesBack],
+) -> str:
+    """Let cards wait again whose answer was taken back, and by which restored jobs are held. Says which do, or why not.
+
+    A job that is held by a card which stays answered is let go: nobody could answer it any more.
+    """
+    rows = [row for job in restored if (row := read_job(tx.connection, job)) is not None]
+    wanted = dict.fromkeys([*inverse.cards, *(held for row in rows if (held := cards.held_by(row)) is not None)])
+    gone = {job for jobs in lost.values() for job in jobs}
+    said, again = [], []
+    for number in wanted:
+        card = cards.one(tx, number)
+        if card is None or card.open:
+            continue
+        row = cards.job_of(tx, card)
+        kind = kinds.get(card.kind)
+        note = inverse.note if number in inverse.cards[:1] else ""
+        if cards.heard(tx, card):
+            why = TOLD
+            lost.setdefault(TOLD, []).append(card.job)
+        elif card.job in gone:
+            why = "its job has moved on"
+        else:
+            why = kind.take_back(tx, card, row, note, by) if kind is not None else ""
+        if not why:
+            cards.reopen(tx, row, card, by)
+            again.append(f"card {number}")
+        elif row.held_by == cards.holder(number):
+            record(tx, row, log.Released(by=by))
+        if why and why != TOLD:
+            said.append(f"card {number} stays answered: {why}")
+    if again:
+        said.insert(0, f"{', '.join(again)} {'waits' if len(again) == 1 else 'wait'} for you again")
+    return "; ".join(said)
 
 
 def _restore_scopes(tx: Transaction, by: str, inverse: Inverse) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from engine import events as log
 from engine.budgets import JOB, Allow, Amount, BudgetLine
-from engine.decision import Choice, Reply
+from engine.decision import CardKind, Choice, Reply
 from engine.documents import nearest
 from engine.errors import NotFoundError, UsageError
 from engine.spend.budgets import Budget, Budgets, effective, standing
-from engine.store import actions, budgets, decisions
+from engine.store import actions, answering, budgets
 from engine.store.actions import Inverse
+from engine.store.budget_cards import BudgetCards
 from engine.store.fold import record
 from engine.store.rows import read_job, read_spec
 from engine.store.writer import Transaction
@@ -38,7 +39,7 @@ def allow_more(tx: Transaction, all_: Budgets, wanted: Allow, by: str) -> Budget
     card = budgets.open_card(tx, budget.scope)
     if card is not None:
         choice = Choice.UNCAPPED if amount is None else Choice.MORE
-        decisions.answer(tx, card, Reply(choice=choice, amount=wanted.amount), by)
+        answering.answer(tx, {CardKind.BUDGET: BudgetCards()}, card, Reply(choice=choice, amount=wanted.amount), by)
         return _line(tx, budget)
     spent, now = budgets.status(tx, budget)
     cap = effective(budget, spent)

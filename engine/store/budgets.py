@@ -174,6 +174,11 @@ def allow(tx: Transaction, scope: str, since: int, amount: Amount | None, by: st
     return made.lastrowid or 0
 
 
+def told(tx: Transaction, scope: str, since: int) -> None:
+    """That a budget is used up is known already: an open card says so."""
+    tx.connection.execute("UPDATE budget_spend SET reached = 1 WHERE scope = ? AND since = ?", (scope, since))
+
+
 def overspent(tx: Transaction, scope: str, since: int, cap: Amount) -> Amount:
     """How much more than its cap was spent of a budget."""
     found = tx.connection.execute(_FIND, (scope, since)).fetchone() or (0, 0)
@@ -297,8 +302,10 @@ def _ask(
         arguments="{}",
         why=f"its cap is {cap}, by {budget.source}",
         options=(f"more {budget.cap}", "uncapped", "stop"),
+        of_job=own,
     )
     card = cards.put_up(tx, row, tried.id, asking, Due(None, Choice.STOP))
+    cards.sent(tx, card)
     body = log.Asked(card=card, what=CardKind.BUDGET, tool=asking.tool, summary=asking.summary)
     return card, _log(tx, row, tried, body, own=own)
 

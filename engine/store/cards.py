@@ -9,15 +9,17 @@ from typing import Any
 import msgspec
 
 from engine import events as log
-from engine.decision import PATTERN_LIMIT, Card, CardKind, Choice
+from engine.decision import PATTERN_LIMIT, Asker, Card, CardKind, Choice
 from engine.store.fold import record
 from engine.store.rows import JobRow, read_job
 from engine.store.writer import Transaction
 
 _COLUMNS = (
     "id", "kind", "job", "attempt", "agent", "tool", "summary", "arguments", "at", "diff", "why", "options", "file",
-    "due", "answered_at", "choice", "reason", "by", "rule", "sent_at",
+    "due", "answered_at", "choice", "reason", "by", "rule", "sent_at", "asker",
 )  # fmt: skip
+SHORTEST_AGAIN = 60_000  #: milliseconds that a card which comes back waits at least
+
 SELECT_CARD = (
     f"SELECT {', '.join(f'd.{name}' for name in _COLUMNS)}, d.fallback, jobs.title, jobs.project, "
     f"iif(length(d.subject) <= {PATTERN_LIMIT}, d.subject, '') "
@@ -27,14 +29,15 @@ _OPEN = f"{SELECT_CARD.replace('AS d ', 'AS d INDEXED BY decisions_open ')} WHER
 _NEWEST = f"{SELECT_CARD} ORDER BY d.id DESC LIMIT ?"
 _INSERT = (
     "INSERT INTO decisions (kind, job, attempt, request, agent, tool, subject, shell, summary, arguments, diff, why, "
-    "options, file, at, due, fallback) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "options, file, at, due, fallback, asker, of_job) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
-_PENDING = "SELECT request FROM decisions WHERE attempt = ? AND sent_at IS NULL AND kind <> 'budget'"
-_WAITS = "SELECT at, answered_at FROM decisions WHERE attempt = ? AND kind <> 'budget' ORDER BY at"
-# A shared budget is no affair of the job that happened to use it up.
-_LEFT = (
-    "SELECT min(id) FROM decisions WHERE job = ? AND answered_at IS NULL AND (kind <> 'budget' OR tool LIKE 'job:%')"
+_PENDING = "SELECT request FROM decisions WHERE attempt = ? AND sent_at IS NULL AND asker = 'agent'"
+_WAITS = "SELECT at, answered_at FROM decisions WHERE attempt = ? AND asker <> 'headway' ORDER BY at"
+_TELLING = (
+    "UPDATE decisions SET telling_at = ? WHERE attempt = ? AND telling_at IS NULL AND sent_at IS NULL "
+    "AND answered_at IS NOT NULL AND asker = 'agent'"
 )
+_LEFT = "SELECT min(id) FROM decisions WHERE job = ? AND answered_at IS NULL AND of_job"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,9 @@ class Asking:
     why: str = ""
     options: tuple[str, ...] = ()
     file: str = ""
+    asker: Asker = Asker.HEADWAY
+    of_job: bool = True
+    """The job waits for the answer. What it only happened to bring up is no affair of its own: a shared budget."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +86,7 @@ def put_up(tx: Transaction, row: JobRow, attempt: int, asking: Asking, due: Due)
             asking.kind, row.id, attempt, asking.request, row.agent, asking.tool, asking.subject, asking.shell,
             asking.summary, asking.arguments, asking.diff, asking.why,
             msgspec.json.encode(asking.options).decode(), asking.file, tx.now, due.at, due.default,
+            asking.asker, asking.of_job,
         ),
     )  # fmt: skip
     return made.lastrowid or 0
@@ -88,6 +95,12 @@ def put_up(tx: Transaction, row: JobRow, attempt: int, asking: Asking, due: Due)
 def holder(card: int) -> str:
     """What the hold of a job says that waits for a card."""
     return f"card {card}"
+
+
+def held_by(row: JobRow) -> int | None:
+    """The number of the card by which a job is held."""
+    word, _, number = (row.held_by or "").partition(" ")
+    return int(number) if word == "card" and number.isdecimal() else None
 
 
 def holding(tx: Transaction, row: JobRow) -> Card | None:
@@ -113,10 +126,11 @@ def close(tx: Transaction, row: JobRow, attempt: int | None, card: int, closing:
 def withdraw(tx: Transaction, row: JobRow, attempt: int, requests: Sequence[str] | None = None) -> JobRow:
     """Close what an attempt asks no more: the named requests, or all of them. Nobody has to be told.
 
-    What Headway itself asks, of a budget, outlives the attempt.
+    What Headway itself asks outlives the attempt.
     """
     found = tx.connection.execute(
-        "SELECT id, request FROM decisions WHERE attempt = ? AND answered_at IS NULL AND kind <> 'budget' ORDER BY id",
+        "SELECT id, request FROM decisions WHERE attempt = ? AND answered_at IS NULL AND asker <> 'headway' "
+        "ORDER BY id",
         (attempt,),
     ).fetchall()
     for card, request in found:
@@ -135,10 +149,35 @@ def unsent(tx: Transaction, attempt: int) -> list[tuple[str, Card]]:
     """The answers of which it is not written that the agent was told: its request, and the card."""
     found = tx.connection.execute(
         f"SELECT d.request, {SELECT_CARD.removeprefix('SELECT ')} "
-        "WHERE d.attempt = ? AND d.sent_at IS NULL AND d.answered_at IS NOT NULL AND d.kind <> 'budget' ORDER BY d.id",
+        "WHERE d.attempt = ? AND d.sent_at IS NULL AND d.answered_at IS NOT NULL AND d.asker = 'agent' ORDER BY d.id",
         (attempt,),
     )
     return [(str(request), card_of(values)) for request, *values in found]
+
+
+def telling(tx: Transaction, attempt: int) -> None:
+    """Its agent is about to be told what it has not been: from now on it may have heard it."""
+    tx.connection.execute(_TELLING, (tx.now, attempt))
+
+
+def heard(tx: Transaction, card: Card) -> bool:
+    """Whether somebody who waited for the answer may have had it."""
+    found = tx.connection.execute("SELECT ifnull(telling_at, sent_at) FROM decisions WHERE id = ?", (card.id,))
+    return card.asker is not Asker.HEADWAY and found.fetchone()[0] is not None
+
+
+def reopen(tx: Transaction, row: JobRow, card: Card, by: str) -> JobRow:
+    """Let a card wait again that was answered, for as long as it still had then."""
+    due = None
+    if card.due is not None and card.answered_at is not None:
+        due = tx.now + max(card.due - card.answered_at, SHORTEST_AGAIN)
+    tx.connection.execute(
+        "UPDATE decisions SET answered_at = NULL, choice = NULL, by = NULL, reason = NULL, rule = NULL, due = ? "
+        "WHERE id = ?",
+        (due, card.id),
+    )
+    left = tx.connection.execute(_LEFT, (row.id,)).fetchone()[0]
+    return record(tx, row, log.Reopened(card=card.id, by=by, due=due, left=left), card.attempt or None)
 
 
 def pending(tx: Transaction, attempt: int) -> set[str]:
@@ -162,7 +201,7 @@ def waits(tx: Transaction, attempt: int) -> list[tuple[int, int | None]]:
 def next_due(tx: Transaction, attempt: int) -> int | None:
     """When the first open card of an attempt is answered by itself."""
     found = tx.connection.execute(
-        "SELECT min(due) FROM decisions WHERE attempt = ? AND answered_at IS NULL", (attempt,)
+        "SELECT min(due) FROM decisions WHERE attempt = ? AND answered_at IS NULL AND asker <> 'headway'", (attempt,)
     ).fetchone()[0]
     return None if found is None else int(found)
 
@@ -195,6 +234,7 @@ def card_of(values: Sequence[Any]) -> Card:
             "options": tuple(msgspec.json.decode(fields["options"], type=list[str])),
             "choice": Choice(fields["choice"]) if fields["choice"] else None,
             "default": Choice(fallback),
+            "asker": Asker(fields["asker"]),
             "title": title,
             "project": project,
             "subject": subject,

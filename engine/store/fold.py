@@ -149,7 +149,7 @@ def apply(row: JobRow | None, event: log.Event) -> JobRow:
             return replace(row, stopping=body.by)
         case log.Asked():
             return replace(row, waiting_on=row.waiting_on or body.card)
-        case log.Answered():
+        case log.Answered() | log.Reopened():
             return replace(row, waiting_on=body.left)
         case log.Held():
             return replace(row, held_by=body.by)

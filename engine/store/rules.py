@@ -42,12 +42,17 @@ def keep(tx: Transaction, rule: Rule, by: str) -> Rule:
     return kept
 
 
-def drop(tx: Transaction, number: int, by: str) -> Rule:
-    """Take a rule back. Raises `NotFoundError`."""
+def one(tx: Transaction, number: int) -> Rule:
+    """Raises `NotFoundError`."""
     found = tx.connection.execute(f"{_SELECT} WHERE id = ?", (number,)).fetchone()
     if found is None:
         raise NotFoundError(f"there is no rule {number}; `headway rules` lists them")
-    rule = _rule(found)
+    return _rule(found)
+
+
+def drop(tx: Transaction, number: int, by: str) -> Rule:
+    """Take a rule back. Raises `NotFoundError`."""
+    rule = one(tx, number)
     tx.connection.execute("DELETE FROM rules WHERE id = ?", (number,))
     tx.log(log.RuleDropped(by=by, rule=rule))
     return rule

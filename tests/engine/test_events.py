@@ -64,6 +64,7 @@ EXAMPLES: tuple[log.AnyBody, ...] = (
     log.LimitSeen("five_hour", "closed", 0.5, 9, "claude@work", 10, WINDOW),
     log.Asked(3, CardKind.PERMISSION, "Bash", "git push", 9),
     log.Answered(3, Choice.DENY, "me", "no", 2, 4),
+    log.Reopened(3, "me", 9, 3),
     log.RuleKept(Rule(tool="Bash", pattern="git *", project="/p", id=2)),
     log.RuleDropped("me", Rule(tool="Bash", effect=Effect.DENY, job=4)),
     log.Triaged("me", Triage.BIG, Triage.QUICK, "why"),

@@ -100,6 +100,14 @@ async def test_the_question_closes_however_the_job_is_decided(engine: Engine, wa
     assert await engine.inbox.cards() == []
     assert (await engine.status()).cards == 0
     assert await as_the_log_tells(engine, row.id) == after
+    undone = await engine.undo(None, "me", dry_run=False)
+    assert "card 1 waits for you again" in undone.said
+    back = await engine.row(row.id)
+    assert (back.state, back.held_by, back.waiting_on) == (State.READY, "card 1", 1)
+    assert [one.id for one in await engine.inbox.cards()] == [1]
+    assert await as_the_log_tells(engine, row.id) == back
+    await engine.inbox.answer(1, Reply(choice=Choice.CANCEL), "me")
+    assert (await engine.row(row.id)).state is State.CANCELLED
 
 
 async def test_a_vague_job_whose_other_failed_asks_nothing_any_more(engine: Engine) -> None:

@@ -16,10 +16,11 @@ from engine.agents.registry import agents
 from engine.config import AgentSettings, Settings
 from engine.model import Failure, JobSpec
 from engine.runner import limits, procfs
-from engine.runner.limits import LOOK_SECONDS, Halt, Limits, Moment, amount, judge, overrun, past, span, until_next
+from engine.runner.limits import LOOK_SECONDS, Halt, Limits, Moment, amount, judge, overrun, past, until_next
 from engine.runner.procfs import Identity
 from engine.runner.run_dir import RunDir
 from engine.store.claims import Claim
+from engine.units import span
 from tests.runner.claims import claim
 
 PATIENCE = 30.0

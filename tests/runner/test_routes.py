@@ -304,8 +304,10 @@ async def test_wait_and_stop_answer_a_card_and_an_answer_can_be_taken_back(home:
         assert (row.state, row.failure) == (State.FAILED, Failure.AUTH)
         assert "stopped by ann" in (row.reason or "")
         undone = await engine.undo(None, "ann", dry_run=False)
-        assert undone.restored == [stops]
+        assert (undone.restored, undone.said) == ([stops], f"card {card.id} waits for you again")
         assert (await engine.row(stops)).state is State.READY
+        await engine.inbox.answer(card.id, Reply(choice=Choice.STOP), "ann")
+        assert (await engine.row(stops)).state is State.FAILED
         other = await card_of(engine, waits)
         await engine.inbox.answer(other.id, Reply(choice=Choice.WAIT), "ann")
         await settled(engine, waits, 2)

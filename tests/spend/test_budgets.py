@@ -16,13 +16,16 @@ from engine import events as log
 from engine.agents.registry import agents
 from engine.budgets import Allow, Amount, Per, Standing
 from engine.config import BudgetSettings, ProjectSettings, Settings, SpendSettings, load_settings
-from engine.decision import Choice, Reply
+from engine.decision import CardKind, Choice, Reply
 from engine.errors import UsageError
 from engine.model import Grade, Usage
 from engine.money import Entry
 from engine.spend.budgets import Budget, Budgets, Means, Spent, period, standing
-from engine.store import Store, budget_lines, budgets, cards, decisions, jobs
+from engine.store import Store, answering, budget_lines, budgets, cards, jobs
+from engine.store.budget_cards import BudgetCards
 from tests.store.samples import Bench, Clock, accepted, success
+
+KINDS = {CardKind.BUDGET: BudgetCards()}
 
 DOLLAR = 1_000_000
 
@@ -203,7 +206,7 @@ async def test_it_is_told_once_that_a_budget_begins_to_be_short_and_once_that_it
     assert card.choices == (Choice.MORE, Choice.UNCAPPED, Choice.STOP)
     assert "the budget of the day is used up: $0.00012 of $0.0001 are spent" in card.summary
     assert (await bench.row(claim.job.id)).waiting_on is None, "a shared budget is no affair of this job"
-    answered = await bench.store.write(lambda tx: decisions.answer(tx, card.id, Reply(choice=Choice.MORE), "me"))
+    answered = await bench.store.write(lambda tx: answering.answer(tx, KINDS, card.id, Reply(choice=Choice.MORE), "me"))
     assert answered.card.choice is Choice.MORE
     (line,) = await bench.store.look(lambda tx: budget_lines.lines(tx, all_))
     assert (line.cap, line.spent_micros, line.standing) == (Amount(micros=280), 180, Standing.WARNED)

@@ -9,11 +9,13 @@ import pytest
 from msgspec.structs import replace
 
 from engine import events as log
+from engine.card_kinds import all_kinds
 from engine.decision import Answered, Card, CardKind, Choice, Effect, Reply, Rule
+from engine.dispatch.routebook import NOTHING
 from engine.errors import NotFoundError, RefusedError, UsageError
 from engine.model import State, Undone
 from engine.permission import Policy
-from engine.store import actions, cards, decisions, rules, schema
+from engine.store import actions, answering, cards, decisions, rules, schema
 from engine.store.cards import Asking
 from engine.store.fold import rebuild
 from engine.store.schema import migrate, migrations, open_writer
@@ -21,6 +23,7 @@ from engine.upkeep import prune
 from tests.store.samples import NOON, Bench, accepted, connect, plan, success, table
 
 HALF_HOUR = Policy(1_800_000)
+KINDS = all_kinds(NOTHING)
 
 
 def asking(name: str = "r1", command: str = "git push", kind: CardKind = CardKind.PERMISSION) -> Asking:
@@ -40,11 +43,11 @@ async def ask(bench: Bench, attempt: int, one: Asking, *configured: Rule, policy
 
 async def answer(bench: Bench, card: int, choice: Choice, **more: object) -> Answered:
     reply = Reply(choice=choice, **more)  # type: ignore[arg-type]
-    return await bench.store.write(lambda tx: decisions.answer(tx, card, reply, "ann"))
+    return await bench.store.write(lambda tx: answering.answer(tx, KINDS, card, reply, "ann"))
 
 
 async def undo(bench: Bench) -> Undone:
-    return (await bench.store.write(lambda tx: actions.undo(tx, "ann", None, dry_run=False))).undone
+    return (await bench.store.write(lambda tx: actions.undo(tx, "ann", None, KINDS, dry_run=False))).undone
 
 
 async def opened(bench: Bench) -> list[Card]:
@@ -194,12 +197,31 @@ async def test_undo_takes_the_rule_back_and_says_that_the_answer_stays(bench: Be
     job, attempt = await running(bench)
     await ask(bench, attempt, asking())
     await answer(bench, 1, Choice.RULE)
+    await bench.store.write(lambda tx: cards.telling(tx, attempt))
     undone = await undo(bench)
     assert undone.said == "rule 1 holds no more"
     assert undone.lost == {actions.TOLD: [job]}
     assert undone.restored == []
     assert await bench.store.look(rules.rules) == []
     assert not await ask(bench, attempt, asking("r2"))
+
+
+async def test_undo_brings_a_card_back_of_whose_answer_the_agent_has_heard_nothing(bench: Bench) -> None:
+    job, attempt = await running(bench)
+    _, beside = await running(bench)
+    await ask(bench, attempt, asking())
+    await ask(bench, beside, asking())
+    bench.clock.now += 60_000
+    assert (await answer(bench, 1, Choice.RULE, pattern="git *")).also == [2]
+    undone = await undo(bench)
+    assert undone.said == "rule 1 holds no more; card 1, card 2 wait for you again"
+    assert undone.lost == {}
+    again, _ = await opened(bench)
+    assert (again.id, again.choice, again.rule) == (1, None, None)
+    assert again.due == NOON + 1_800_000, "it has as long as it had left"
+    assert (await bench.row(job)).waiting_on == 1
+    await answer(bench, 1, Choice.DENY)
+    assert await bench.store.read.open_cards() == 1
 
 
 async def test_a_rule_that_was_dropped_comes_back_under_its_number(bench: Bench) -> None:
@@ -230,9 +252,9 @@ async def test_when_its_time_is_over_the_default_is_taken(bench: Bench) -> None:
     await ask(bench, attempt, asking("b"), policy=Policy(0))
     await ask(bench, attempt, asking("c"), policy=Policy(1_800_000, Choice.ALLOW))
     assert await bench.store.look(lambda tx: cards.next_due(tx, attempt)) == NOON + 1_800_000
-    assert await bench.store.write(lambda tx: decisions.expire(tx, attempt, "30m")) == 0
+    assert await bench.store.write(lambda tx: decisions.expire(tx, attempt)) == 0
     bench.clock.now += 1_800_000
-    assert await bench.store.write(lambda tx: decisions.expire(tx, attempt, "30m")) == 2
+    assert await bench.store.write(lambda tx: decisions.expire(tx, attempt)) == 2
     told = dict(await bench.store.look(lambda tx: cards.unsent(tx, attempt)))
     assert (told["a"].choice, told["a"].by) == (Choice.DENY, "time-out")
     assert "within 30m" in (told["a"].reason or "")
