@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from console.diff import diff_entries
 from console.format import age, clean_line, clean_lines, job_name, moment, plural
 from console.roles import Role
 from console.transcript import Entry
-from engine.decision import Answered, Card, CardKind, Choice, Rule
+from engine.decision import Answered, Card, CardKind, Choice, Foreseen, Outlook, Rule, Snoozed
 
 _PAST = {
     Choice.ALLOW: "allowed once",
@@ -32,6 +34,8 @@ def stands(card: Card, now: int) -> str:
     """What a list says of a card: what happens by default and when, or how it was answered."""
     if card.choice is not None:
         return _PAST[card.choice]
+    if card.snoozed_until is not None:
+        return f"back in {age(max(0, card.snoozed_until - now))}"
     if card.due is None:
         return "waits"
     return f"{card.default} in {age(max(0, card.due - now))}"
@@ -54,6 +58,7 @@ def card_lines(card: Card, now: int) -> list[str]:
         "why": clean_line(card.why) or None,
         "since": f"{moment(card.at)}, {age(now - card.at)}",
         "default": default_text(card, now) if card.open else None,
+        "aside": None if card.snoozed_until is None else f"until {moment(card.snoozed_until)}",
         "choices": ", ".join(card.choices) if card.open else None,
         "options": ", ".join(map(clean_line, card.options)) or None,
         "ended": None if card.choice is None else f"{_PAST[card.choice]} by {card.by}",
@@ -118,6 +123,38 @@ def answered_line(done: Answered) -> str:
     if done.also:
         said.append(f"{plural(len(done.also), 'more card')} with it")
     return "; ".join(said)
+
+
+def outlook_lines(outlook: Outlook, now: int) -> list[str]:
+    """What follows from an answer: what it does, when the job goes on then, what that costs."""
+    lines = [clean_line(one) for one in outlook.says]
+    if outlook.start is not None and not outlook.waits:
+        lines.append("it goes on at once" if outlook.start <= now else f"it goes on in {age(outlook.start - now)}")
+    elif outlook.waits:
+        lines.append(f"it still waits: {clean_line(outlook.waits)}")
+    if outlook.cost_micros:
+        more = "more" if outlook.cost_micros > 0 else "less"
+        lines.append(f"the queue costs about ${abs(outlook.cost_micros) / 1_000_000:.2f} {more}")
+    return lines or ["nothing changes"]
+
+
+def foreseen_lines(foreseen: Sequence[Foreseen], now: int) -> list[str]:
+    """A line for each answer that a card may have, with what follows from it."""
+    said = [clean_line(" ".join(filter(None, (one.choice, one.reason, one.amount)))) for one in foreseen]
+    width = max(map(len, said), default=0)
+    then = (one.refused or "; ".join(outlook_lines(one.outlook or Outlook(), now)) for one in foreseen)
+    return [f"{words:<{width}}  {clean_line(follows)}" for words, follows in zip(said, then, strict=True)]
+
+
+def snoozed_line(done: Snoozed, now: int) -> str:
+    """`card 3, card 4 are back at 14:00, in 2h; defaults wait as long`."""
+    if not done.cards:
+        return "nothing to do"
+    names = ", ".join(f"card {card.id}" for card in done.cards)
+    if done.until is None:
+        return f"waits for you again: {names}"
+    waits = "; the default waits as long" if any(card.due is not None for card in done.cards) else ""
+    return f"put aside until {moment(done.until)}, for {age(max(0, done.until - now))}: {names}{waits}"
 
 
 def rule_line(rule: Rule) -> str:

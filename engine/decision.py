@@ -152,6 +152,12 @@ class Card(Struct, frozen=True, kw_only=True, omit_defaults=True):
     sent_at: int | None = None
     """When the agent was told."""
     asker: Asker = Asker.HEADWAY
+    of_job: bool = True
+    """Its job waits for the answer."""
+    snoozed_until: int | None = None
+    """Put aside until then."""
+    escalated: int = 0
+    """How often it was said louder, as nobody answered."""
 
     @property
     def open(self) -> bool:
@@ -179,6 +185,56 @@ class Reply(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True,
     dry_run: bool = False
 
 
+class Outlook(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What follows from an answer, by its dry run."""
+
+    says: list[str] = field(default_factory=list)
+    """In a few words each: what becomes of the job, of others, of rules."""
+    start: int | None = None
+    """When the job is expected to go on."""
+    finish: int | None = None
+    waits: str = ""
+    """Why it would still wait."""
+    cost_micros: int | None = None
+    """By how much it changes what the unfinished jobs will cost."""
+
+
+class Foreseen(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One of the answers that a card may have, and what would follow from it."""
+
+    choice: Choice
+    reason: str | None = None
+    amount: str | None = None
+    outlook: Outlook | None = None
+    refused: str = ""
+    """Why it cannot be given now."""
+
+
+class SnoozeCards(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """Put cards aside: body of `POST /v1/decisions/snooze`."""
+
+    cards: Annotated[list[int], Meta(min_length=1, max_length=1_000)]
+    until: str | int | None = None
+    """`2h`, a time, milliseconds UTC; unset takes them up again."""
+    dry_run: bool = False
+
+
+class Snoozed(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The cards that were put aside, or taken up again."""
+
+    cards: list[Card]
+    until: int | None = None
+    action: int | None = None
+    dry_run: bool = False
+
+
+class Replies(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """The same answer to several cards, all or none: body of `POST /v1/decisions`."""
+
+    cards: Annotated[list[int], Meta(min_length=1, max_length=1_000)]
+    reply: Reply
+
+
 class Answered(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What an answer did, or would do."""
 
@@ -190,5 +246,4 @@ class Answered(Struct, frozen=True, kw_only=True, omit_defaults=True):
     action: int | None = None
     """Its number among the actions."""
     dry_run: bool = False
-    said: str = ""
-    """What it did beyond what the card and the job show, in a few words."""
+    outlook: Outlook | None = None

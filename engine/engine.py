@@ -101,10 +101,12 @@ class Engine:
         self.secrets = secrets
         self.started_at = now_ms()
         self.asked_to_stop = asyncio.Event()
-        self.inbox = Inbox(store, settings, secrets, runner.answered, all_kinds(book), dispatcher.wake)
         self.routes = Routes(store, book)
         self.tap = tap
         self.foresight = Foresight(store, hub, dispatcher, settings.max_attempts, agents, self.routes.notes)
+        self.inbox = Inbox(
+            store, hub, settings, secrets, all_kinds(book), self.foresight.foresee, runner.answered, dispatcher.wake
+        )
         self.tax = Taxes(store, settings)
         self.weather = Weather(store, dispatcher.wake)
         self.races = Races(home, store, hub, book, secrets, self.act, dispatcher.wake)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -174,6 +175,10 @@ class Foresight:
         """What a change would do."""
         moment = await self._store.look(self._moment)
         return await asyncio.to_thread(preview, moment.queue, moment.world, moment.history, change)
+
+    async def foresee(self, change: Change) -> Preview:
+        """The same, with what is known here of agents that cost nothing."""
+        return await self.preview(dataclasses.replace(change, free=self.free))
 
     async def change_of(self, verb: Verb, acted: Acted, limit: int | None) -> Change:
         """A verb's dry run as the change that it would be."""

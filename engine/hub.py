@@ -6,8 +6,9 @@ A slow subscriber therefore costs nothing and loses nothing; it finds more to re
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
-from engine.events import Event
+from engine.events import Body, Event
 from engine.model import Progress
 from engine.tally import Tally
 
@@ -23,11 +24,25 @@ class Hub:
         self._waiting: list[asyncio.Future[None]] = []
         self.subscribers = 0
         self.closing = asyncio.Event()
+        self._heeding: dict[object, tuple[tuple[type[Body], ...], Callable[[], None]]] = {}
+
+    def heed(self, kinds: tuple[type[Body], ...], call: Callable[[], None]) -> Callable[[], None]:
+        """Call after each commit with events of these kinds. Returns what ends that."""
+        key = object()
+        self._heeding[key] = (kinds, call)
+
+        def forget() -> None:
+            self._heeding.pop(key, None)
+
+        return forget
 
     def publish(self, events: list[Event]) -> None:
         """Events that have been committed."""
         self.seq = max(self.seq, events[-1].seq)
         self.tally.count(events)
+        for kinds, call in self._heeding.values():
+            if any(isinstance(event.body, kinds) for event in events):
+                call()
         self._wake()
 
     def report(self, progress: Progress) -> None:

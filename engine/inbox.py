@@ -1,40 +1,105 @@
-"""The operator's inbox: what agents ask, and the answers; the standing answers too."""
+"""The operator's inbox: what is asked of him, what follows from his answers, and what time makes of what he leaves."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Awaitable, Callable
+from itertools import count
 
 from msgspec.structs import replace
 
+from engine import events as log
+from engine.alarm import Alarm
+from engine.clock import now_ms
 from engine.config import Settings
-from engine.decision import Answered, Card, Reply, Rule
-from engine.errors import NotFoundError, UsageError
+from engine.decision import Answered, Card, Foreseen, Outlook, Replies, Reply, Rule, SnoozeCards, Snoozed
+from engine.dispatch.preview import Change
+from engine.errors import HeadwayError, NotFoundError, RefusedError, StorageError, UsageError
+from engine.hub import Hub
+from engine.model import Preview
 from engine.permission import configured
 from engine.redact import Secrets
-from engine.store import Store, answering, cards, decisions, rules
-from engine.store.answering import Kinds
+from engine.store import Store, answering, card_times, cards, decisions, rules
+from engine.store.answering import Kinds, Rehearsed
+from engine.store.card_times import Attention
+from engine.submission import moment
+from engine.units import milliseconds
+
+logger = logging.getLogger(__name__)
+
+STORAGE_RETRY_MS = 5_000  #: between looks while the store cannot be written
+
+#: After these a card may be due at another time, or nobody may ask any more.
+_MOVES = (
+    log.Asked, log.Answered, log.Reopened, log.CardSnoozed, log.Held, log.Released, log.Cancelled, log.Failed,
+    log.Succeeded, log.Retried, log.Restored, log.Rerouted, log.Attached, log.Detached,
+)  # fmt: skip
+
+Foresee = Callable[[Change], Awaitable[Preview]]
 
 
 class Inbox:
     """One for an engine. `answered` is called after each answer for which an agent may wait, `wake` after one that
-    lets a job go on.
+    lets a job go on. `foresee` is what a dry run of a verb uses.
     """
 
-    def __init__(self, store: Store, settings: Settings, secrets: Secrets, answered: Callable[[], None],
-        kinds: Kinds, wake: Callable[[], None] = lambda: None,
-    ) -> None:  # fmt: skip
+    def __init__(
+        self,
+        store: Store,
+        hub: Hub,
+        settings: Settings,
+        secrets: Secrets,
+        kinds: Kinds,
+        foresee: Foresee,
+        answered: Callable[[], None],
+        wake: Callable[[], None],
+    ) -> None:
         self._store = store
+        self._hub = hub
         self._settings = settings
         self._secrets = secrets
+        self._foresee = foresee
         self._answered = answered
-        self.kinds = kinds
         self._wake = wake
+        self.kinds = kinds
+        said = settings.inbox
+        self._attention = Attention(milliseconds(said.warn), milliseconds(said.escalate), said.escalations)
 
-    async def cards(self, limit: int | None = None) -> list[Card]:
-        """What waits, the oldest first; or the newest cards, answered ones too, where a limit is given."""
-        if limit is None:
-            return await self._store.look(cards.opened)
-        return await self._store.look(lambda tx: cards.newest(tx, limit))
+    async def run(self) -> None:
+        """Take defaults at their time, bring back what was put aside, and remind. Until cancelled."""
+        alarm = Alarm()
+        forget = self._hub.heed(_MOVES, alarm.wake)
+        try:
+            while True:
+                try:
+                    due = await self._look()
+                except StorageError as error:
+                    logger.error("%s; looking at the cards again in %.0f s", error, STORAGE_RETRY_MS / 1000)
+                    due = now_ms() + STORAGE_RETRY_MS
+                await alarm.until(due, now_ms())
+        finally:
+            forget()
+            alarm.close()
+
+    async def _look(self) -> int | None:
+        due = await self._store.look(lambda tx: card_times.pending(tx, self.kinds, self._attention))
+        if due is None or due > now_ms():
+            return due
+        ticked = await self._store.write(lambda tx: card_times.tick(tx, self.kinds, self._attention))
+        if ticked.answered:
+            self._answered()
+            self._wake()
+        return ticked.due
+
+    # ---- what can be read
+
+    async def cards(self, limit: int | None = None, *, snoozed: bool = False) -> list[Card]:
+        """What waits, the oldest first, with `snoozed` also what was put aside; or the newest cards, where a limit is
+        given, answered ones too.
+        """
+        if limit is not None:
+            return await self._store.look(lambda tx: cards.newest(tx, limit))
+        return await self._store.look(cards.opened if snoozed else cards.waiting)
 
     async def card(self, number: int) -> Card:
         """Raises `NotFoundError`."""
@@ -43,19 +108,65 @@ class Inbox:
             raise NotFoundError(f"there is no card {number}; `headway inbox` lists them")
         return found
 
+    async def outlooks(self, number: int) -> list[Foreseen]:
+        """What would follow from each answer that an open card may have, by carrying it out and taking it back."""
+        card = await self.card(number)
+        if not card.open:
+            raise RefusedError(f"card {card.id} is closed: {card.choice} by {card.by}")
+        found = []
+        for reply in self.kinds[card.kind].samples(card):
+            try:
+                (answered,) = await self._rehearse([number], reply, "you")
+            except HeadwayError as error:
+                found.append(Foreseen(choice=reply.choice, reason=reply.reason, refused=error.message))
+            else:
+                found.append(
+                    Foreseen(
+                        choice=reply.choice, reason=reply.reason, amount=reply.amount, outlook=answered.outlook
+                    )
+                )  # fmt: skip
+        return found
+
+    # ---- what the operator says
+
     async def answer(self, number: int, reply: Reply, by: str) -> Answered:
         """Answer a card. Raises as `engine.store.answering.answer` does. Keys in it are neither kept nor passed on."""
+        return (await self.answer_all(Replies(cards=[number], reply=reply), by))[0]
+
+    async def answer_all(self, wanted: Replies, by: str) -> list[Answered]:
+        """Answer several cards alike, all or none, as one action."""
         out_of = self._secrets.out_of
-        reply = replace(reply, reason=out_of(reply.reason), pattern=out_of(reply.pattern))
-        answered = await self._store.write(lambda tx: answering.answer(tx, self.kinds, number, reply, by))
-        if not reply.dry_run:
-            self._answered()
-            self._wake()  # a job may have waited for it that has not begun
-        return answered
+        reply = replace(wanted.reply, reason=out_of(wanted.reply.reason), pattern=out_of(wanted.reply.pattern))
+        if reply.dry_run:
+            return await self._rehearse(wanted.cards, reply, by)
+        done = await self._store.write(lambda tx: answering.answer_all(tx, self.kinds, wanted.cards, reply, by))
+        self._answered()
+        self._wake()  # a job may have waited for it that has not begun
+        return done
+
+    async def _rehearse(self, numbers: list[int], reply: Reply, by: str) -> list[Answered]:
+        """What an answer would do, with what it means for the queue."""
+        done: Rehearsed = await self._store.write(
+            lambda tx: answering.rehearse(tx, self.kinds, numbers, reply, by)
+        )  # fmt: skip
+        if not done.rows:
+            return done.answered
+        preview = await self._foresee(Change(done.rows, done.needs))
+        return [_foreseen(one, preview, first=place == 0) for place, one in zip(count(), done.answered, strict=False)]
+
+    async def snooze(self, wanted: SnoozeCards, by: str) -> Snoozed:
+        """Put cards aside until a time, or take them up again. `undo` takes that back."""
+        now = now_ms()
+        until = None
+        if wanted.until is not None and (until := moment(wanted.until, now)) is None:
+            raise UsageError("that time is over; write 30m, 2h or a time to come")
+        return await self._store.write(lambda tx: card_times.snooze(tx, wanted, until, by))
 
     def taken_back(self) -> None:
         """An answer may have been: whoever waits for it looks again."""
         self._answered()
+
+    # ---- standing answers
 
     async def rules(self) -> list[Rule]:
         """Those that were made of answers, then those of headway.yaml."""
@@ -66,3 +177,13 @@ class Inbox:
         if number == 0:
             raise UsageError("what headway.yaml says is changed there")
         return await self._store.write(lambda tx: decisions.drop_rule(tx, number, by))
+
+
+def _foreseen(answered: Answered, preview: Preview, *, first: bool) -> Answered:
+    """An answer with what the forecast says of its job; of the whole, with the first of them."""
+    shift = next((one for one in preview.shifts if one.job == answered.card.job), None)
+    outlook = answered.outlook or Outlook()
+    if shift is not None and shift.after is not None:
+        outlook = replace(outlook, start=shift.after.start, finish=shift.after.finish)
+    outlook = replace(outlook, waits=shift.waits if shift is not None else "")
+    return replace(answered, outlook=replace(outlook, cost_micros=preview.cost_micros if first else None))

@@ -101,6 +101,7 @@ async def _working(home: Path, settings: Settings, store: Store, hub: Hub, subre
         await takeovers.watch_all()
         at_work = {
             "dispatcher": dispatcher.run(),
+            "inbox": engine.inbox.run(),
             "races": engine.races.run(),
             "opinions": engine.opinions.run(),
             "schedules": engine.schedules.run(),

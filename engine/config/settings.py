@@ -8,6 +8,7 @@ from msgspec import Meta, Struct, field
 
 from engine.config.agents import AccountSettings, AgentSettings, SessionSettings, Slots
 from engine.config.budgets import BudgetSettings
+from engine.config.inbox import InboxSettings
 from engine.config.memory import MemorySettings
 from engine.config.pacing import Pacing
 from engine.config.projects import Permissions, ProjectSettings
@@ -51,6 +52,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     upkeep: Upkeep = field(default_factory=Upkeep)
     sessions: SessionSettings = field(default_factory=SessionSettings)
     permissions: Permissions = field(default_factory=Permissions)
+    inbox: InboxSettings = field(default_factory=InboxSettings)
     triage: TriageSettings = field(default_factory=TriageSettings)
     schedules: dict[ScheduleName, ScheduleSpec] = field(default_factory=dict)
     skills: SkillSettings = field(default_factory=SkillSettings)

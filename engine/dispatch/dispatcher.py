@@ -12,16 +12,14 @@ from itertools import islice
 from engine.agents.base import Agent
 from engine.clock import now_ms
 from engine.config import Settings
-from engine.decision import CardKind
 from engine.dispatch import rerouting
 from engine.dispatch.order import Line, Lineup
-from engine.dispatch.route_cards import RouteCards
 from engine.dispatch.routebook import NOTHING, Routebook
 from engine.dispatch.snapshot import Configured, world_of
 from engine.dispatch.world import Memory, World
 from engine.errors import StorageError
 from engine.model import ALL, Cause
-from engine.store import Store, Transaction, answering, claims, jobs
+from engine.store import Store, Transaction, claims, jobs
 from engine.store.claims import Claim, Head
 
 logger = logging.getLogger(__name__)
@@ -59,9 +57,6 @@ class Dispatcher:
         self._store = store
         self._configured = Configured.of(settings, book.privacy)
         self._book = book
-        self._kinds = {CardKind.ROUTE: RouteCards(book)}
-        self._asked = True
-        """There may be cards of routes, if only of such as headway.yaml had before."""
         self._resumable = frozenset(name for name, agent in agents.items() if agent.resumable)
         self._boot = boot
         self._start = start
@@ -105,10 +100,6 @@ class Dispatcher:
         if (first := _first(due)) is not None and first <= tx.now:
             # More of them than one look takes. What is late must not start, nor anything before what is more urgent.
             return Round([], tx.now, tx.now)
-        if self._book.routes or self._asked:
-            looked = answering.look(tx, self._kinds)
-            self._asked = looked.left
-            due.append(looked.due)
         world = self.world(tx)
         if world.draining or world.full or ALL in world.holds:
             return Round([], _first(due), tx.now)

@@ -94,7 +94,11 @@ class RouteCards(Kind):
             row = record(tx, row, log.Failed(failure=row.failure or Failure.UNKNOWN, reason=reason))
             dependencies.after_end(tx, [row])
             row = read_job(tx.connection, row.id) or row
-        return Applied(row)
+        return Applied(row, said=f"it stays with {row.target}" if closing.choice is Choice.WAIT else "")
+
+    def samples(self, card: Card) -> list[Reply]:
+        targets = [Reply(choice=Choice.REROUTE, reason=one) for one in card.options]
+        return [*targets, Reply(choice=Choice.WAIT), Reply(choice=Choice.STOP)]
 
     def fallback(self, tx: Transaction, card: Card, row: JobRow) -> Reply:
         """The first option that can still be used; where none can, the job stays where it is."""

@@ -6,7 +6,7 @@ body carries all that the change of state needs.
 
 from engine.events.around import BreakerMoved, EngineStarted, EngineStopped, LimitSeen
 from engine.events.body import Body
-from engine.events.cards import Answered, Asked, Reopened, RuleDropped, RuleKept
+from engine.events.cards import Answered, Asked, CardSnoozed, DefaultNear, Escalated, Reopened, RuleDropped, RuleKept
 from engine.events.event import AnyBody, Event
 from engine.events.judgement import RaceBegun, RaceChecked, RaceMoved, Routed, Triaged
 from engine.events.life import (
@@ -58,8 +58,10 @@ __all__ = [
     "BudgetWarned",
     "Cancelled",
     "CapSet",
+    "CardSnoozed",
     "Claimed",
     "Compacted",
+    "DefaultNear",
     "Detached",
     "Draining",
     "Drifted",
@@ -67,6 +69,7 @@ __all__ = [
     "Edited",
     "EngineStarted",
     "EngineStopped",
+    "Escalated",
     "Event",
     "Failed",
     "HandedOff",

@@ -38,6 +38,35 @@ class Reopened(Body, frozen=True, tag="reopened"):
     """The oldest card of the job that is open then."""
 
 
+class CardSnoozed(Body, frozen=True, tag="card_snoozed"):
+    """A card was put aside until a time, or is back; with it, its default."""
+
+    card: int
+    by: str
+    until: int | None = None
+    due: int | None = None
+
+
+class DefaultNear(Body, frozen=True, tag="default_near"):
+    """A card will soon be answered by itself."""
+
+    card: int
+    what: CardKind
+    summary: str
+    default: Choice
+    due: int
+
+
+class Escalated(Body, frozen=True, tag="escalated"):
+    """Nobody has answered a card for long: it is said louder."""
+
+    card: int
+    what: CardKind
+    summary: str
+    times: int
+    since: int
+
+
 class RuleKept(Body, frozen=True, tag="rule_kept"):
     """A standing answer, from now on."""
 
@@ -49,4 +78,4 @@ class RuleDropped(Body, frozen=True, tag="rule_dropped"):
     rule: Rule
 
 
-CardBody = Asked | Answered | Reopened | RuleKept | RuleDropped
+CardBody = Asked | Answered | Reopened | CardSnoozed | DefaultNear | Escalated | RuleKept | RuleDropped

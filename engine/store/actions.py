@@ -36,6 +36,13 @@ STOPPED = "its processes were ended; `headway retry` goes on in its session, whe
 TOLD = "its agent has the answer already"
 
 
+class CardTime(Struct, frozen=True):
+    """Until when a card was put aside and when its default was due, before and since."""
+
+    was: tuple[int | None, int | None]
+    now: tuple[int | None, int | None]
+
+
 class Inverse(Struct, frozen=True, omit_defaults=True):
     """How to take an action back."""
 
@@ -80,6 +87,10 @@ class Inverse(Struct, frozen=True, omit_defaults=True):
     """Cards that were answered."""
     note: str = ""
     """What the kind of the first of them needs to take back what else it did."""
+    card_times: dict[int, CardTime] = field(default_factory=dict)
+    """Cards that were put aside, or taken up again."""
+    parts: list[Inverse] = field(default_factory=list)
+    """Of several answers in one action, what is no field of a job, each for itself."""
 
 
 class TakesBack(Protocol):
@@ -157,7 +168,10 @@ def undo(
         if after.ended_at is None and now is not None and now.ended_at is not None:
             restored.remove(after.id)
             lost.setdefault(DOOMED, []).append(after.id)
-    said = "; ".join(filter(None, (_restore_scopes(tx, by, inverse), _reopen(tx, by, inverse, restored, lost, kinds))))
+    told = []
+    for part in [inverse, *inverse.parts]:
+        told += [_restore_scopes(tx, by, part), _reopen(tx, by, part, restored, lost, kinds)]
+    said = "; ".join(filter(None, told))
     tx.connection.execute("UPDATE actions SET undone_at = ? WHERE id = ?", (tx.now, number))
     undone = Undone(action=number, verb=verb, at=at, restored=restored, lost=lost, said=said, dry_run=dry_run)
     taken = Taken(undone, inverse.drain, changes)
@@ -273,10 +287,20 @@ def _restore_scopes(tx: Transaction, by: str, inverse: Inverse) -> str:
         said.append(_unpick(tx, inverse.race, inverse.picked, by))
     if inverse.allowed is not None:
         said.append(budgets.take_back(tx, inverse.allowed, by))
+    said += [_take_up(tx, number, time, by) for number, time in inverse.card_times.items()]
     if inverse.drain:
         tx.log(log.Draining(by=by, ended=True))
         said.append("the engine takes up work again")
     return "; ".join(said)
+
+
+def _take_up(tx: Transaction, number: int, time: CardTime, by: str) -> str:
+    card = cards.one(tx, number)
+    if card is None or not card.open or (card.snoozed_until, card.due) != time.now:
+        return f"card {number} has moved on since, and stays as it is"
+    until, due = time.was
+    cards.put_aside(tx, card, until, due, by)
+    return f"card {number} is put aside as before" if until is not None else f"card {number} waits for you again"
 
 
 def _unpick(tx: Transaction, before: Outcome, picked: int | None, by: str) -> str:

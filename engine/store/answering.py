@@ -15,22 +15,26 @@ Operations of the one writer.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
 from engine import events as log
-from engine.decision import Answered, Asker, Card, CardKind, Choice, Reply, Rule
+from engine.decision import Answered, Asker, Card, CardKind, Choice, Outlook, Reply, Rule
 from engine.errors import NotFoundError, RefusedError, UsageError
 from engine.store import actions, cards
 from engine.store.actions import Inverse
 from engine.store.cards import Asking, Closing, Due
 from engine.store.fold import record
-from engine.store.rows import JobRow
+from engine.store.queue import Open, waited_for
+from engine.store.rows import JobRow, read_job
 from engine.store.writer import RollbackError, Transaction
 
 TIME_OUT = "time-out"  #: who answered where nobody did until the card's time
+NAMED = 10  #: jobs and cards that are named in what an answer does
+
+_ENDS = log.Cancelled | log.Failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,10 @@ class Kind:
         """Take back what `undo` does not restore by itself. Why that cannot be; nothing where the card may return."""
         return ""
 
+    def samples(self, card: Card) -> list[Reply]:
+        """The answers whose outcome is shown beforehand. Where one needs words, some that stand for them."""
+        return [Reply(choice=choice) for choice in card.choices]
+
 
 Kinds = Mapping[CardKind, Kind]
 
@@ -116,12 +124,74 @@ def raise_card(
     return Raised(card, row)
 
 
+@dataclass(frozen=True, slots=True)
+class Rehearsed:
+    """Answers, and how the jobs stand after them. `needs`: what each blocked job waits for then."""
+
+    answered: list[Answered]
+    rows: Mapping[int, JobRow]
+    needs: Mapping[int, Open] = field(default_factory=dict)
+
+
 def answer(tx: Transaction, kinds: Kinds, number: int, reply: Reply, by: str) -> Answered:
     """The operator's answer, as an action that `undo` takes back. A dry run does the same and takes it back itself.
 
     Raises `NotFoundError`, `RefusedError` for a card that is closed already or an answer that is not allowed, and
     `UsageError` for what it does not offer.
     """
+    answered = _answer(tx, kinds, [number], reply, by).answered[0]
+    if reply.dry_run:
+        raise RollbackError(answered)
+    return answered
+
+
+def answer_all(tx: Transaction, kinds: Kinds, numbers: Sequence[int], reply: Reply, by: str) -> list[Answered]:
+    """The same answer to several cards, all or none, as one action. Raises as `answer` does."""
+    answered = _answer(tx, kinds, [*dict.fromkeys(numbers)], reply, by).answered
+    if reply.dry_run:
+        raise RollbackError(answered)
+    return answered
+
+
+def rehearse(tx: Transaction, kinds: Kinds, numbers: Sequence[int], reply: Reply, by: str) -> Rehearsed:
+    """What the answer would do. It is carried out, and taken back."""
+    done = _answer(tx, kinds, [*dict.fromkeys(numbers)], replace(reply, dry_run=True), by)
+    raise RollbackError(Rehearsed(done.answered, done.rows, waited_for(tx)))
+
+
+def _answer(tx: Transaction, kinds: Kinds, numbers: Sequence[int], reply: Reply, by: str) -> Rehearsed:
+    parts: list[Inverse] = []
+    jobs: dict[int, dict[str, tuple[object, object]]] = {}
+    done: dict[int, Applied] = {}
+    outlooks: dict[int, Outlook] = {}
+    rows: dict[int, JobRow] = {}
+    for number in numbers:
+        if any(number in one.also for one in done.values()):
+            continue  # the rule that an earlier one made has answered it
+        card = _open_card(tx, number, reply)
+        first = len(tx.logged)
+        before = cards.job_of(tx, card)
+        applied = done[number] = _carry_out(kinds, Answering(tx, card, before, reply, by))
+        for name, (was, now) in actions.changed(before, applied.row).items():
+            job = jobs.setdefault(card.job, {})
+            job[name] = (job.get(name, (was, now))[0], now)
+        parts.append(replace(applied.inverse, cards=[number, *applied.also]))
+        outlooks[number], changed = _outlook(tx, before, applied, first)
+        rows |= changed
+    whole = parts[0] if len(parts) == 1 else Inverse(parts=parts)
+    about = [*dict.fromkeys(one.row.id for one in done.values())]
+    action = actions.note(tx, "answer", by, about, replace(whole, jobs={**whole.jobs, **jobs}))
+    answered = [
+        Answered(
+            card=closed, rule=one.rule, also=one.also, action=action, dry_run=reply.dry_run, outlook=outlooks[number]
+        )
+        for number, one in done.items()
+        if (closed := cards.one(tx, number)) is not None
+    ]
+    return Rehearsed(answered, rows)
+
+
+def _open_card(tx: Transaction, number: int, reply: Reply) -> Card:
     card = cards.one(tx, number)
     if card is None:
         raise NotFoundError(f"there is no card {number}; `headway inbox` lists them")
@@ -129,23 +199,38 @@ def answer(tx: Transaction, kinds: Kinds, number: int, reply: Reply, by: str) ->
         raise RefusedError(f"card {card.id} is closed: {card.choice} by {card.by}")
     if reply.choice not in card.choices:
         raise UsageError(f"a {card.kind} cannot be answered with {reply.choice}; choose {', '.join(card.choices)}")
-    before = cards.job_of(tx, card)
-    applied = _carry_out(kinds, Answering(tx, card, before, reply, by))
-    fields = actions.changed(before, applied.row)
-    inverse = replace(
-        applied.inverse,
-        jobs={**applied.inverse.jobs, **({card.job: fields} if fields else {})},
-        cards=[card.id, *applied.also],
-    )
-    action = actions.note(tx, "answer", by, [card.job], inverse)
-    done = cards.one(tx, number)
-    assert done is not None, "it was there a moment ago"
-    answered = Answered(
-        card=done, rule=applied.rule, also=applied.also, action=action, dry_run=reply.dry_run, said=applied.said
-    )
-    if reply.dry_run:
-        raise RollbackError(answered)
-    return answered
+    return card
+
+
+def _outlook(tx: Transaction, before: JobRow, applied: Applied, first: int) -> tuple[Outlook, dict[int, JobRow]]:
+    """What an answer has done, and the jobs that stand otherwise since. `first`: of the events that came of it."""
+    touched = dict.fromkeys(event.job for event in tx.logged[first:] if event.job is not None)
+    rows = {job: row for job in touched if (row := read_job(tx.connection, job)) is not None}
+    after = rows.get(before.id, before)
+    says = [_became(before, after)]
+    ended = [event.job for event in tx.logged[first:] if isinstance(event.body, _ENDS) and event.job != before.id]
+    if ended:
+        says.append(f"{', '.join(f'J{job}' for job in ended[:NAMED])} ended with it" + _more(ended))
+    says.append(applied.said)
+    if applied.also:
+        says.append(f"{', '.join(f'card {card}' for card in applied.also[:NAMED])} answered too" + _more(applied.also))
+    rows = {job: row for job, row in rows.items() if job != before.id or row.standing != before.standing}
+    return Outlook(says=[one for one in says if one]), rows
+
+
+def _became(before: JobRow, after: JobRow) -> str:
+    name = f"J{after.id}"
+    if after.ended_at is not None and before.ended_at is None:
+        return f"{name} is {after.state}"
+    if str(after.target) != str(before.target):
+        return f"{name} goes on at {after.target}"
+    if after.state is not before.state:
+        return f"{name} is {after.state}"
+    return f"{name} is let go" if before.held_by is not None and after.held_by is None else ""
+
+
+def _more(named: Sequence[object]) -> str:
+    return f" ({len(named)} in all)" if len(named) > NAMED else ""
 
 
 @dataclass(frozen=True, slots=True)

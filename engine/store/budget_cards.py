@@ -7,6 +7,7 @@ from engine.budgets import JOB, Amount
 from engine.decision import Card, Choice
 from engine.errors import UsageError
 from engine.model import Failure, State
+from engine.spend.budgets import title
 from engine.store import budgets, dependencies
 from engine.store.actions import Inverse
 from engine.store.answering import Answering, Applied, Kind
@@ -22,16 +23,17 @@ class BudgetCards(Kind):
     def apply(self, it: Answering, closing: Closing) -> Applied:
         tx, card, row = it.tx, it.card, it.row
         scope, own = card.tool, card.tool == f"{JOB}:{card.job}"
-        allowed = None
+        allowed, said = None, "it stays used up"
         if closing.choice is Choice.STOP:
             row = _stop(tx, row, scope, it.by, own=own)
         else:
-            allowed = _allow(it, scope)
+            allowed, more = _allow(it, scope)
+            said = f"{title(scope)} has {more} more" if more is not None else f"{title(scope)} has no cap any more"
         if own and row.held_by == budgets.HOLD:
             row = record(tx, row, log.Released(by=it.by))
         if row.ended_at is not None:
             dependencies.after_end(tx, [row])
-        return Applied(read_job(tx.connection, row.id) or row, Inverse(allowed=allowed))
+        return Applied(read_job(tx.connection, row.id) or row, Inverse(allowed=allowed), said=said)
 
     def take_back(self, tx: Transaction, card: Card, row: JobRow, note: str, by: str) -> str:
         """The budget is used up again, and that has been told: by this very card."""
@@ -40,7 +42,7 @@ class BudgetCards(Kind):
         return ""
 
 
-def _allow(it: Answering, scope: str) -> int:
+def _allow(it: Answering, scope: str) -> tuple[int, Amount | None]:
     since, cap = _asked(it.tx, it.card)
     amount = None
     if it.reply.choice is Choice.MORE:
@@ -48,7 +50,7 @@ def _allow(it: Answering, scope: str) -> int:
         if it.reply.amount is None:
             amount = amount.plus(budgets.overspent(it.tx, scope, since, cap))
         budgets.check(it.tx, scope, since, cap, amount)
-    return budgets.allow(it.tx, scope, since, amount, it.by, it.card.id)
+    return budgets.allow(it.tx, scope, since, amount, it.by, it.card.id), amount
 
 
 def _stop(tx: Transaction, row: JobRow, scope: str, by: str, *, own: bool) -> JobRow:

@@ -16,7 +16,8 @@ from engine.store.writer import Transaction
 
 _COLUMNS = (
     "id", "kind", "job", "attempt", "agent", "tool", "summary", "arguments", "at", "diff", "why", "options", "file",
-    "due", "answered_at", "choice", "reason", "by", "rule", "sent_at", "asker",
+    "due", "answered_at", "choice", "reason", "by", "rule", "sent_at", "asker", "of_job",
+    "snoozed_until", "escalated",
 )  # fmt: skip
 SHORTEST_AGAIN = 60_000  #: milliseconds that a card which comes back waits at least
 
@@ -36,6 +37,10 @@ _WAITS = "SELECT at, answered_at FROM decisions WHERE attempt = ? AND asker <> '
 _TELLING = (
     "UPDATE decisions SET telling_at = ? WHERE attempt = ? AND telling_at IS NULL AND sent_at IS NULL "
     "AND answered_at IS NOT NULL AND asker = 'agent'"
+)
+_PUT_ASIDE = (
+    "UPDATE decisions SET snoozed_until = ?, due = ?, warned_at = NULL, "
+    "escalated_at = ifnull(?, escalated_at) WHERE id = ?"  # from its return on it is counted how long nobody answers
 )
 _LEFT = "SELECT min(id) FROM decisions WHERE job = ? AND answered_at IS NULL AND of_job"
 
@@ -172,12 +177,24 @@ def reopen(tx: Transaction, row: JobRow, card: Card, by: str) -> JobRow:
     if card.due is not None and card.answered_at is not None:
         due = tx.now + max(card.due - card.answered_at, SHORTEST_AGAIN)
     tx.connection.execute(
-        "UPDATE decisions SET answered_at = NULL, choice = NULL, by = NULL, reason = NULL, rule = NULL, due = ? "
+        "UPDATE decisions SET answered_at = NULL, choice = NULL, by = NULL, reason = NULL, rule = NULL, due = ?, "
+        "warned_at = NULL "
         "WHERE id = ?",
         (due, card.id),
     )
     left = tx.connection.execute(_LEFT, (row.id,)).fetchone()[0]
     return record(tx, row, log.Reopened(card=card.id, by=by, due=due, left=left), card.attempt or None)
+
+
+def put_aside(tx: Transaction, card: Card, until: int | None, due: int | None, by: str) -> None:
+    """Let a card wait unseen until a time, or, without one, be seen again."""
+    tx.connection.execute(_PUT_ASIDE, (until, due, tx.now if until is None else None, card.id))
+    say(tx, card, log.CardSnoozed(card.id, by, until, due))
+
+
+def say(tx: Transaction, card: Card, body: log.AnyBody) -> None:
+    """Log what changes nothing of the job that a card is about."""
+    tx.log(body, job=card.job if card.of_job else None)
 
 
 def pending(tx: Transaction, attempt: int) -> set[str]:
@@ -218,6 +235,11 @@ def opened(tx: Transaction) -> list[Card]:
     return [card_of(values) for values in tx.connection.execute(_OPEN)]
 
 
+def waiting(tx: Transaction) -> list[Card]:
+    """Those of them that the operator has not put aside."""
+    return [card for card in opened(tx) if card.snoozed_until is None]
+
+
 def newest(tx: Transaction, limit: int) -> list[Card]:
     """The newest cards, answered ones included."""
     return [card_of(values) for values in tx.connection.execute(_NEWEST, (limit,))]
@@ -235,6 +257,7 @@ def card_of(values: Sequence[Any]) -> Card:
             "choice": Choice(fields["choice"]) if fields["choice"] else None,
             "default": Choice(fallback),
             "asker": Asker(fields["asker"]),
+            "of_job": bool(fields["of_job"]),
             "title": title,
             "project": project,
             "subject": subject,

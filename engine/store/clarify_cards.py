@@ -5,11 +5,12 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from engine import events as log
-from engine.decision import Choice
+from engine.decision import Card, Choice, Reply
 from engine.errors import UsageError
 from engine.store import dependencies
 from engine.store.answering import Answering, Applied, Kind
 from engine.store.cards import Closing
+from engine.store.decisions import WORDS
 from engine.store.fold import record
 from engine.store.rows import read_job, read_spec
 
@@ -21,6 +22,9 @@ class ClarifyCards(Kind):
         if it.reply.choice is Choice.EDIT and not (it.reply.reason or "").strip():
             raise UsageError("edit needs the words that the prompt lacks: --reason TEXT")
         return super().closing(it)
+
+    def samples(self, card: Card) -> list[Reply]:
+        return [Reply(choice=one, reason=WORDS if one is Choice.EDIT else None) for one in card.choices]
 
     def apply(self, it: Answering, closing: Closing) -> Applied:
         tx, row = it.tx, it.row

@@ -18,6 +18,16 @@ from engine.units import span
 
 REFUSED = "The operator refused this. Do not try it in another way; go on without it, or say what you need it for."
 
+WORDS = "..."  #: what stands for the operator's own words, where an answer is shown beforehand
+
+_TOLD = {
+    Choice.ALLOW: "it does what it asked for",
+    Choice.JOB: "it does what it asked for",
+    Choice.RULE: "it does what it asked for",
+    Choice.DENY: "it is told no, and why",
+    Choice.ANSWER: "it is told the answer",
+}
+
 _MATTERS = "SELECT subject, shell FROM decisions WHERE id = ?"
 
 
@@ -55,11 +65,18 @@ class AgentCards(Kind):
         return Closing(it.reply.choice, it.by, reason, rule.id if rule is not None else None)
 
     def apply(self, it: Answering, closing: Closing) -> Applied:
+        said = f"its agent goes on: {_TOLD[closing.choice]}"
         if it.by == TIME_OUT or closing.rule is None:
-            return Applied(it.row)
+            return Applied(it.row, said=said)
         rule = rules.one(it.tx, closing.rule)
         also = _answer_others(it.tx, rule)
-        return Applied(cards.job_of(it.tx, it.card), Inverse(kept=rule), rule, also)
+        said += f"; from now on: {rule.effect} {rule.tool} `{rule.pattern}`"
+        return Applied(cards.job_of(it.tx, it.card), Inverse(kept=rule), rule, also, said)
+
+    def samples(self, card: Card) -> list[Reply]:
+        words = card.options or (WORDS,)
+        answers = [Reply(choice=Choice.ANSWER, reason=one) for one in words] if Choice.ANSWER in card.choices else []
+        return answers + [one for one in super().samples(card) if one.choice is not Choice.ANSWER]
 
     def fallback(self, tx: Transaction, card: Card, row: JobRow) -> Reply:
         after = span((card.due or card.at) - card.at)

@@ -31,6 +31,8 @@ from engine.store.schema import BUSY_MS, storage_error
 
 T = TypeVar("T")
 
+_OPEN_CARDS = "SELECT count(*) FROM decisions WHERE answered_at IS NULL AND snoozed_until IS NULL"
+
 CONNECTIONS = 3  #: a list of a million ids takes one of them for a moment; the others stay free
 
 #: The console's order, each part along an index of its own.
@@ -186,8 +188,14 @@ class Reader:
         return Counts(**{str(name): int(n) for name, n in await self._all_rows("SELECT name, n FROM counts")})
 
     async def open_cards(self) -> int:
-        """How many decisions wait for the operator."""
-        return int((await self._all_rows("SELECT count(*) FROM decisions WHERE answered_at IS NULL"))[0][0])
+        """How many decisions wait for the operator, and are not put aside."""
+        return int(
+            (
+                await self._all_rows(
+                    "SELECT count(*) FROM decisions WHERE answered_at IS NULL AND snoozed_until IS NULL"
+                )
+            )[0][0]
+        )
 
     async def held_all(self) -> str | None:
         found = await self._all_rows("SELECT by FROM holds WHERE scope = 'all'")

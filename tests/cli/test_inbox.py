@@ -66,6 +66,28 @@ async def test_a_card_is_listed_shown_answered_and_its_rule_taken_back(asking: S
     assert "rule 1 holds no more; J1 cannot come back: its agent has the answer already" in undone
 
 
+async def test_a_card_is_put_aside_and_shows_what_each_answer_would_do(asking: Served) -> None:
+    shown = asking.headway("inbox", "1").stdout
+    for words in ("what follows", "allow  its agent goes on: it does what", "deny   its agent goes on: it is"):
+        assert words in shown
+    assert "put aside until" in asking.headway("inbox", "snooze", "1", "2h", "--dry-run").stdout
+    assert len(asking.json("inbox")) == 1  # type: ignore[arg-type]
+    assert asking.headway("inbox", "snooze", "1", "2h").stdout.startswith("put aside until")
+    assert asking.headway("inbox").stderr == "nothing waits for you\n"
+    assert "back in" in asking.headway("inbox", "--snoozed").stdout
+    assert "card 1 waits for you again" in asking.headway("undo").stdout
+    for words, said in (
+        (("snooze", "1"), "the time comes last"),
+        (("snooze", "1", "soon"), "'soon' is no time"),
+        (("back",), "say which card"),
+        (("snoze", "1"), "inbox shows one card at a time"),
+    ):
+        done = asking.headway("inbox", *words)
+        assert (done.returncode, done.stdout) == (2, ""), words
+        assert said in done.stderr
+    assert "allowed once" in asking.headway("answer", "1", "allow").stdout
+
+
 async def test_mistakes_are_one_line_and_have_their_exit_code(asking: Served) -> None:
     for arguments, code, said in (
         (("answer", "9", "allow"), 4, "there is no card 9"),

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from engine.decision import Reply
+from engine.decision import Replies, Reply, SnoozeCards
 from engine.engine import Engine
 from engine.server.http import LIST_LIMIT, OPERATOR, as_json, named, read_body, read_number
 
@@ -16,7 +16,10 @@ def routes(engine: Engine) -> list[Route]:
     api = _Cards(engine)
     return [
         Route("/v1/decisions", api.decisions),
+        Route("/v1/decisions", api.reply_all, methods=["POST"]),
+        Route("/v1/decisions/snooze", api.snooze, methods=["POST"]),
         Route("/v1/decisions/{card}", api.decision),
+        Route("/v1/decisions/{card}/outlooks", api.outlooks),
         Route("/v1/decisions/{card}", api.reply, methods=["POST"]),
         Route("/v1/rules", api.rules),
         Route("/v1/rules/{rule}", api.drop_rule, methods=["DELETE"]),
@@ -28,9 +31,13 @@ class _Cards:
         self._engine = engine
 
     async def decisions(self, request: Request) -> Response:
-        """What waits for the operator; with `limit`, the newest cards, answered ones too."""
+        """What waits for the operator, with `snoozed=1` also what he put aside; with `limit`, the newest cards,
+        answered ones too.
+        """
         limit = read_number(request, "limit", None)
-        return as_json(await self._engine.inbox.cards(None if limit is None else min(limit, LIST_LIMIT)))
+        snoozed = bool(read_number(request, "snoozed", 0))
+        found = await self._engine.inbox.cards(None if limit is None else min(limit, LIST_LIMIT), snoozed=snoozed)
+        return as_json(found)
 
     async def decision(self, request: Request) -> Response:
         return as_json(await self._engine.inbox.card(named(request, "card")))
@@ -38,6 +45,16 @@ class _Cards:
     async def reply(self, request: Request) -> Response:
         chosen = await read_body(request, Reply)
         return as_json(await self._engine.inbox.answer(named(request, "card"), chosen, OPERATOR))
+
+    async def reply_all(self, request: Request) -> Response:
+        return as_json(await self._engine.inbox.answer_all(await read_body(request, Replies), OPERATOR))
+
+    async def outlooks(self, request: Request) -> Response:
+        """What would follow from each answer that a card may have."""
+        return as_json(await self._engine.inbox.outlooks(named(request, "card")))
+
+    async def snooze(self, request: Request) -> Response:
+        return as_json(await self._engine.inbox.snooze(await read_body(request, SnoozeCards), OPERATOR))
 
     async def rules(self, request: Request) -> Response:
         return as_json(await self._engine.inbox.rules())
