@@ -44,6 +44,7 @@ from engine.model import (
 )
 from engine.monitoring import Monitoring
 from engine.opinion import Opinions
+from engine.passing import HandOffs
 from engine.races import Races
 from engine.redact import Secrets
 from engine.routes import Routes
@@ -130,6 +131,7 @@ class Engine:
         self._workspaces = workspaces
         self._takeovers = takeovers
         self.memory = memory
+        self.hand_offs = HandOffs(store, secrets)
         self._draining: asyncio.Task[None] | None = None
 
     # ---- the operator's verbs

@@ -40,6 +40,7 @@ REMARKS: Mapping[type[log.Body], frozenset[State]] = {
     log.SkillsUsed: frozenset({State.RUNNING}),
     log.Compacted: frozenset({State.RUNNING}),
     log.Adopted: frozenset({State.RUNNING}),
+    log.HandOffStored: frozenset(State),
     log.Stopping: frozenset({State.RUNNING}),
     # A route asks about a job that waits; and what nobody answered is withdrawn wherever the job has got to.
     log.Asked: frozenset({State.BLOCKED, State.READY, State.RUNNING}),

@@ -22,6 +22,7 @@ FLOORS: list[set[str]] = [
         "engine.errors",
         "engine.model",
         "engine.decision",
+        "engine.hand_off",
         "engine.money",
         "engine.budgets",
         "engine.sessions",
@@ -48,6 +49,7 @@ FLOORS: list[set[str]] = [
     {"engine.spend.prices", "engine.spend.budgets", "engine.spend.reconcile", "engine.spend.exports"},
     {"engine.agents"},
     {"engine.store", "engine.memory"},
+    {"engine.passing"},
     {
         "engine.submission",
         "engine.job_file",
@@ -92,7 +94,7 @@ FLOORS: list[set[str]] = [
 CONSOLE_KNOWS = {
     "engine", "engine.model", "engine.model.route", "engine.money", "engine.budgets", "engine.decision",
     "engine.sessions", "engine.window", "engine.events", "engine.agents.events", "engine.errors", "engine.schedule",
-    "engine.clock", "engine.documents", "engine.home", "engine.logs", "engine.server.client",
+    "engine.clock", "engine.documents", "engine.home", "engine.logs", "engine.hand_off", "engine.server.client",
 }  # fmt: skip
 
 TOP_LEVEL = {

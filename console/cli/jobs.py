@@ -80,10 +80,22 @@ def _cells(job: Job, estimate: Estimate | None) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def show(context: typer.Context, job: _Job, json: _Json = False) -> None:
+def show(
+    context: typer.Context,
+    job: _Job,
+    json: _Json = False,
+    hand_off: Annotated[
+        bool, typer.Option("--hand-off", help="What its attempts left for each other: goal, state, done, next, traps.")
+    ] = False,
+) -> None:
     """Everything known of one job: its state and why, its attempts, tokens and cost."""
     from console.cli.output import print_json
 
+    if hand_off:
+        from console.cli.told import show_hand_offs
+
+        show_hand_offs(ctx.of(context), one_id(job), json=json)
+        return
     detail = ctx.of(context).ask(lambda client: client.job(one_id(job)))
     if json:
         print_json(detail)

@@ -14,9 +14,11 @@ from engine import events as log
 from engine.agents.base import Agent
 from engine.clock import now_ms
 from engine.config import Settings
+from engine.context.brief import structured
 from engine.context.handoff import Story, handoff
 from engine.context.record import deeds_of, history, moved
 from engine.context.resuming import Here, Policy, obstacle, remark, worn
+from engine.hand_off import HandOff, Stored
 from engine.runner.run_dir import read_regular, run_dir
 from engine.runner.workspace import Placed
 from engine.sessions import Session
@@ -54,6 +56,8 @@ class Earlier:
 
     attempts: Sequence[AttemptRow] = ()
     events: Sequence[log.Event] = ()
+    own: Stored | None = None
+    """The newest hand-off that an agent or the operator wrote."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,10 @@ class Conversation:
     begun: Begun = field(default_factory=Begun)
     note: str | None = None
     handoff: str = ""
+    passed: HandOff = field(default_factory=HandOff)
+    """The same in its parts, as it is kept."""
+    others: tuple[int, ...] = ()
+    """Hand-offs that were kept before, and are told in it."""
 
     @property
     def tokens(self) -> int:
@@ -94,13 +102,17 @@ class Talks:
         if previous is None or not _is_told(claim, agent):
             # A command has no conversation; and where nothing of the old work is left, there is nothing to hand over.
             return Conversation(claim.spec.prompt, replace(begun, handed=False))
-        text = await self._handoff(claim, agent, placed, earlier, begun.why)
+        story = await self._story(claim, agent, placed, earlier, begun.why)
+        text = handoff(story, self._policy(agent).handoff_tokens) if story is not None else ""
         told = f"\n\n{text}" if text else ""
         form = AGAIN_PROMPT if previous.workspace == str(placed.directory) else MOVED_PROMPT
         prompt = form.format(
             workspace=previous.workspace, reason=_reason(claim), handoff=told, prompt=claim.spec.prompt
         )
-        return Conversation(prompt, begun, handoff=text)
+        if story is None or not text:
+            return Conversation(prompt, begun)
+        others = (earlier.own.id,) if earlier.own is not None else ()
+        return Conversation(prompt, begun, handoff=text, passed=structured(story), others=others)
 
     async def _judge(self, claim: Claim, session: Session, agent: Agent, placed: Placed) -> tuple[str, str | None]:
         """Why a session does not go on, or what to know of it if it does."""
@@ -114,16 +126,17 @@ class Talks:
     def _policy(self, agent: Agent) -> Policy:
         return Policy.of(self.settings, self.settings.agent(agent.name))
 
-    async def _handoff(self, claim: Claim, agent: Agent, placed: Placed, earlier: Earlier, why: str) -> str:
-        budget = self._policy(agent).handoff_tokens
-        if not budget or not earlier.attempts:
-            return ""
+    async def _story(self, claim: Claim, agent: Agent, placed: Placed, earlier: Earlier, why: str) -> Story | None:
+        """What a hand-off is made from; None where there is none to be made."""
+        if not self._policy(agent).handoff_tokens or not earlier.attempts:
+            return None
         last = next((one for one in reversed(earlier.attempts) if one.started_at is not None), None)
         deeds = await asyncio.to_thread(deeds_of, self.home, earlier.attempts, self.agents)
         diff = await asyncio.to_thread(_diff_of, self.home, last) if last is not None else ""
         if last is not None and last.target != claim.attempt.target:
             why = moved(earlier.events) or why
-        story = Story(
+        own = earlier.own
+        return Story(
             task=claim.spec.prompt,
             why=why,
             place=f"{placed.directory}{f', branch {placed.branch}' if placed.branch else ''}",
@@ -132,8 +145,9 @@ class Talks:
             deeds=deeds,
             diff=diff,
             history=history(earlier.events),
+            own=own.note if own is not None else None,
+            own_by=own.by if own is not None else "",
         )
-        return handoff(story, budget)
 
 
 def _going_on(claim: Claim, session: Session, agent: Agent, note: str | None) -> Conversation:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from engine.context.brief import lines_of, structured
+from engine.hand_off import HandOff
 from engine.units import CHARACTERS_A_TOKEN
 
 LINE_LIMIT = 240  #: characters of one entry of a list
@@ -68,6 +70,10 @@ class Story:
     """What the last attempt left changed in its workspace, as a unified diff."""
     history: Sequence[str] = ()
     """What happened to the job, one line each, the oldest first."""
+    own: HandOff | None = None
+    """What somebody wrote for whoever goes on,"""
+    own_by: str = ""
+    """and who that was."""
 
 
 def handoff(story: Story, budget: int) -> str:
@@ -90,6 +96,9 @@ def _parts(story: Story) -> Iterable[tuple[str, list[str] | str, float]]:
     deeds = story.deeds
     yield "", HEAD, 1.0
     yield "## Why a new session", _line(story.why), 0.2
+    if story.own is not None:
+        yield f"## What {_line(story.own_by)} left for whoever goes on", lines_of(story.own), 0.4
+    yield "## In brief", [_line(one) for one in lines_of(structured(story))], 0.2
     yield "## How the last attempt ended", _line(story.ended), 0.2
     yield "## What failed and is open", _failures(deeds), 0.3
     yield "## Last words", list(reversed(deeds.said[-3:])), 0.3

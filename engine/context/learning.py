@@ -36,7 +36,7 @@ AGAIN_SECONDS = 30.0
 RESULT_CHARACTERS = 600  #: of an agent's last word that are kept of an outcome
 HANDOFF_BYTES = 1 << 18
 #: What a hand-off only repeats of the job, or what changes with each attempt.
-LEFT_OUT = frozenset({"Why a new session", "The task", "Where", "History", "Commands and how they ended"})
+LEFT_OUT = frozenset({"Why a new session", "In brief", "The task", "Where", "History", "Commands and how they ended"})
 
 _SECTION = re.compile(r"^## (.+)$", re.MULTILINE)
 

@@ -8,6 +8,7 @@ from engine.events.around import BreakerMoved, EngineStarted, EngineStopped, Lim
 from engine.events.body import Body
 from engine.events.cards import Answered, Asked, CardSnoozed, DefaultNear, Escalated, Reopened, RuleDropped, RuleKept
 from engine.events.event import AnyBody, Event
+from engine.events.handoffs import HandOffStored
 from engine.events.judgement import RaceBegun, RaceChecked, RaceMoved, Routed, Triaged
 from engine.events.life import (
     Adopted,
@@ -72,6 +73,7 @@ __all__ = [
     "Escalated",
     "Event",
     "Failed",
+    "HandOffStored",
     "HandedOff",
     "Held",
     "Launched",

@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from engine.events.around import AroundBody
 from engine.events.cards import CardBody
+from engine.events.handoffs import HandOffBody
 from engine.events.judgement import JudgementBody
 from engine.events.life import LifeBody
 from engine.events.money import MoneyBody
@@ -14,7 +15,18 @@ from engine.events.skills import SkillBody
 from engine.events.talk import TalkBody
 from engine.events.verbs import VerbBody
 
-AnyBody = LifeBody | TalkBody | VerbBody | CardBody | MoneyBody | JudgementBody | SkillBody | ScheduleBody | AroundBody
+AnyBody = (
+    LifeBody
+    | TalkBody
+    | VerbBody
+    | CardBody
+    | MoneyBody
+    | JudgementBody
+    | SkillBody
+    | ScheduleBody
+    | HandOffBody
+    | AroundBody
+)
 
 
 class Event(Struct, frozen=True, kw_only=True):

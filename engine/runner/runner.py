@@ -27,9 +27,10 @@ from engine.hub import Hub
 from engine.logs import About, about
 from engine.model import DiffStat, Failure
 from engine.money import Entry
+from engine.passing import cleaned
 from engine.permission import Policy, configured
 from engine.runner import cut as cuts
-from engine.runner import kit, limits, procfs, spawn, tree, voice
+from engine.runner import kit, leaving, limits, procfs, spawn, tree, voice
 from engine.runner.adopt import Finding, finding
 from engine.runner.attending import Attendant, Rulebook
 from engine.runner.cut import ASKED, Cut
@@ -47,7 +48,7 @@ from engine.runner.watch import Watch
 from engine.runner.workspace import Placed
 from engine.spend.budgets import Means
 from engine.spend.prices import Prices
-from engine.store import Store, Transaction, attachments, budgets, cards, given, jobs, sessions, windows
+from engine.store import Store, Transaction, attachments, budgets, cards, given, hand_offs, jobs, sessions, windows
 from engine.store.claims import Claim
 from engine.store.jobs import Launched
 from engine.store.sessions import Begun, Heard
@@ -249,6 +250,10 @@ class Runner:
             outcome = Outcome(succeeded=False, failure=Failure.CRASHED, reason="cancelled before it started")
             await self._settle(live, Ending(outcome, began=False))
             return
+        talk = prepared.conversation
+        if talk.handoff:
+            passed = cleaned(talk.passed, launcher.secrets)
+            await self._persist(lambda tx: leaving.keep_told(tx, claim, passed, talk.others))
         whole = launcher.start(claim, live.run, prepared)
         live.begun, live.session = True, prepared.conversation.begun.session
         await self._note_launch(claim, whole.root.pid if whole.root else 0, facts(prepared), live.run)
@@ -261,7 +266,8 @@ class Runner:
             return Earlier()
         read, job = self._around.store.read, claim.job.id
         attempts = [one for one in await read.attempts(job) if one.id != claim.attempt.id]
-        return Earlier(attempts, await read.events(0, PAST_EVENTS, job))
+        own = await self._around.store.look(lambda tx: hand_offs.newest(tx, job, own=True))
+        return Earlier(attempts, await read.events(0, PAST_EVENTS, job), own)
 
     async def _reader(self, live: Live, agent: Agent) -> tuple[Watch, Record]:
         """What reads an attempt's output, and what reads the agent's own record beside it."""
@@ -328,7 +334,17 @@ class Runner:
         ending = replace(ending, own=means.own, parked=parked)
         if diff is not None and diff.whole and diff.files == 0 and await self._ends(live, ending):
             await self._tidy(live, placed)
+        await self._leave(live, ending)
         await self._settle(live, ending)
+
+    async def _leave(self, live: Live, ending: Ending) -> None:
+        """Write down what the attempt leaves for the next one."""
+        around, claim = self._around, live.claim
+        launcher = around.launcher
+        note = await leaving.left_behind(around.home, claim, launcher.agents, ending, launcher.secrets)
+        if note is not None:
+            cause = leaving.occasion(ending, stopped=live.stop_asked.is_set())
+            await self._persist(lambda tx: leaving.keep(tx, claim, note, cause))
 
     async def _since(self, live: Live, whole: Tree, watch: Watch) -> tuple[float, int]:
         """When the attempt began, by the monotonic clock, and how much it has printed by now.

@@ -14,6 +14,7 @@ from engine.server import streams
 from engine.server.http import LIST_LIMIT, OPERATOR, as_json, ids_of, is_number, job_of, read_body, read_number, stream
 from engine.server.routes import (
     cards,
+    context,
     forecast,
     health,
     limits,
@@ -76,6 +77,7 @@ def make_app(engine: Engine) -> Starlette:
             *schedules.routes(engine),
             *spend.routes(engine),
             *memory.routes(engine),
+            *context.routes(engine),
         ],
         exception_handlers={HeadwayError: _refuse, 404: _unknown, 405: _unknown},
     )

@@ -33,6 +33,7 @@ from engine.model import (
     Wanted,
 )
 from engine.server.calls.cards import CardCalls
+from engine.server.calls.context import ContextCalls
 from engine.server.calls.forecast import ForecastCalls
 from engine.server.calls.health import HealthCalls
 from engine.server.calls.limits import LimitCalls
@@ -54,6 +55,7 @@ from engine.upkeep.wire import Prune, PruneResult
 
 class Client(
     CardCalls,
+    ContextCalls,
     RaceCalls,
     RouteCalls,
     ForecastCalls,

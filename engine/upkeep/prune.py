@@ -62,6 +62,7 @@ _KEEP_USAGE = (
 _DELETE_LEDGER = f"DELETE FROM ledger WHERE attempt {_OF_THESE}"
 _DELETE_USAGE = f"DELETE FROM usage WHERE attempt {_OF_THESE}"
 _DELETE_SKILLS = f"DELETE FROM skills_given WHERE attempt {_OF_THESE}"
+_DELETE_HAND_OFFS = f"DELETE FROM hand_offs WHERE job {_THESE}"
 _DELETE_ATTEMPTS = f"DELETE FROM attempts WHERE job {_THESE}"
 _DELETE_EVENTS = f"DELETE FROM events WHERE job {_THESE}"
 # What they came after goes; that others came after them, and how they ended, stays with those others.
@@ -120,6 +121,7 @@ def prune(tx: Transaction, wanted: Wanted, by: str) -> Pruned:
     run(_DELETE_LEDGER, (these,))
     run(_DELETE_USAGE, (these,))
     run(_DELETE_SKILLS, (these,))
+    run(_DELETE_HAND_OFFS, (these,))
     run(_DELETE_ATTEMPTS, (these,))
     events = run(_DELETE_EVENTS, (these,)).rowcount
     run(_DELETE_DEPENDENCIES, (these,))

@@ -12,6 +12,7 @@ from hypothesis import given
 from engine import events as log
 from engine.budgets import Amount
 from engine.decision import CardKind, Choice, Effect, Rule
+from engine.hand_off import Cause
 from engine.model import Failure, Grade, JobSpec, RaceState, State, Triage, Usage
 from engine.schedule import Kept, ScheduleSpec
 from engine.skills.skill import Given, How
@@ -77,6 +78,7 @@ EXAMPLES: tuple[log.AnyBody, ...] = (
     log.RaceMoved(3, RaceState.DECIDED, "me", 4, "why"),
     log.SkillsGiven((Given(name="log-forensics", how=How.NATIVE, reason="named", sha256="ab", tokens=90, score=0.5),)),
     log.SkillsUsed(("log-forensics",)),
+    log.HandOffStored(3, "claude", Cause.OWN),
     log.ScheduleSet("me", "nightly", Kept(spec=ScheduleSpec(cron="0 2 * * *", job=JobSpec(prompt="p")), by="me")),
     log.ScheduleFired("nightly", 9, 2, "me", (3,)),
     log.ScheduleMissed("nightly", 2, 8, 9, "the engine was away", True),
