@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from console.format import age
+from console.format import age, job_name
 from console.roles import Role
-from engine.model import Failure, Job, State
+from engine.model import ALL, Cause, Failure, Job, Reason, State
+from engine.model.listing import Wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +41,28 @@ MARKS = (
     CANCELLED,
 )  # fmt: skip
 
+#: What keeps a job from starting, as its row says it: with the time that is left, where one is known.
+_KEPT = {
+    Cause.DRAINING: (HELD, "draining"),
+    Cause.HELD: (HELD, "held"),
+    Cause.DEPENDENCY: (BLOCKED, "blocked"),
+    Cause.NOT_BEFORE: (SCHEDULED, "in"),
+    Cause.BACKOFF: (RETRYING, "retry"),
+    Cause.LIMIT: (LIMITED, "limited"),
+    Cause.PACING: (LIMITED, "paced"),
+    Cause.CAP: (READY, "no slot"),
+    Cause.BREAKER: (LIMITED, "breaker"),
+    Cause.MEMORY: (READY, "low memory"),
+    Cause.BUDGET: (LIMITED, "budget"),
+    Cause.PRIVATE: (LIMITED, "private"),
+}
+
 _LIMITS = frozenset({Failure.RATE_LIMITED, Failure.OVERLOADED})
 _LOSSES = frozenset({Failure.ENGINE_LOST, Failure.CONTEXT_LOST})
 
 
-def mark_of(job: Job, now: int) -> Mark:
-    """How a job looks at a moment (milliseconds UTC)."""
+def mark_of(job: Job, now: int, wait: Wait | None = None) -> Mark:
+    """How a job looks at a moment (milliseconds UTC). `wait`: why it does not start, where the engine was asked."""
     match job.state:
         case State.RUNNING:
             if job.stopping:
@@ -63,10 +80,28 @@ def mark_of(job: Job, now: int) -> Mark:
             return ASKING
         case State.READY | State.BLOCKED if job.held_by:
             return HELD
+        case State.READY | State.BLOCKED if wait is not None and not _over(wait.reason, now):
+            return _kept(wait.reason, now)
         case State.BLOCKED:
             return BLOCKED
         case State.READY:
             return _waiting(job, now)
+
+
+def _over(reason: Reason, now: int) -> bool:
+    return reason.cause is Cause.TURN or (reason.until is not None and reason.until <= now)
+
+
+def _kept(reason: Reason, now: int) -> Mark:
+    """What keeps a job from starting, in at most 13 cells."""
+    base, word = _KEPT.get(reason.cause, (READY, str(reason.cause)))
+    if reason.cause is Cause.DEPENDENCY and reason.jobs:
+        more = f" +{len(reason.jobs) - 1}" if len(reason.jobs) > 1 else ""
+        word = f"after {job_name(reason.jobs[0])}{more}"
+    elif reason.cause is Cause.CAP and reason.scope != ALL:
+        word = f"cap {reason.scope.partition(':')[2].rstrip('/').rsplit('/', 1)[-1]}"
+    left = age(reason.until - now, 5) if reason.until is not None else ""
+    return replace(base, word=f"{word} {left}".rstrip())
 
 
 def _waiting(job: Job, now: int) -> Mark:

@@ -265,9 +265,9 @@ class Engine:
             keys=self.settings.keys,
         )
 
-    async def order(self, text: str) -> bytes:
-        """Ids of the jobs that match a filter, in the console's order: native 8-byte integers."""
-        return (await self.store.read.order(self._filter(text))).tobytes()
+    async def order(self, text: str, sort: str = "") -> bytes:
+        """Ids of the jobs that match a filter, in the console's order or sorted: native 8-byte integers."""
+        return (await self.store.read.order(self._filter(text), sort=orders.sort_of(sort))).tobytes()
 
     def _filter(self, text: str) -> Filter:
         return orders.filter_of(text, self.settings, now_ms())
@@ -275,8 +275,8 @@ class Engine:
     async def rows(self, ids: Sequence[int]) -> list[Job]:
         return await self.spend.jobs(await self.store.read.rows(ids[:READ_LIMIT]))
 
-    async def list_jobs(self, text: str, limit: int) -> list[Job]:
-        ids = await self.store.read.order(self._filter(text), limit)
+    async def list_jobs(self, text: str, limit: int, sort: str = "") -> list[Job]:
+        ids = await self.store.read.order(self._filter(text), limit, orders.sort_of(sort))
         return await self.spend.jobs(await self.store.read.rows(ids.tolist()))
 
     async def job(self, job: int) -> JobDetail:

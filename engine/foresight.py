@@ -23,6 +23,7 @@ from engine.dispatch.world import World
 from engine.hub import Hub
 from engine.model import UNFINISHED, Cause, Estimate, Explanation, Failure, Preview, Reason, State, Verb
 from engine.model.forecast import Burn, Forecast, Pace
+from engine.model.listing import Wait
 from engine.model.route import Rerouting
 from engine.store import Store, Transaction, attachments, cards, moves, sessions
 from engine.store.claims import newest_launched
@@ -115,6 +116,24 @@ class Foresight:
         if card is not None and row.held_by == cards.holder(card.id):
             found = [one for one in found if one.cause is not Cause.HELD or not one.jobs]  # the card says it
         return [*found, *([asks(card)] if card is not None else [])], world
+
+    async def waits(self, rows: Sequence[JobRow]) -> list[Wait]:
+        """Why rows of a list do not start, of each the first reason: what is its own comes before what many share."""
+        kept = [row for row in rows if row.state in (State.READY, State.BLOCKED)]
+        if not kept:
+            return []
+
+        def look(tx: Transaction) -> list[Wait]:
+            world = self._dispatcher.world(tx)
+            found = []
+            for row in kept:
+                waits = waited_for(tx, row.id).get(row.id, Open()) if row.state is State.BLOCKED else Open()
+                why = reasons(row, world, sorted(waits.all_of | waits.any_of))
+                if why:
+                    found.append(Wait(row.id, why[0], len(why) - 1))
+            return found
+
+        return await self._store.look(look)
 
     async def explain(self, row: JobRow) -> Explanation:
         """Why a job stands where it stands, when that ends, and what is to be expected."""

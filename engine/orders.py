@@ -12,6 +12,7 @@ from engine.dispatch.snapshot import scope_of
 from engine.documents import nearest
 from engine.errors import EntryError, UsageError
 from engine.model import ALL, SCOPES, JobSpec, Order, Target, Verb
+from engine.model.listing import Sort, SortKey
 from engine.store.filter import Filter, parse
 from engine.store.places import Place
 from engine.store.verbs import Request
@@ -70,6 +71,14 @@ def request(
 def filter_of(text: str, settings: Settings, now: int) -> Filter:
     """A filter, in which a project's name stands for its directory."""
     return parse(text, now, directories(settings))
+
+
+def sort_of(text: str) -> Sort:
+    """What a list is to be sorted by. Raises `UsageError` that names the nearest."""
+    try:
+        return Sort.parse(text)
+    except ValueError:
+        raise UsageError(f"sort: {text!r} is none; {nearest(text.removeprefix('-'), list(SortKey))}") from None
 
 
 def directories(settings: Settings) -> Mapping[str, str]:

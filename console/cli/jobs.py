@@ -12,6 +12,7 @@ from console.cli.verbs import one_id, quoted
 if TYPE_CHECKING:
     from engine.events import Event
     from engine.model import Attempt, Estimate, Job, JobDetail
+    from engine.model.listing import Wait
     from engine.server.client import Client
     from engine.sessions import Session
 
@@ -36,6 +37,10 @@ def jobs(
         str | None, typer.Option(help="blocked, ready, running, gating, succeeded, failed, cancelled; commas between.")
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=1_000, help="At most so many.")] = 50,
+    sort: Annotated[
+        str,
+        typer.Option(help="By id, priority, state, age, cost, tokens, attempts, title, agent or project; -cost turns."),
+    ] = "",
     json: _Json = False,
 ) -> None:
     """List jobs: what runs, what waits by priority, what ended last."""
@@ -45,14 +50,20 @@ def jobs(
 
     words = [*map(quoted, filter_ or []), *([f"state:{state}"] if state else [])]
 
-    async def ask(client: Client) -> tuple[list[Job], dict[int, Estimate]]:
-        listed = await client.jobs(" ".join(words), limit)
+    async def ask(client: Client) -> tuple[list[Job], dict[int, Estimate], dict[int, Wait]]:
+        listed = await client.jobs(" ".join(words), limit, sort)
         unfinished = [job.id for job in listed if job.ended_at is None]
-        return listed, {one.job: one for one in await client.estimates(unfinished)}
+        known = {one.job: one for one in await client.estimates(unfinished)}
+        return listed, known, {one.job: one for one in await client.waits(unfinished)}
 
-    found, estimates = ctx.of(context).ask(ask)
+    found, estimates, waits = ctx.of(context).ask(ask)
     if json:
-        print_json([{**msgspec.to_builtins(job), "estimate": estimates.get(job.id)} for job in found])
+        print_json(
+            [
+                {**msgspec.to_builtins(job), "estimate": estimates.get(job.id), "waits": waits.get(job.id)}
+                for job in found
+            ]
+        )
         return
     if not found:
         note("no jobs match" if words else 'no jobs yet: headway submit "say hello" --agent claude')
@@ -60,17 +71,17 @@ def jobs(
     if len(found) == limit:
         note(f"these are the first {limit:,}; --limit shows more, a filter others")
     heads = ("ID", "STATE", "P", "TARGET", "TRY", "AGE", "ENDS", "COST", "TITLE")
-    print_table(heads, [_cells(job, estimates.get(job.id)) for job in found], stretch=8)
+    print_table(heads, [_cells(job, estimates.get(job.id), waits.get(job.id)) for job in found], stretch=8)
 
 
-def _cells(job: Job, estimate: Estimate | None) -> tuple[str, ...]:
+def _cells(job: Job, estimate: Estimate | None, wait: Wait | None) -> tuple[str, ...]:
     from console.ahead import eta_text
     from console.format import age, clean_line, money
     from console.status import mark_of, shown_age
     from engine.clock import now_ms
 
     now = now_ms()
-    mark = mark_of(job, now)
+    mark = mark_of(job, now, wait)
     state = mark.word if not job.failure or job.state != "failed" else f"failed {job.failure}"
     cost = money(job.cost_micros, job.cost_grade, 4)
     ends = eta_text(estimate.finish, now) if estimate is not None else ""

@@ -55,6 +55,7 @@ def make_app(engine: Engine) -> Starlette:
             Route("/v1/actions", api.act, methods=["POST"]),
             Route("/v1/undo", api.undo, methods=["POST"]),
             Route("/v1/estimates", api.estimates),
+            Route("/v1/waits", api.waits),
             Route("/v1/batches", api.batches),
             Route("/v1/caps", api.caps),
             Route("/v1/breakers", api.breakers),
@@ -94,15 +95,17 @@ class _Api:
         if ids := request.query_params.get("ids"):
             return as_json(await self._engine.rows(ids_of(ids)))
         limit = read_number(request, "limit", 50)
-        return as_json(
-            await self._engine.list_jobs(request.query_params.get("filter", ""), min(limit or 50, LIST_LIMIT))
+        asked = request.query_params
+        found = await self._engine.list_jobs(
+            asked.get("filter", ""), min(limit or 50, LIST_LIMIT), asked.get("sort", "")
         )
+        return as_json(found)
 
     async def submit(self, request: Request) -> Response:
         return as_json(await self._engine.submit(await read_body(request, Wanted)), 201)
 
     async def order(self, request: Request) -> Response:
-        ids = await self._engine.order(request.query_params.get("filter", ""))
+        ids = await self._engine.order(request.query_params.get("filter", ""), request.query_params.get("sort", ""))
         return Response(ids, media_type="application/octet-stream")
 
     async def job(self, request: Request) -> Response:
@@ -159,6 +162,11 @@ class _Api:
     async def estimates(self, request: Request) -> Response:
         """When jobs are expected to start and finish."""
         return as_json(await self._engine.foresight.of(ids_of(request.query_params.get("ids", ""))))
+
+    async def waits(self, request: Request) -> Response:
+        """Why rows of a list do not start, of each the first reason."""
+        rows = await self._engine.store.read.rows(ids_of(request.query_params.get("ids", "")))
+        return as_json(await self._engine.foresight.waits(rows))
 
     async def batches(self, request: Request) -> Response:
         limit = min(read_number(request, "limit", 20) or 20, LIST_LIMIT)

@@ -32,6 +32,7 @@ from engine.model import (
     Verb,
     Wanted,
 )
+from engine.model.listing import Wait
 from engine.server.calls.cards import CardCalls
 from engine.server.calls.context import ContextCalls
 from engine.server.calls.forecast import ForecastCalls
@@ -79,10 +80,12 @@ class Client(
     async def status(self) -> Status:
         return await self.get("/v1/status", Status)
 
-    async def order(self, filter: str = "") -> array[int]:
-        """Ids of all jobs that match, in the console's order: running, queued by priority, ended newest first."""
+    async def order(self, filter: str = "", sort: str = "") -> array[int]:
+        """Ids of all jobs that match, in the console's order: running, queued by priority, ended newest first; or
+        sorted, as `cost`, or `-cost` the other way round (`engine.model.listing.SortKey`).
+        """
         ids: array[int] = array("q")
-        ids.frombytes(await self.call("GET", "/v1/order", params={"filter": filter}))
+        ids.frombytes(await self.call("GET", "/v1/order", params={"filter": filter, "sort": sort}))
         return ids
 
     async def rows(self, ids: Sequence[int]) -> list[Job]:
@@ -93,9 +96,9 @@ class Client(
             found += await self.get("/v1/jobs", list[Job], {"ids": page})
         return found
 
-    async def jobs(self, filter: str = "", limit: int = 50) -> list[Job]:
-        """The first jobs that match, in the console's order."""
-        return await self.get("/v1/jobs", list[Job], {"filter": filter, "limit": limit})
+    async def jobs(self, filter: str = "", limit: int = 50, sort: str = "") -> list[Job]:
+        """The first jobs that match, in the console's order or sorted."""
+        return await self.get("/v1/jobs", list[Job], {"filter": filter, "limit": limit, "sort": sort})
 
     async def job(self, job: int) -> JobDetail:
         return await self.get(f"/v1/jobs/{job}", JobDetail)
@@ -153,6 +156,14 @@ class Client(
         for start in range(0, len(ids), PAGE):
             page = ",".join(map(str, ids[start : start + PAGE]))
             found += await self.get("/v1/estimates", list[Estimate], {"ids": page})
+        return found
+
+    async def waits(self, ids: Sequence[int]) -> list[Wait]:
+        """Why rows of a list do not start; those that may, that run or that have ended are left out."""
+        found: list[Wait] = []
+        for start in range(0, len(ids), PAGE):
+            page = ",".join(map(str, ids[start : start + PAGE]))
+            found += await self.get("/v1/waits", list[Wait], {"ids": page})
         return found
 
     async def batches(self, limit: int = 20) -> list[Batch]:

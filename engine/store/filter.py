@@ -1,8 +1,9 @@
 """The filter language: one line that becomes SQL.
 
-`state:failed class:timeout age:>1h project:api !title words` — a space is and, `,` is or, a leading `!` is not; bare
-words look in the title, a bare number is a job id. `age`, `priority`, `attempts`, `cost` and `tokens` compare: `>`,
-`>=`, `<`, `<=` or equal. Only fixed SQL is put together here: every value is bound.
+`state:failed class:timeout age>1h project:api !title words` — a space is and, `,` is or, a leading `!` is not, before
+a word or before a value (`model:!opus`); bare words look in the title, `/so/` is a regular expression on it, a bare
+number is a job id. `age`, `priority`, `attempts`, `cost` and `tokens` compare: `>`, `>=`, `<`, `<=` or equal, with or
+without a colon before it. Only fixed SQL is put together here: every value is bound.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from dataclasses import dataclass
 from engine.clock import now_ms
 from engine.errors import UsageError
 from engine.model import Failure, State, Target, Triage
+from engine.model.listing import FILTER_SHORT
+from engine.store.pattern import checked
 from engine.units import milliseconds
 
 _COLUMNS = {
@@ -36,6 +39,7 @@ _COLUMNS = {
     "batch": "batch",
     "triage": "triage",
     "schedule": "schedule",
+    "worker": "(agent || ifnull(':' || model, '') || ifnull('@' || account, ''))",
 }
 
 #: What is compared. Age is what a list shows: since a job ended, since it started, or since it was submitted.
@@ -49,9 +53,12 @@ _MEASURES = {
     "cost": "ifnull(cost_micros, 0)",
     "tokens": "(input_tokens + output_tokens)",
 }
-_SHORT = {"st": "state", "repo": "project", "failure": "class", "prio": "priority", "p": "priority"}
-_LIKE = frozenset({"title", "project", "held", "kind"})
+_LIKE = frozenset({"title", "project", "held", "kind", "worker"})
 _COMPARISON = re.compile(r"(>=|<=|>|<|=)?(.+)")
+#: `cost>1`: a word is only taken for one where it begins with the name of a measure.
+_BARE = re.compile(rf"({'|'.join([*_MEASURES, 'prio', 'p'])})((?:>=|<=|>|<|=).+)")
+#: `/a pattern, with its spaces/`, as a word of its own.
+_PATTERN = re.compile(r"(?:^|(?<=\s))(!?)/((?:[^/\\]|\\.)+)/(?=\s|$)")
 _WORDS = {"state": frozenset(State), "class": frozenset((*Failure, *Triage))}
 
 LENGTH_LIMIT = 4_000  #: characters of a filter: SQLite takes a LIKE pattern of 50,000 bytes
@@ -78,36 +85,24 @@ def parse(text: str, now: int | None = None, projects: Mapping[str, str] | None 
     """
     if len(text) > LENGTH_LIMIT:
         raise UsageError(f"filter: longer than {LENGTH_LIMIT:,} characters")
-    try:
-        text.encode()
-        terms = shlex.split(text)
-    except UnicodeEncodeError:
-        raise UsageError("filter: it is not valid UTF-8") from None
-    except ValueError:
-        raise UsageError(f"filter: a quote is not closed in {text!r}") from None
+    terms, patterns = _words_of(text)
     conditions: list[str] = []
     values: list[str | int | float] = []
     states = frozenset(State)
+    moment = now_ms() if now is None else now
     for term in terms:
-        negated = term.startswith("!")
-        term = term[1:] if negated else term
-        key, colon, rest = term.partition(":")
-        if not colon:
-            key, rest = ("id", term) if re.fullmatch(r"[Jj]?\d+", term) else ("title", term)
-        name = _key(key)
-        choices = [choice for choice in rest.split(",") if choice]
-        if not choices:
-            example = _example(name)
-            raise UsageError(
-                f"filter: {key}: needs a value, such as {example if ':' in example else f'{key}:{example}'}"
-            )
-        found = [_term(name, choice, now_ms() if now is None else now, projects or {}) for choice in choices]
-        conditions.append(("NOT " if negated else "") + "(" + " OR ".join(sql for sql, _ in found) + ")")
-        for _, bound in found:
-            values.extend(bound)
-        if name == "state":
-            named = frozenset(State(choice) for choice in choices)
-            states &= frozenset(State) - named if negated else named
+        try:
+            one = _condition(term, moment, projects or {})
+        except UsageError as error:
+            if len(terms) + len(patterns) == 1:
+                raise
+            raise UsageError(f"filter: in {term!r}: {error.message.removeprefix('filter: ')}") from None
+        conditions.append(one.where)
+        values.extend(one.values)
+        states &= one.states
+    # They come last: what an index or a number can tell is told first.
+    conditions += ["NOT (title REGEXP ?)" if sign else "(title REGEXP ?)" for sign, _ in patterns]
+    values += [pattern for _, pattern in patterns]
     if len(values) > VALUE_LIMIT:
         raise UsageError(f"filter: more than {VALUE_LIMIT} values")
     if not conditions:
@@ -115,11 +110,59 @@ def parse(text: str, now: int | None = None, projects: Mapping[str, str] | None 
     return Filter(" AND ".join(conditions), tuple(values), states)
 
 
+def _words_of(text: str) -> tuple[list[str], list[tuple[str, str]]]:
+    """The words of a filter, and its patterns, each with its `!`."""
+    try:
+        text.encode()
+        patterns = [(found[1], checked(found[2])) for found in _PATTERN.finditer(text)]
+        return shlex.split(_PATTERN.sub(" ", text)), patterns
+    except UnicodeEncodeError:
+        raise UsageError("filter: it is not valid UTF-8") from None
+    except ValueError:
+        raise UsageError(f"filter: a quote is not closed in {text!r}") from None
+
+
+def _condition(term: str, now: int, projects: Mapping[str, str]) -> Filter:
+    """What one word asks for."""
+    negated = term.startswith("!")
+    term = term[1:] if negated else term
+    key, rest = _parted(term)
+    name = _key(key)
+    choices = [choice for choice in rest.split(",") if choice]
+    # A title may begin with a mark; what is named may not, so there the mark is a not.
+    barred = [choice[1:] for choice in choices if choice.startswith("!") and len(choice) > 1 and name != "title"]
+    wanted = [choice for choice in choices if not choice.startswith("!") or name == "title"]
+    if not barred and not wanted:
+        example = _example(name)
+        raise UsageError(f"filter: {key}: needs a value, such as {example if ':' in example else f'{key}:{example}'}")
+    found = [_term(name, choice, now, projects) for choice in (*wanted, *barred)]
+    parts = [sql for sql, _ in found]
+    each = ["(" + " OR ".join(parts[: len(wanted)]) + ")"] if wanted else []
+    each += [f"NOT ({sql})" for sql in parts[len(wanted) :]]
+    where = ("NOT " if negated else "") + ("(" + " AND ".join(each) + ")" if len(each) > 1 or barred else each[0])
+    states = frozenset(State)
+    if name == "state":
+        states = frozenset(map(State, wanted)) if wanted else states
+        states -= frozenset(map(State, barred))
+        states = frozenset(State) - states if negated else states
+    return Filter(where, tuple(value for _, bound in found for value in bound), states)
+
+
+def _parted(term: str) -> tuple[str, str]:
+    """The name and the value of a word; of a bare one, what it means."""
+    if (bare := _BARE.fullmatch(term)) is not None:
+        return bare[1], bare[2]
+    key, colon, rest = term.partition(":")
+    if colon:
+        return key, rest
+    return ("id", term) if re.fullmatch(r"[Jj]?\d+", term) else ("title", term)
+
+
 def _key(word: str) -> str:
-    name = _SHORT.get(word, word)
+    name = FILTER_SHORT.get(word, word)
     if name not in _COLUMNS and name not in _MEASURES:
         known = [*_COLUMNS, *_MEASURES]
-        near = difflib.get_close_matches(word, [*known, *_SHORT], 1, 0.5)
+        near = difflib.get_close_matches(word, [*known, *FILTER_SHORT], 1, 0.5)
         hint = f"; did you mean {near[0]}:?" if near else f"; there are {', '.join(known)}"
         raise UsageError(f"filter: no key {word!r}{hint}")
     return name

@@ -15,6 +15,8 @@ import msgspec
 
 from engine import events as log
 from engine.model import ActionLine, Batch, Counts, Grade, JobSpec, State, Usage
+from engine.model.listing import Sort
+from engine.store import pattern
 from engine.store.filter import Filter
 from engine.store.rows import (
     SELECT_ATTEMPT,
@@ -28,6 +30,7 @@ from engine.store.rows import (
     usage_row,
 )
 from engine.store.schema import BUSY_MS, storage_error
+from engine.store.sorting import QUEUE, sorted_ids
 
 T = TypeVar("T")
 
@@ -92,6 +95,7 @@ class Reader:
             connection = await aiosqlite.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True)
             self._all.append(connection)
             await connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+            await connection.create_function("regexp", 2, pattern.matches, deterministic=True)
             self._free.put_nowait(connection)
 
     async def close(self) -> None:
@@ -124,6 +128,7 @@ class Reader:
                 uri = f"{self._path.absolute().as_uri()}?mode=ro"
                 self._own = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
                 self._own.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+                pattern.teach(self._own)
             self._own.execute("BEGIN")
             try:
                 return question(self._own)
@@ -136,9 +141,15 @@ class Reader:
         async with self._connection() as connection:
             return list(await connection.execute_fetchall(sql, tuple(values)))
 
-    async def order(self, chosen: Filter, limit: int = -1) -> array[int]:
-        """Ids that match, in the console's order; at most `limit` of them where that is not negative."""
+    async def order(self, chosen: Filter, limit: int = -1, sort: Sort = QUEUE) -> array[int]:
+        """Ids that match, in the console's order or sorted; at most `limit` of them where that is not negative."""
         ids: array[int] = array("q")
+        if sort != QUEUE:
+            sql = sorted_ids(sort).format(where=chosen.where)
+            async with self._connection() as connection:
+                found = await connection.execute_fetchall(sql, (*chosen.values, limit))
+            ids.extend(row[0] for row in found)
+            return ids
         async with self._connection() as connection:
             # One look for all parts: a job that moves meanwhile would stand in two of them, or in none.
             try:

@@ -10,6 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from engine.errors import HeadwayError, RefusedError, StorageError
+from engine.store import pattern
 
 APPLICATION_ID = 0x48445759  #: "HDWY" in the file's header: this file is a Headway database
 CACHE_KIB = 32_768  #: of the writer's page cache: the upper levels of every index of a million jobs fit into it
@@ -59,6 +60,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
             connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
             connection.execute("PRAGMA journal_size_limit = 67108864")
             migrate(connection, migrations())
+            pattern.teach(connection)
         except BaseException:
             connection.close()
             raise

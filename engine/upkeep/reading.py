@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from engine.errors import NotFoundError, RefusedError
+from engine.store import pattern
 from engine.store.schema import BUSY_MS, check_owner, migrations, refuse_what_is_none, storage_error
 
 
@@ -26,6 +27,7 @@ def reading(path: Path, *, current: bool = True) -> Iterator[sqlite3.Connection]
         connection = sqlite3.connect(_address(path), uri=True, isolation_level=None, check_same_thread=False)
         try:
             connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+            pattern.teach(connection)
             version, known = check_owner(connection, path), len(migrations())
             if not version:
                 raise NotFoundError(f"{path} is empty; the first start of an engine makes a database of it")

@@ -5,7 +5,8 @@ import unicodedata
 import pytest
 
 from console.status import MARKS, mark_of, shown_age
-from engine.model import Failure, State
+from engine.model import Cause, Failure, Reason, State
+from engine.model.listing import Wait
 from tests.console.fake import MINUTE, NOW, make_job
 
 
@@ -51,3 +52,29 @@ def test_ages_count_from_what_matters() -> None:
     assert shown_age(make_job(1, State.SUCCEEDED, **times), NOW) == MINUTE
     assert shown_age(make_job(1, State.RUNNING, **times), NOW) == 2 * MINUTE
     assert shown_age(make_job(1, State.READY, **times), NOW) == 3 * MINUTE
+
+
+@pytest.mark.parametrize(
+    ("reason", "glyph", "word"),
+    [
+        (Reason(Cause.LIMIT, "claude: five_hour", until=NOW + 134 * MINUTE), "◔", "limited 2h14"),
+        (Reason(Cause.CAP, "2 of 2 attempts run", scope="all"), "◌", "no slot"),
+        (Reason(Cause.CAP, "1 of 1", scope="project:/src/api"), "◌", "cap api"),
+        (Reason(Cause.BREAKER, "paused", until=NOW + 3 * MINUTE), "◔", "breaker 3m"),
+        (Reason(Cause.DEPENDENCY, "after", jobs=[12, 13]), "⋯", "after J12 +1"),
+        (Reason(Cause.BUDGET, "used up"), "◔", "budget"),
+        (Reason(Cause.TURN, "may start"), "◌", "ready"),
+        (Reason(Cause.LIMIT, "over by now", until=NOW), "◌", "ready"),
+    ],
+)
+def test_a_waiting_row_says_what_keeps_it(reason: Reason, glyph: str, word: str) -> None:
+    state = State.BLOCKED if reason.cause is Cause.DEPENDENCY else State.READY
+    mark = mark_of(make_job(1, state, attempts=0), NOW, Wait(1, reason))
+    assert (mark.glyph, mark.word) == (glyph, word)
+    assert len(mark.word) <= 13
+
+
+def test_every_cause_has_its_sign() -> None:
+    for cause in Cause:
+        if cause not in (Cause.TURN, Cause.DECISION):
+            assert mark_of(make_job(1), NOW, Wait(1, Reason(cause, "x"))) != mark_of(make_job(1), NOW), cause

@@ -148,3 +148,15 @@ async def test_a_hold_a_backoff_and_memory_name_what_ends_them(desk: Desk) -> No
     (memory,) = (await desk.explain(job)).waiting
     assert (memory.cause, memory.ends) == (Cause.MEMORY, "it may start once memory is free again")
     assert back > NOON
+
+
+async def test_a_row_says_why_it_waits_also_where_that_is_none_of_its_own_doing(desk: Desk) -> None:
+    first, second = await desk.submit(), await desk.submit()
+    await desk.start()
+    third, after = await desk.submit(), await desk.submit(first)
+    rows = await desk.store.read.rows([first, second, third, after])
+    found = {wait.job: wait for wait in await desk.foresight.waits(rows)}
+    assert set(found) == {third, after}, "what runs waits for nothing"
+    assert (found[third].reason.cause, found[third].reason.text) == (Cause.CAP, "2 of 2 attempts run")
+    assert (found[after].reason.cause, found[after].reason.jobs) == (Cause.DEPENDENCY, [first])
+    assert found[after].more == 1

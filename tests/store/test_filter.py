@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from engine.errors import UsageError
 from engine.model import Failure, State, Verb
+from engine.model.listing import FILTER_KEYS, FILTER_MEASURES, FILTER_SHORT
 from engine.store.claims import claim
-from engine.store.filter import _COLUMNS, _MEASURES, _SHORT, EVERYTHING, parse
+from engine.store.filter import _COLUMNS, _MEASURES, EVERYTHING, parse
 from engine.store.jobs import Launched, launched, settle
 from engine.store.submit import submit
 from engine.store.verbs import Request, act
@@ -103,6 +104,23 @@ def matching(connection: sqlite3.Connection, text: str) -> list[int]:
         ("cost:-inf", []),
         ("priority:>-1e400", [1, 2, 3, 4, 5, 6]),
         ("tokens:<inf", [1, 2, 3, 4, 5, 6]),
+        ("priority>2", [4, 5, 6]),
+        ("p<=1", [1, 2]),
+        ("!prio>=3 attempts=1", [1, 2, 3]),
+        ("model:!opus", [2, 3, 4, 5, 6]),
+        ("model:!opus,!sonnet", [3, 4, 5, 6]),
+        ("agent:claude,codex,!codex", [1, 2, 4]),
+        ("state:!failed,!ready", [2, 3]),
+        ("!state:!failed", [1]),
+        ("w:opus", [1]),
+        ("worker:claude:", [1, 2]),
+        ("/^fix/", [1, 4]),
+        ("/FIX .*BUG$/", [1]),
+        ("!/fix/ st:ready", [5, 6]),
+        ("st:failed /the bug/", [1]),
+        ("/[0-9]+%/", [4]),
+        ("a>b", []),
+        ("src/api", []),
     ],
 )
 def test_every_form(connection: sqlite3.Connection, text: str, jobs: list[int]) -> None:
@@ -137,6 +155,14 @@ def test_the_wildcards_of_like_mean_themselves(connection: sqlite3.Connection, t
         (" ".join("a" * 2_000), "filter:"),
         (",".join("a" * 2_000), "filter:"),
         ("a" * 60_000, "filter:"),
+        ("state:failed fix stat:x", "filter: in 'stat:x': no key 'stat'; did you mean state:?"),
+        ("fix cost>much", "filter: in 'cost>much': cost:>much is not understood"),
+        ("/(a/", "/(a/ is no pattern"),
+        ("/(a+)+b/", "a repeat within a repeat"),
+        ("/(a|aa)*b/", "a choice within a repeat"),
+        ("/a*b*c*d*e*f/", "repeats too much"),
+        (r"/(a)\1/", "cannot refer back"),
+        (f"/{'a' * 300}/", "more than 200 characters"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(connection: sqlite3.Connection, text: str, said: str | None) -> None:
@@ -155,7 +181,7 @@ def test_the_longest_filter_that_is_taken_is_within_the_limits_of_sqlite(connect
 
 
 _WORDS = st.sampled_from(
-    [*_COLUMNS, *_MEASURES, *_SHORT, *State, *Failure, "J", "%", "_", "\\", "'", '"', "\0", "--", ";", "²"]
+    [*_COLUMNS, *_MEASURES, *FILTER_SHORT, *State, *Failure, "J", "%", "_", "\\", "'", '"', "\0", "--", ";", "²"]
 )
 _TEXT = st.lists(st.one_of(_WORDS, st.sampled_from([":", ",", "!", " ", "(", "7"]), st.text(max_size=5))).map("".join)
 _ANY = st.text(st.characters(), max_size=60)  # lone surrogates included
@@ -184,6 +210,11 @@ def test_a_quoted_text_finds_exactly_the_titles_that_hold_it(connection: sqlite3
     fold = str.maketrans({chr(c): chr(c).lower() for c in range(ord("A"), ord("Z") + 1)})
     wanted = sorted(job for job, title in titles.items() if text.translate(fold) in title.translate(fold))
     assert matching(connection, quoted) == wanted
+
+
+def test_what_a_console_can_offer_is_what_the_language_has() -> None:
+    assert (set(FILTER_KEYS), set(FILTER_MEASURES)) == (set(_COLUMNS), set(_MEASURES))
+    assert set(FILTER_SHORT.values()) <= {*_COLUMNS, *_MEASURES}
 
 
 def test_no_filter_is_everything() -> None:

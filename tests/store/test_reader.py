@@ -16,6 +16,7 @@ from engine.dispatch.snapshot import Configured, world_of
 from engine.dispatch.world import Memory
 from engine.errors import StorageError
 from engine.model import Counts, State, Verb
+from engine.model.listing import Sort, SortKey
 from engine.store import Transaction, claims, jobs, queue, reader, rows, submit
 from engine.store.filter import EVERYTHING, parse
 from engine.store.reader import Reader
@@ -65,6 +66,37 @@ async def test_a_filter_keeps_the_order(crowd: Bench) -> None:
     }.items():
         found = await crowd.store.read.order(parse(text))
         assert list(found) == [job for job in everything if rows[job].state in wanted], text
+
+
+@pytest.mark.parametrize("key", [key for key in SortKey if key is not SortKey.QUEUE])
+async def test_a_list_is_sorted_by_any_column_and_turned_around(crowd: Bench, key: SortKey) -> None:
+    await crowd.act(Verb.HOLD, list(await crowd.store.read.order(parse("state:ready"), 4)))
+    found = await crowd.store.read.order(EVERYTHING, sort=Sort(key))
+    ids = await crowd.store.read.order(EVERYTHING, sort=Sort(key, reverse=True))
+    assert sorted(found) == sorted(ids) == list(range(1, 61))
+    rows = {row.id: row for row in await crowd.store.read.rows(found)}
+    values = [_SAID[key](rows[job]) for job in found]
+    assert values == sorted(values), key
+    turned = [_SAID[key](rows[job]) for job in ids]
+    assert turned == sorted(turned, reverse=True), key
+    assert await crowd.store.read.order(EVERYTHING, 7, Sort(key)) == found[:7]
+    failed = await crowd.store.read.order(parse("state:failed"), sort=Sort(key))
+    assert list(failed) == [job for job in found if rows[job].state is State.FAILED]
+
+
+_STANDS = {State.FAILED: 1, State.RUNNING: 2, State.READY: 6, State.SUCCEEDED: 7}
+_SAID: dict[SortKey, Callable[[rows.JobRow], object]] = {
+    SortKey.ID: lambda row: -row.id,
+    SortKey.PRIORITY: lambda row: row.priority,
+    SortKey.STATE: lambda row: 5 if row.held_by else _STANDS[row.state],
+    SortKey.AGE: lambda row: row.ended_at or row.started_at or row.created_at,
+    SortKey.COST: lambda row: -(row.cost_micros or -1),
+    SortKey.TOKENS: lambda row: -(row.input_tokens + row.output_tokens),
+    SortKey.ATTEMPTS: lambda row: -row.attempts,
+    SortKey.TITLE: lambda row: row.title.lower(),
+    SortKey.AGENT: lambda row: (row.agent, row.model or "", row.account or ""),
+    SortKey.PROJECT: lambda row: row.project or "",
+}
 
 
 async def test_a_job_that_moves_meanwhile_is_listed_once(crowd: Bench) -> None:
