@@ -10,13 +10,13 @@ from engine.dispatch import rerouting
 from engine.dispatch.routebook import NOTHING, Routebook
 from engine.dispatch.snapshot import scope_of
 from engine.documents import nearest
+from engine.entry import checked_account, edited, moment
 from engine.errors import EntryError, UsageError
 from engine.model import ALL, SCOPES, JobSpec, Order, Target, Verb
 from engine.model.listing import Sort, SortKey
 from engine.store.filter import Filter, parse
 from engine.store.places import Place
 from engine.store.verbs import Request
-from engine.submission import checked_account, edited, moment
 
 ON_SCOPES = frozenset({Verb.HOLD, Verb.RELEASE, Verb.CAP, Verb.DRAIN})
 

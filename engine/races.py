@@ -20,6 +20,7 @@ from msgspec import structs
 from engine import orders
 from engine.clock import now_ms
 from engine.dispatch.routebook import Routebook
+from engine.entry import title_of
 from engine.errors import HeadwayError, NotFoundError, StorageError, UsageError
 from engine.gate import judging
 from engine.gate.checks import Check, Place, run_checks
@@ -49,7 +50,7 @@ from engine.runner.git import GitError, git
 from engine.runner.run_dir import run_dir
 from engine.store import Store, races, racing, submit
 from engine.store.racing import Checked, Outcome, Plan
-from engine.submission import accepted, title_of
+from engine.submission import accepted
 from engine.units import milliseconds
 from engine.upkeep.kept import opened
 

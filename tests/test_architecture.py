@@ -52,6 +52,7 @@ FLOORS: list[set[str]] = [
     {"engine.passing"},
     {
         "engine.submission",
+        "engine.entry",
         "engine.job_file",
         "engine.context",
         "engine.dispatch",

@@ -14,11 +14,12 @@ from hypothesis import HealthCheck, given, settings
 from engine.config import AgentSettings, ProjectSettings, Settings
 from engine.documents import DocumentError
 from engine.documents.tree import lines_in
+from engine.entry import PROMPT_LIMIT, TITLE_LENGTH
 from engine.errors import EntryError, UsageError
 from engine.job_file import read_job_file
 from engine.model import JobSpec
 from engine.store.submit import Accepted
-from engine.submission import PROMPT_LIMIT, TITLE_LENGTH, accept, accepted
+from engine.submission import accept, accepted
 from tests.engine.shapes import shape_of, written
 
 NOW = 1_760_000_000_000
