@@ -14,6 +14,7 @@ from engine.clock import now_ms
 from engine.config import Settings
 from engine.decision import Answered, Card, Foreseen, Outlook, Replies, Reply, Rule, SnoozeCards, Snoozed
 from engine.dispatch.preview import Change
+from engine.entry import moment
 from engine.errors import HeadwayError, NotFoundError, RefusedError, StorageError, UsageError
 from engine.hub import Hub
 from engine.model import Preview
@@ -22,7 +23,6 @@ from engine.redact import Secrets
 from engine.store import Store, answering, card_times, cards, decisions, rules
 from engine.store.answering import Kinds, Rehearsed
 from engine.store.card_times import Attention
-from engine.submission import moment
 from engine.units import milliseconds
 
 logger = logging.getLogger(__name__)
