@@ -24,7 +24,7 @@ from engine.drift import drift
 from engine.errors import HeadwayError, NoEngineError
 from engine.home import holder, is_home
 from engine.memory import checkup
-from engine.runner import spawn
+from engine.runner import cells, spawn
 from engine.runner.cgroup import Cgroups
 from engine.server.client import Client
 from engine.skills.finding import find_skills, shelves
@@ -74,8 +74,20 @@ async def examine(home: Path, *, deep: bool = False) -> list[Check]:
         await _program("git", ["git", "--version"], "install git: projects in git get a worktree for each job")
     )
     checks.extend(await programs(agents(), settings))
+    checks.extend(await _sandbox(settings))
     checks.append(_skills(config_home, settings))
     return checks
+
+
+async def _sandbox(settings: Settings) -> list[Check]:
+    """Whether there can be one, where somebody is to run in one."""
+    of_agents = [one.sandbox for one in settings.agents.values()]
+    of_projects = [one.sandbox for one in settings.projects.values()]
+    if not any([settings.sandbox, *of_agents, *of_projects]):
+        return []
+    trouble = await cells.probe()
+    mend = "until then nothing starts that is to run in one" if trouble else ""
+    return [Check("sandbox", trouble is None, trouble or "bubblewrap makes one", mend)]
 
 
 async def programs(known: Mapping[str, Agent], settings: Settings) -> list[Check]:

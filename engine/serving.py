@@ -28,6 +28,7 @@ from engine.home import Holder, Lock, make_home
 from engine.hub import Hub
 from engine.memory.memory import Memory
 from engine.redact import Secrets
+from engine.runner.cells import Cells
 from engine.runner.cgroup import Cgroups
 from engine.runner.credentials import resolve
 from engine.runner.follow import Follower
@@ -75,7 +76,10 @@ async def _working(home: Path, settings: Settings, store: Store, hub: Hub, subre
     tap = Tap(home)
     memory = Memory(home, settings, secrets, partial(resolve, own=os.environ))
     remembers = Known(memory, settings)
-    launcher = Launcher(settings, known, Workspaces(home), cgroups, secrets=secrets, tap=tap, known=remembers)
+    cells = Cells(home, settings)
+    launcher = Launcher(
+        settings, known, Workspaces(home), cgroups, secrets=secrets, tap=tap, known=remembers, cells=cells
+    )
     book = Routebook.of(settings, known, os.environ)
     rules = Rules(settings.max_attempts, Budget.of(settings), book, Budgets.of(settings))
     around = Surroundings(

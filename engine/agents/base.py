@@ -186,6 +186,10 @@ class Agent(ABC):
         """Absolute folders outside of the workspace where its user keeps skills for it. `env` is the attempt's."""
         return ()
 
+    def own_folders(self, env: Mapping[str, str]) -> Sequence[str]:
+        """Where it keeps logins, settings and sessions outside of its workspace: what it has to write in a sandbox."""
+        return ()
+
     def accept(  # noqa: B027 - most agents take any
         self, model: str | None, settings: AgentSettings, account: AccountSettings | None = None
     ) -> None:

@@ -84,6 +84,11 @@ class Claude(Agent):
     def personal_skills(self, env: Mapping[str, str]) -> Sequence[str]:
         return below(env, ("CLAUDE_CONFIG_DIR", "skills"), ("HOME", ".claude/skills"))
 
+    def own_folders(self, env: Mapping[str, str]) -> Sequence[str]:
+        if env.get("CLAUDE_CONFIG_DIR"):
+            return [env["CLAUDE_CONFIG_DIR"]]
+        return [*below(env, ("HOME", ".claude")), *below(env, ("HOME", ".claude.json"))]
+
     def check(self, settings: AgentSettings) -> None:
         _refuse(settings)
 

@@ -61,6 +61,9 @@ class Codex(Agent):
         own = below(env, ("CODEX_HOME", "skills"), ("HOME", ".codex/skills"))
         return [*own, *below(env, ("HOME", ".agents/skills"))]
 
+    def own_folders(self, env: Mapping[str, str]) -> Sequence[str]:
+        return [env["CODEX_HOME"]] if env.get("CODEX_HOME") else below(env, ("HOME", ".codex"))
+
     def check(self, settings: AgentSettings) -> None:
         one_of(self.name, settings.permission_mode, MODES)
         if settings.allowed_tools:

@@ -70,6 +70,9 @@ class Gemini(Agent):
         own = below(env, ("GEMINI_CLI_HOME", ".gemini/skills"), ("HOME", ".gemini/skills"))
         return [*own, *below(env, ("HOME", ".agents/skills"))]
 
+    def own_folders(self, env: Mapping[str, str]) -> Sequence[str]:
+        return below(env, ("GEMINI_CLI_HOME", ".gemini"), ("HOME", ".gemini"))
+
     def check(self, settings: AgentSettings) -> None:
         words = (*(settings.command or []), *settings.args)
         if settings.permission_mode == "yolo" or "yolo" in words or "--approval-mode=yolo" in words:

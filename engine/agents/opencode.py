@@ -62,6 +62,13 @@ class Opencode(Agent):
         own = below(env, ("XDG_CONFIG_HOME", "opencode/skills"), ("HOME", ".config/opencode/skills"))
         return [*own, *below(env, ("HOME", ".claude/skills")), *below(env, ("HOME", ".agents/skills"))]
 
+    def own_folders(self, env: Mapping[str, str]) -> Sequence[str]:
+        places = {"CONFIG": ".config", "DATA": ".local/share", "STATE": ".local/state", "CACHE": ".cache"}
+        found = [
+            below(env, (f"XDG_{kind}_HOME", "opencode"), ("HOME", f"{at}/opencode")) for kind, at in places.items()
+        ]
+        return [folder for one in found for folder in one]
+
     def check(self, settings: AgentSettings) -> None:
         one_of(self.name, settings.permission_mode, MODES)
         permission(settings)

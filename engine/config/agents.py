@@ -12,6 +12,7 @@ from msgspec import Meta, Struct, field
 from engine.config import checks
 from engine.config.keys import KeyReference
 from engine.config.pacing import Pacing
+from engine.config.sandbox import Sandbox
 from engine.config.tap import TapSettings
 from engine.documents import Complaint, nearest
 from engine.model import TAG, Permission
@@ -102,6 +103,8 @@ class AgentSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     providers: dict[str, ProviderSettings] = field(default_factory=dict)
     sessions: SessionSettings | None = None
     """Its own word, where it differs from everybody's."""
+    sandbox: Sandbox | None = None
+    """Likewise."""
     recall: bool | None = None
     """Whether its jobs are told what is known, likewise."""
 

@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from engine.config import agents as agents_section
-from engine.config import budgets, checks, inbox, memory, pacing, projects, routes, schedules, tap, triage, upkeep
+from engine.config import (
+    budgets,
+    checks,
+    inbox,
+    memory,
+    pacing,
+    projects,
+    routes,
+    sandbox,
+    schedules,
+    tap,
+    triage,
+    upkeep,
+)
 from engine.config.settings import Settings
 from engine.documents import Complaint, nearest
 from engine.model import ALL, SCOPES
@@ -25,6 +38,7 @@ def complaints(settings: Settings, agents: Collection[str]) -> Iterator[Complain
     yield from schedules.complaints(settings.schedules)
     yield from budgets.complaints(settings)
     yield from inbox.complaints(settings)
+    yield from sandbox.complaints(settings)
 
 
 def _at_the_top(settings: Settings, agents: Collection[str]) -> Iterator[Complaint]:

@@ -11,6 +11,7 @@ from msgspec import Meta, Struct, field
 
 from engine.config import checks
 from engine.config.agents import Slots
+from engine.config.sandbox import Sandbox
 from engine.config.skills import ProjectSkills
 from engine.decision import Effect
 from engine.documents import Complaint, nearest
@@ -56,6 +57,8 @@ class ProjectSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     allow_bypass: bool = False
     """Jobs of this project may run with `permission: bypass`: their agents can do anything on this machine."""
     skills: ProjectSkills = field(default_factory=ProjectSkills)
+    sandbox: Sandbox | None = None
+    """What its agents may see and write of this machine: before the agents' own word."""
 
     recall: bool | None = None
     """Whether its jobs are told what is known, where that differs from the agent's word."""

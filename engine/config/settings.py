@@ -13,6 +13,7 @@ from engine.config.memory import MemorySettings
 from engine.config.pacing import Pacing
 from engine.config.projects import Permissions, ProjectSettings
 from engine.config.routes import RouteSettings
+from engine.config.sandbox import Sandbox
 from engine.config.skills import SkillSettings
 from engine.config.spend import PriceSettings, SpendSettings
 from engine.config.triage import TriageSettings
@@ -62,6 +63,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     budgets: dict[str, BudgetSettings] = field(default_factory=dict)
     """How much may be spent, by scope."""
     memory: MemorySettings = field(default_factory=MemorySettings)
+    sandbox: Sandbox = False
+    """What agents may see and write of this machine, where neither project nor agent says so."""
     theme: str | None = None
     keys: dict[str, str] = field(default_factory=dict)
     """Console keys moved to others: action -> key."""

@@ -23,6 +23,7 @@ from engine.model import JobSpec, Permission, Workspace
 from engine.permission import chosen
 from engine.redact import Secrets
 from engine.runner import credentials, kit, procfs, record, spawn, voice
+from engine.runner.cells import Cells
 from engine.runner.cgroup import Cgroups
 from engine.runner.credentials import Held
 from engine.runner.environment import environment
@@ -63,6 +64,8 @@ class Launcher:
     workspaces: Workspaces
     cgroups: Cgroups
     versions: Versions = field(default_factory=Versions)
+    cells: Cells | None = None
+    """The sandboxes."""
     secrets: Secrets = field(default_factory=Secrets)
     """What is given to attempts and must not be told."""
     tap: Tap | None = None
@@ -148,7 +151,9 @@ class Launcher:
             launch = agent.launch(assignment)
             held = await credentials.held(agent.name, launch, account, os.environ)
             prepared = Prepared(agent, placed, launch, talk, account, held, told=told)
-            return self._led(claim, prepared) if account is not None and account.tap else prepared
+            if account is not None and account.tap:
+                prepared = self._led(claim, prepared)
+            return await self._confined(claim, prepared, run)
         except HeadwayError:
             await kit.take_away(run)
             await self.workspaces.tidy(placed)
@@ -164,6 +169,14 @@ class Launcher:
         env = self._environment(claim, prepared)
         led = lead(self.tap, whose, prepared.launch, prepared.held, account, attempt.model, env)
         return replace(prepared, launch=led.launch, held=led.held, tapped=led.upstream)
+
+    async def _confined(self, claim: Claim, prepared: Prepared, run: RunDir) -> Prepared:
+        """In a sandbox, where the settings ask for one."""
+        if self.cells is None:
+            return prepared
+        env, project = self._environment(claim, prepared), claim.job.project
+        argv = await self.cells.wrapped(prepared.launch, prepared.agent, project, prepared.placed, run, env)
+        return replace(prepared, launch=replace(prepared.launch, argv=argv))
 
     def _environment(self, claim: Claim, prepared: Prepared) -> dict[str, str]:
         agent, attempt = prepared.agent, claim.attempt

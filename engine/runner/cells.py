@@ -1,0 +1,111 @@
+"""Finds out what an attempt has to see and write in its sandbox, and whether this machine can make one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from engine.agents.base import Agent, Launch
+from engine.config import Settings
+from engine.config.sandbox import SandboxSettings, chosen
+from engine.errors import RefusedError
+from engine.runner import sandbox, spawn
+from engine.runner.git import git
+from engine.runner.run_dir import RunDir
+from engine.runner.sandbox import Cell
+from engine.runner.workspace import Placed
+
+PROBE_SECONDS = 10.0
+_PATHS = ("rev-parse", "--path-format=absolute", "--git-common-dir", "--absolute-git-dir")
+
+
+class Cells:
+    """Makes command lines that run in a sandbox, where the settings ask for one. One for an engine."""
+
+    def __init__(self, home: Path, settings: Settings) -> None:
+        """`home` is Headway's own."""
+        self._home = home
+        self._settings = settings
+        self._trouble: str | None = None
+        self._probed = False
+
+    async def wrapped(
+        self, launch: Launch, agent: Agent, project: str | None, placed: Placed, run: RunDir, env: Mapping[str, str]
+    ) -> list[str]:
+        """The command line of an attempt. `env` is its environment.
+
+        Raises `RefusedError` where a sandbox is asked for and cannot be had: nothing runs outside of it instead.
+        """
+        wanted = chosen(self._settings, agent.name, project)
+        if wanted is None:
+            return list(launch.argv)
+        if (trouble := await self.trouble()) is not None:
+            raise RefusedError(f"{agent.name} is to run in a sandbox, and {trouble}; or say sandbox: false")
+        return sandbox.wrapped(launch.argv, await self._cell(wanted, launch, agent, placed, run, env))
+
+    async def trouble(self) -> str | None:
+        """Why this machine makes no sandbox, and how to mend it; None where it does. Tried once."""
+        if not self._probed:
+            self._trouble, self._probed = await probe(), True
+        return self._trouble
+
+    async def _cell(
+        self, wanted: SandboxSettings, launch: Launch, agent: Agent, placed: Placed, run: RunDir, env: Mapping[str, str]
+    ) -> Cell:
+        user = Path(env.get("HOME") or os.sep)
+        own = [Path(folder) for folder in agent.own_folders(env)]
+        for folder in own:
+            if not folder.suffix:
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # else what it writes is gone with the sandbox
+        top = placed.root or placed.directory
+        write = [top, run.path.parent, *own, *sandbox.expanded(wanted.write, env)]
+        read = [*sandbox.programs(env.get("PATH", ""), user), *sandbox.expanded(wanted.read, env)]
+        read += [user / ".gitconfig", user / ".config/git"]
+        if (program := shutil.which(launch.argv[0], path=env.get("PATH"))) is not None:
+            read += [sandbox.package(Path(program).resolve()), sandbox.package(Path(program))]
+        if launch.argv[0].startswith(os.sep) and Path(launch.argv[0]).name.startswith("python"):
+            read += _python()
+        guarded: list[Path] = []
+        if placed.root is not None:
+            common, own_git = map(Path, (await git(placed.root, *_PATHS)).split("\n"))
+            worktree = own_git if own_git != common else None
+            may, may_not = sandbox.git_write(common, worktree)
+            write += may
+            read.append(common)
+            guarded += [*may_not, *([placed.root / ".git"] if worktree is not None else [])]
+        hidden = [one for one in (user, self._home) if one.is_dir() and one != Path(os.sep)]
+        return Cell(
+            _real(hidden), placed.directory.resolve(), _real(write), _real(read), _real(guarded), wanted.network
+        )
+
+
+def _real(paths: Iterable[Path]) -> tuple[Path, ...]:
+    """Without symbolic links on the way, of which bubblewrap makes nothing good, and each once."""
+    return tuple(dict.fromkeys(path.resolve() for path in paths))
+
+
+def _python() -> list[Path]:
+    """What our own Python needs to run a module of ours: itself, its libraries, and Headway."""
+    import sys
+
+    import engine
+
+    assert engine.__file__ is not None, "it is no namespace"
+    return [Path(sys.prefix), Path(sys.base_prefix), Path(engine.__file__).parents[1]]
+
+
+async def probe() -> str | None:
+    """Make one, and say what went wrong; None where nothing did."""
+    if shutil.which(sandbox.PROGRAM) is None:
+        return "bubblewrap is not installed: install the package bubblewrap"
+    argv = sandbox.wrapped(["true"], Cell((), Path("/"), (), (), ()))
+    try:
+        done = await spawn.run(argv, {"PATH": os.environ.get("PATH", os.defpath)}, within=PROBE_SECONDS)
+    except (OSError, TimeoutError) as error:
+        return f"bubblewrap does not run here: {error}"
+    if done.code == 0:
+        return None
+    said = (done.stderr.decode(errors="replace").strip().splitlines() or [f"exit {done.code}"])[-1]
+    return f"bubblewrap makes none here ({said}): allow unprivileged user namespaces"
