@@ -10,7 +10,7 @@ from console.diff import diff_entries
 from console.format import age, clean_line, clean_lines, job_name, moment, plural
 from console.roles import Role
 from console.transcript import Entry
-from engine.decision import Answered, Card, CardKind, Choice, Foreseen, Outlook, Rule, Snoozed
+from engine.decision import Answered, Card, CardKind, Choice, Foreseen, Outlook, Past, Rule, Snoozed
 
 _PAST = {
     Choice.ALLOW: "allowed once",
@@ -26,6 +26,8 @@ _PAST = {
     Choice.CANCEL: "cancelled",
     Choice.MORE: "allowed more",
     Choice.UNCAPPED: "goes on without a cap",
+    Choice.ACCEPT: "made a rule",
+    Choice.DISMISS: "not made a rule",
     Choice.WITHDRAWN: "not asked any more",
 }
 
@@ -68,7 +70,7 @@ def card_lines(card: Card, now: int) -> list[str]:
     }
     lines = [f"card {card.id}  {card.kind}"]
     lines += [f"  {name:<9} {value}" for name, value in facts.items() if value]
-    if card.kind is not CardKind.BUDGET:
+    if card.kind not in (CardKind.BUDGET, CardKind.POLICY):
         arguments = argument_lines(card) if card.kind is CardKind.ROUTE else clean_lines(card.arguments)
         lines += ["", "  arguments", *(f"    {line}" for line in arguments)]
     if card.diff:
@@ -91,7 +93,7 @@ def card_entries(card: Card) -> list[Entry]:
     lines.append(Entry((("", Role.TEXT),)))
     if card.diff:
         return [*lines, *diff_entries(card.diff)]
-    if card.kind is CardKind.BUDGET:
+    if card.kind in (CardKind.BUDGET, CardKind.POLICY):
         return lines
     return [*lines, *(Entry(((line, Role.TEXT),), True, 2) for line in argument_lines(card))]
 
@@ -159,15 +161,32 @@ def snoozed_line(done: Snoozed, now: int) -> str:
 
 def rule_line(rule: Rule) -> str:
     """What a rule says, in one line."""
-    what = "any use" if rule.pattern == "*" else f"`{clean_line(rule.pattern)}`"
-    return f"{rule.effect} {clean_line(rule.tool)} {what} in {where(rule)}"
+    what = "any use" if rule.kind is CardKind.PERMISSION else "any"
+    if rule.pattern != "*":
+        what = f"`{clean_line(rule.pattern)}`"
+    ends = "" if rule.expires_at is None else f", until {moment(rule.expires_at)}"
+    return f"{rule_says(rule)} {clean_line(rule.tool)} {what} in {where(rule)}{ends}"
+
+
+def rule_says(rule: Rule) -> str:
+    """What a rule answers: `allow`, `deny`; of other cards than permissions `reroute codex:gpt`, `run`."""
+    if rule.kind is CardKind.PERMISSION:
+        return rule.effect
+    return " ".join(filter(None, (rule.choice, clean_line(rule.words or ""))))
+
+
+def past_line(past: Past) -> str:
+    """What a rule would have decided of what was asked."""
+    said = f"would have decided {past.matched}: as you did {past.agreed}, otherwise {past.against}"
+    return f"{said}, where nobody answered {past.other}" if past.other else said
 
 
 def where(rule: Rule) -> str:
     """Where a rule holds."""
     if rule.job is not None:
         return job_name(rule.job)
-    return clean_line(rule.project) if rule.project is not None else "every project"
+    where_ = clean_line(rule.project) if rule.project is not None else "every project"
+    return f"{where_}, {clean_line(rule.job_kind)} jobs" if rule.job_kind is not None else where_
 
 
 def choice_text(card: Card, choice: Choice) -> str:

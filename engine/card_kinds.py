@@ -9,6 +9,7 @@ from engine.store.answering import Kind
 from engine.store.budget_cards import BudgetCards
 from engine.store.clarify_cards import ClarifyCards
 from engine.store.decisions import OF_AGENTS
+from engine.store.policy_cards import PolicyCards
 
 
 def all_kinds(book: Routebook) -> dict[CardKind, Kind]:
@@ -18,4 +19,5 @@ def all_kinds(book: Routebook) -> dict[CardKind, Kind]:
         CardKind.ROUTE: RouteCards(book),
         CardKind.CLARIFY: ClarifyCards(),
         CardKind.BUDGET: BudgetCards(),
+        CardKind.POLICY: PolicyCards(),
     }

@@ -30,6 +30,8 @@ class CardKind(StrEnum):
     """What a job means that does not say enough to be begun. No agent asks: none has been started."""
     BUDGET = "budget"
     """What follows now that a budget is used up. Headway asks, and not an agent."""
+    POLICY = "policy"
+    """Whether a rule is to give an answer that the operator has given again and again."""
 
 
 class Asker(StrEnum):
@@ -72,6 +74,10 @@ class Choice(StrEnum):
     """So much more may be spent: as much again, or the amount of the reply."""
     UNCAPPED = "uncapped"
     """It may go on to its end, whatever that costs: of a shared budget, for as long as its period goes on."""
+    ACCEPT = "accept"
+    """The proposed rule is kept."""
+    DISMISS = "dismiss"
+    """It is not, and not proposed again."""
     WITHDRAWN = "withdrawn"
     """Nobody answered: the agent ended, or does not ask any more."""
 
@@ -83,6 +89,7 @@ CHOICES: dict[CardKind, tuple[Choice, ...]] = {
     CardKind.ROUTE: (Choice.REROUTE, Choice.WAIT, Choice.STOP),
     CardKind.CLARIFY: (Choice.RUN, Choice.EDIT, Choice.CANCEL),
     CardKind.BUDGET: (Choice.MORE, Choice.UNCAPPED, Choice.STOP),
+    CardKind.POLICY: (Choice.ACCEPT, Choice.DISMISS),
 }
 
 
@@ -97,8 +104,19 @@ class Rule(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A standing answer. `engine.permission` says what it matches."""
 
     tool: str
+    """Of other cards than permissions, what theirs say: `route`, `triage`, the scope of a budget."""
     pattern: str = "*"
     effect: Effect = Effect.ALLOW
+    """Of permissions."""
+    kind: CardKind = CardKind.PERMISSION
+    """Of the cards that it answers."""
+    choice: Choice | None = None
+    """What it answers, where those are no permissions."""
+    words: str | None = None
+    """The reason of that answer: the target of a reroute."""
+    job_kind: str | None = None
+    """Only in jobs of this kind."""
+    expires_at: int | None = None
     project: str | None = None
     """The directory of a project; None is every one."""
     job: int | None = None
@@ -111,6 +129,54 @@ class Rule(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The card that was answered with it."""
     uses: int = 0
     """How often it has decided."""
+    used_at: int | None = None
+
+
+class Past(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a rule would have decided of the cards that there are."""
+
+    matched: int = 0
+    agreed: int = 0
+    """Of these, that the operator answered as it would have."""
+    against: int = 0
+    """That he answered otherwise."""
+    other: int = 0
+    """That nobody answered: rules did, their time, or the end of their agent."""
+    cards: tuple[int, ...] = ()
+    """The newest of those that the operator answered."""
+
+
+class ProposalState(StrEnum):
+    OPEN = "open"
+    ACCEPTED = "accepted"
+    DISMISSED = "dismissed"
+
+
+class Proposal(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A rule that like answers suggest."""
+
+    id: int
+    rule: Rule
+    past: Past
+    at: int
+    state: ProposalState = ProposalState.OPEN
+    card: int | None = None
+    """Where it is asked about."""
+    kept: int | None = None
+    """The rule that came of it."""
+
+
+class NewRule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """A standing answer in the operator's own words: body of `POST /v1/rules`."""
+
+    tool: Annotated[str, Meta(min_length=1, max_length=PATTERN_LIMIT)]
+    pattern: Annotated[str, Meta(min_length=1, max_length=PATTERN_LIMIT)] = "*"
+    effect: Effect = Effect.ALLOW
+    project: str | None = None
+    job_kind: str | None = None
+    expires: str | None = None
+    """For how long: `7d`."""
+    dry_run: bool = False
 
 
 class Card(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -182,6 +248,8 @@ class Reply(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True,
     """`more`: how much, as `$2` or `200k tokens`; unset is as much as the budget had."""
     everywhere: bool = False
     """`rule`: in every project, not only in this one."""
+    expires: Annotated[str, Meta(min_length=1, max_length=20)] | None = None
+    """`rule`, `accept`: for how long the rule holds, as `7d`, or `never`."""
     dry_run: bool = False
 
 
@@ -247,3 +315,13 @@ class Answered(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Its number among the actions."""
     dry_run: bool = False
     outlook: Outlook | None = None
+
+
+class RuleMade(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A rule, what it would have decided so far, and the cards that it has decided of late."""
+
+    rule: Rule
+    past: Past
+    used_on: list[Card] = field(default_factory=list)
+    action: int | None = None
+    dry_run: bool = False

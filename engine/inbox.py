@@ -12,17 +12,32 @@ from engine import events as log
 from engine.alarm import Alarm
 from engine.clock import now_ms
 from engine.config import Settings
-from engine.decision import Answered, Card, Foreseen, Outlook, Replies, Reply, Rule, SnoozeCards, Snoozed
+from engine.decision import (
+    Answered,
+    Card,
+    Foreseen,
+    NewRule,
+    Outlook,
+    Proposal,
+    Replies,
+    Reply,
+    Rule,
+    RuleMade,
+    SnoozeCards,
+    Snoozed,
+)
 from engine.dispatch.preview import Change
+from engine.documents import nearest
 from engine.entry import moment
 from engine.errors import HeadwayError, NotFoundError, RefusedError, StorageError, UsageError
 from engine.hub import Hub
 from engine.model import Preview
 from engine.permission import configured
 from engine.redact import Secrets
-from engine.store import Store, answering, card_times, cards, decisions, rules
+from engine.store import Store, Transaction, answering, card_times, cards, decisions, proposals, rules
 from engine.store.answering import Kinds, Rehearsed
 from engine.store.card_times import Attention
+from engine.store.proposals import Habit
 from engine.units import milliseconds
 
 logger = logging.getLogger(__name__)
@@ -32,7 +47,7 @@ STORAGE_RETRY_MS = 5_000  #: between looks while the store cannot be written
 #: After these a card may be due at another time, or nobody may ask any more.
 _MOVES = (
     log.Asked, log.Answered, log.Reopened, log.CardSnoozed, log.Held, log.Released, log.Cancelled, log.Failed,
-    log.Succeeded, log.Retried, log.Restored, log.Rerouted, log.Attached, log.Detached,
+    log.Succeeded, log.RuleKept, log.RuleDropped, log.Retried, log.Restored, log.Rerouted, log.Attached, log.Detached,
 )  # fmt: skip
 
 Foresee = Callable[[Change], Awaitable[Preview]]
@@ -63,6 +78,7 @@ class Inbox:
         self._wake = wake
         self.kinds = kinds
         said = settings.inbox
+        self._habit = Habit(said.propose_after, milliseconds(said.rules_for))
         self._attention = Attention(milliseconds(said.warn), milliseconds(said.escalate), said.escalations)
 
     async def run(self) -> None:
@@ -139,7 +155,14 @@ class Inbox:
         reply = replace(wanted.reply, reason=out_of(wanted.reply.reason), pattern=out_of(wanted.reply.pattern))
         if reply.dry_run:
             return await self._rehearse(wanted.cards, reply, by)
-        done = await self._store.write(lambda tx: answering.answer_all(tx, self.kinds, wanted.cards, reply, by))
+
+        def write(tx: Transaction) -> list[Answered]:
+            answered = answering.answer_all(tx, self.kinds, wanted.cards, reply, by)
+            for one in answered:
+                proposals.consider(tx, one.card.id, self._habit)
+            return answered
+
+        done = await self._store.write(write)
         self._answered()
         self._wake()  # a job may have waited for it that has not begun
         return done
@@ -171,6 +194,50 @@ class Inbox:
     async def rules(self) -> list[Rule]:
         """Those that were made of answers, then those of headway.yaml."""
         return [*await self._store.look(rules.rules), *configured(self._settings)]
+
+    async def rule(self, number: int) -> RuleMade:
+        """A rule, what it would have decided so far, and what it has decided. Raises `NotFoundError`."""
+
+        def look(tx: Transaction) -> RuleMade:
+            rule = rules.one(tx, number)
+            return RuleMade(rule=rule, past=proposals.past_of(tx, rule), used_on=cards.decided_by(tx, number))
+
+        return await self._store.look(look)
+
+    async def add_rule(self, wanted: NewRule, by: str) -> RuleMade:
+        """Keep a rule on tools. Raises `UsageError` for what names no project."""
+        rule = Rule(
+            tool=wanted.tool,
+            pattern=wanted.pattern,
+            effect=wanted.effect,
+            project=self._project(wanted.project) if wanted.project is not None else None,
+            job_kind=wanted.job_kind,
+            expires_at=decisions.ending(wanted.expires, now_ms()),
+        )
+        dry_run = wanted.dry_run
+        done = await self._store.write(
+            lambda tx: decisions.add_rule(tx, rule, proposals.past_of(tx, rule), by, dry_run=dry_run)
+        )
+        self._answered()
+        return done
+
+    def _project(self, name: str) -> str:
+        directories = {known: one.directory for known, one in self._settings.projects.items()}
+        if name in directories or name.startswith("/"):
+            return directories.get(name, name)
+        hint = nearest(name, directories) if directories else "give its directory"
+        raise UsageError(f"project: there is no project {name!r}; {hint}")
+
+    async def proposals(self) -> list[Proposal]:
+        """The rules that like answers suggest, and that wait for a word."""
+        return await self._store.look(proposals.opened)
+
+    async def propose(self, *, again: bool) -> list[Proposal]:
+        """Look at all that was answered in the last months. `again`: also at what was dismissed."""
+        if not self._habit.least:
+            raise RefusedError("headway.yaml wants no proposals: inbox: propose_after: 0")
+        await self._store.write(lambda tx: proposals.consider_all(tx, self._habit, again=again))
+        return await self.proposals()
 
     async def drop_rule(self, number: int, by: str) -> Rule:
         """Take a rule back. Raises `NotFoundError`."""

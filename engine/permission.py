@@ -3,6 +3,7 @@
 A rule names a tool and a pattern. The pattern is held against what matters of the use: a shell's command, a file's
 path (relative to the workspace where it lies in it), an address. `*` stands for anything and `?` for one character.
 In a rule that allows, neither stands for a character by which a shell begins another command or names another place.
+`<word>` stands for one name: an argument that is no option, or a part of a path, and leads nowhere else.
 """
 
 from __future__ import annotations
@@ -22,6 +23,10 @@ from engine.units import milliseconds
 #: What a wildcard of an allowing rule does not cover in a command: with these a shell runs, reads or writes more.
 _SHELL = r"[^;&|<>$`()\\\n\r]"
 _ANY = r"[\s\S]"
+WORD = "<word>"
+#: What `<word>` covers: of a command, and of anything else.
+_ARGUMENT = r"(?!-)(?!\.\.?(?:\s|$))[^\s/;&|<>$`()\\*?~'\"{}\[\]!#=]+"
+_NAME = r"(?!\.\.?(?:/|$))[^/\s]+"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,7 @@ class Use:
     project: str | None = None
     shell: bool = False
     """The subject is a command line."""
+    job_kind: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,8 @@ def matches(rule: Rule, use: Use) -> bool:
         return False
     if rule.project is not None and rule.project != use.project:
         return False
+    if rule.job_kind is not None and rule.job_kind != use.job_kind:
+        return False
     if not _glob(rule.tool, _ANY).fullmatch(use.tool):
         return False
     if rule.pattern == "*":
@@ -71,12 +79,16 @@ def matches(rule: Rule, use: Use) -> bool:
     if rule.effect is Effect.ALLOW and rule.pattern == use.subject:
         return True
     wild = _SHELL if rule.effect is Effect.ALLOW and use.shell else _ANY
-    return _glob(rule.pattern, wild).fullmatch(use.subject) is not None
+    word = _ARGUMENT if use.shell else _NAME
+    return _glob(rule.pattern, wild, word).fullmatch(use.subject) is not None
 
 
-def _glob(pattern: str, wild: str) -> re.Pattern[str]:
-    parts = (f"{wild}*" if c == "*" else wild if c == "?" else re.escape(c) for c in pattern)
-    return re.compile("".join(parts))
+def _glob(pattern: str, wild: str, word: str = re.escape(WORD)) -> re.Pattern[str]:
+    return re.compile(word.join(_plain(part, wild) for part in pattern.split(WORD)))
+
+
+def _plain(pattern: str, wild: str) -> str:
+    return "".join(f"{wild}*" if c == "*" else wild if c == "?" else re.escape(c) for c in pattern)
 
 
 def subject_of_path(path: str, workspace: str) -> str:

@@ -45,7 +45,7 @@ FLOORS: list[set[str]] = [
         "engine.redact",
         "engine.timetable",
     },
-    {"engine.config", "engine.rehearsal", "engine.permission", "engine.dispatch.windows"},
+    {"engine.config", "engine.rehearsal", "engine.permission", "engine.policy", "engine.dispatch.windows"},
     {"engine.spend.prices", "engine.spend.budgets", "engine.spend.reconcile", "engine.spend.exports"},
     {"engine.agents"},
     {"engine.store", "engine.memory"},

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 FAMILIES = {
     "submit": "submit",
     "jobs": "jobs show logs diff events",
-    "inbox": "inbox answer rules",
+    "inbox": "inbox answer",
+    "rules": "rules",
     "memory": "memory",
     "routes": "routes",
     "triage": "triage",

@@ -1,4 +1,4 @@
-"""`headway inbox`, `answer`, `rules`: what agents ask, and what they are told."""
+"""`headway inbox`, `answer`: what waits for the operator, and what he says."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from console.cli import context as ctx
 from console.cli.verbs import DRY_RUN, JSON
 
 if TYPE_CHECKING:
-    from engine.decision import Card, Rule
+    from engine.decision import Card
 
 
 _SNOOZE, _BACK = "snooze", "back"
 
 
 def add_to(app: typer.Typer) -> None:
-    for command in (inbox, answer, rules):
+    for command in (inbox, answer):
         app.command()(command)
 
 
@@ -63,7 +63,7 @@ def _show_card(context: typer.Context, words: list[str], *, json: bool) -> None:
 
     if len(words) > 1:
         raise UsageError(f"inbox shows one card at a time; `headway inbox {words[0]}`")
-    number = _number(words[0], "card")
+    number = number_of(words[0], "card")
     one = ctx.of(context).ask(lambda client: client.card(number))
     if json:
         print_json(one)
@@ -84,7 +84,7 @@ def _put_aside(context: typer.Context, verb: str, words: list[str], *, dry_run: 
     until = words.pop() if verb == _SNOOZE and words else None
     if not words or (until is not None and until.lstrip("#").isdecimal()):
         raise UsageError("the time comes last: headway inbox snooze 3 2h" if verb == _SNOOZE else "say which card")
-    wanted = SnoozeCards(cards=[_number(word, "card") for word in words], until=until, dry_run=dry_run)
+    wanted = SnoozeCards(cards=[number_of(word, "card") for word in words], until=until, dry_run=dry_run)
     done = ctx.of(context).ask(lambda client: client.snooze_cards(wanted))
     if json:
         print_json(done)
@@ -112,7 +112,7 @@ def answer(
             metavar="CARD... CHOICE",
             help="The numbers of one or more cards, then: allow (once), job (for this job), rule (from now on), deny; "
             "answer for a question; reroute, wait or stop for a route; run, edit or cancel for a vague job; more, "
-            "uncapped or stop for a budget that is used up.",
+            "uncapped or stop for a budget that is used up; accept or dismiss for a proposed rule.",
         ),
     ],
     reason: Annotated[
@@ -133,6 +133,9 @@ def answer(
         str | None, typer.Option("--amount", metavar="AMOUNT", help="With more: how much: $2, 200k tokens.")
     ] = None,
     everywhere: Annotated[bool, typer.Option("--everywhere", help="The rule holds in every project.")] = False,
+    expires: Annotated[
+        str | None, typer.Option("--expires", metavar="SPAN", help="So long the rule holds: 7d; never.")
+    ] = None,
     dry_run: DRY_RUN = False,
     json: JSON = False,
 ) -> None:
@@ -147,15 +150,16 @@ def answer(
     *cards, choice = words
     if not cards:
         raise UsageError("say which card, and then the answer: headway answer 3 allow")
-    numbers = [_number(card, "card") for card in cards]
+    numbers = [number_of(card, "card") for card in cards]
     offered = [one for one in Choice if one is not Choice.WITHDRAWN]
     if choice not in offered:
         raise UsageError(f"{choice!r} is no answer; {nearest(choice, offered)}")
     if reason is not None and len(reason) > REASON_LIMIT:
         raise UsageError(f"the reason is longer than {REASON_LIMIT:,} characters")
     reply = Reply(
-        choice=Choice(choice), reason=reason, pattern=rule, amount=amount, everywhere=everywhere, dry_run=dry_run
-    )
+        choice=Choice(choice), reason=reason, pattern=rule, amount=amount, everywhere=everywhere, expires=expires,
+        dry_run=dry_run,
+    )  # fmt: skip
     done = ctx.of(context).ask(lambda client: client.reply_all(numbers, reply))
     if json:
         print_json(done[0] if len(numbers) == 1 else done)
@@ -166,46 +170,11 @@ def answer(
             print("\n".join(f"  {line}" for line in outlook_lines(one.outlook, now_ms())))
 
 
-def rules(
-    context: typer.Context,
-    remove: Annotated[int | None, typer.Option("--remove", metavar="N", help="Take this rule back.")] = None,
-    json: JSON = False,
-) -> None:
-    """The standing answers to what agents ask. `headway undo` takes one back too, while it is the newest action."""
-    from console.cards import rule_line
-    from console.cli.output import note, print_json, print_table
-
-    if remove is not None:
-        dropped = ctx.of(context).ask(lambda client: client.drop_rule(remove))
-        if json:
-            print_json(dropped)
-        else:
-            print(f"holds no more: {rule_line(dropped)}")
-        return
-    found = ctx.of(context).ask(lambda client: client.rules())
-    if json:
-        print_json(found)
-    elif not found:
-        note("no rule yet: headway answer CARD rule --rule 'git push *', or permissions: rules: in headway.yaml")
-    else:
-        heads = ("RULE", "SAYS", "TOOL", "WHERE", "USES", "BY", "PATTERN")
-        print_table(heads, [_rule_cells(one) for one in found], stretch=6)
-
-
-def _rule_cells(rule: Rule) -> tuple[str, ...]:
-    from console.cards import where
-    from console.format import clean_line
-
-    return (
-        str(rule.id or "-"), rule.effect, clean_line(rule.tool), where(rule), str(rule.uses) if rule.id else "-",
-        rule.by, clean_line(rule.pattern),
-    )  # fmt: skip
-
-
-def _number(word: str, what: str) -> int:
+def number_of(word: str, what: str) -> int:
     from engine.errors import UsageError
 
     digits = word.lstrip("#")
     if not (digits.isascii() and digits.isdigit() and len(digits) <= 18):
-        raise UsageError(f"{word!r} is no {what}'s number; `headway inbox` lists them")
+        lists = "rules" if what == "rule" else "inbox"
+        raise UsageError(f"{word!r} is no {what}'s number; `headway {lists}` lists them")
     return int(digits)

@@ -40,7 +40,7 @@ def put_up(tx: Transaction, row: JobRow, attempt: int, ask: Ask, turn: Turn) -> 
         request=f"route J{row.id} {tx.newest('events')}",
         kind=CardKind.ROUTE,
         tool=TOOL,
-        subject="",
+        subject=f"{case.target} {trouble.cause}",
         shell=False,
         summary=f"{case.target} cannot be used ({trouble.cause}): where does it go on?",
         arguments=msgspec.json.encode(told).decode(),

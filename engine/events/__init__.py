@@ -6,7 +6,17 @@ body carries all that the change of state needs.
 
 from engine.events.around import BreakerMoved, EngineStarted, EngineStopped, LimitSeen
 from engine.events.body import Body
-from engine.events.cards import Answered, Asked, CardSnoozed, DefaultNear, Escalated, Reopened, RuleDropped, RuleKept
+from engine.events.cards import (
+    Answered,
+    Asked,
+    CardSnoozed,
+    DefaultNear,
+    Escalated,
+    Reopened,
+    RuleDropped,
+    RuleKept,
+    RuleProposed,
+)
 from engine.events.event import AnyBody, Event
 from engine.events.handoffs import HandOffStored
 from engine.events.judgement import RaceBegun, RaceChecked, RaceMoved, Routed, Triaged
@@ -94,6 +104,7 @@ __all__ = [
     "Routed",
     "RuleDropped",
     "RuleKept",
+    "RuleProposed",
     "ScheduleFired",
     "ScheduleMissed",
     "ScheduleSet",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.decision import CardKind, Choice, Rule
+from engine.decision import CardKind, Choice, Past, Rule
 from engine.events.body import Body
 
 
@@ -73,9 +73,18 @@ class RuleKept(Body, frozen=True, tag="rule_kept"):
     rule: Rule
 
 
+class RuleProposed(Body, frozen=True, tag="rule_proposed"):
+    """Like answers suggest a rule."""
+
+    proposal: int
+    card: int
+    rule: Rule
+    past: Past
+
+
 class RuleDropped(Body, frozen=True, tag="rule_dropped"):
     by: str
     rule: Rule
 
 
-CardBody = Asked | Answered | Reopened | CardSnoozed | DefaultNear | Escalated | RuleKept | RuleDropped
+CardBody = Asked | Answered | Reopened | CardSnoozed | DefaultNear | Escalated | RuleKept | RuleProposed | RuleDropped

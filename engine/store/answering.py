@@ -15,6 +15,7 @@ Operations of the one writer.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -267,11 +268,18 @@ def look(tx: Transaction, kinds: Kinds, attempt: int | None = None) -> Looked:
     return Looked(bool(left), following, expired)
 
 
-def _carry_out(kinds: Kinds, it: Answering) -> Applied:
+def by_rule(tx: Transaction, kinds: Kinds, card: Card, row: JobRow, reply: Reply, rule: int) -> None:
+    """Let a standing rule answer a card. Raises before anything is done where the answer makes no sense now."""
+    _carry_out(kinds, Answering(tx, card, row, reply, f"rule {rule}"), rule)
+
+
+def _carry_out(kinds: Kinds, it: Answering, rule: int | None = None) -> Applied:
     """Close a card, let its job go, and do what the answer says."""
     tx, card = it.tx, it.card
     kind = kinds[card.kind]
     closing = kind.closing(it)
+    if rule is not None:
+        closing = dataclasses.replace(closing, rule=rule)
     row = cards.close(tx, it.row, card.attempt or None, card.id, closing)
     if row.held_by == cards.holder(card.id):
         row = record(tx, row, log.Released(by=it.by))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from engine import events as log
 from engine.decision import Card, SnoozeCards, Snoozed
 from engine.errors import NotFoundError, RefusedError, UsageError
-from engine.store import actions, answering, cards
+from engine.store import actions, answering, cards, policy_cards, rules
 from engine.store.actions import CardTime, Inverse
 from engine.store.answering import Kinds
 from engine.store.writer import RollbackError, Transaction
@@ -39,7 +39,9 @@ class Ticked:
 
 def pending(tx: Transaction, kinds: Kinds, attention: Attention) -> int | None:
     """When there is something to do next; a time that is over where there is now. Writes nothing."""
-    found = []
+    if policy_cards.waiting(tx):
+        return tx.now
+    found = [end] if (end := rules.next_end(tx)) is not None else []
     for card in cards.opened(tx):
         kind = kinds.get(card.kind)
         if kind is not None and kind.stale(tx, card, cards.job_of(tx, card)):
@@ -53,6 +55,8 @@ def tick(tx: Transaction, kinds: Kinds, attention: Attention) -> Ticked:
     for card in cards.opened(tx):
         if card.snoozed_until is not None and card.snoozed_until <= tx.now:
             cards.put_aside(tx, card, None, card.due, "headway")
+    rules.expire(tx)
+    by_rule = policy_cards.answer_waiting(tx, kinds)
     looked = answering.look(tx, kinds)
     for card in cards.opened(tx):
         warn, louder = _reminders(tx, card, attention)
@@ -62,7 +66,7 @@ def tick(tx: Transaction, kinds: Kinds, attention: Attention) -> Ticked:
         if louder is not None and louder <= tx.now:
             tx.connection.execute(_ESCALATED, (tx.now, card.id))
             cards.say(tx, card, log.Escalated(card.id, card.kind, card.summary, card.escalated + 1, card.at))
-    return Ticked(pending(tx, kinds, attention), looked.expired > 0)
+    return Ticked(pending(tx, kinds, attention), by_rule or looked.expired > 0)
 
 
 def _reminders(tx: Transaction, card: Card, attention: Attention) -> tuple[int | None, int | None]:

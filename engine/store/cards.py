@@ -27,6 +27,7 @@ SELECT_CARD = (
     "FROM decisions AS d JOIN jobs ON jobs.id = d.job"
 )
 _OPEN = f"{SELECT_CARD.replace('AS d ', 'AS d INDEXED BY decisions_open ')} WHERE d.answered_at IS NULL ORDER BY d.id"
+_BY_RULE = f"{SELECT_CARD} WHERE d.rule = ? AND d.by = ? ORDER BY d.id DESC LIMIT 20"
 _NEWEST = f"{SELECT_CARD} ORDER BY d.id DESC LIMIT ?"
 _INSERT = (
     "INSERT INTO decisions (kind, job, attempt, request, agent, tool, subject, shell, summary, arguments, diff, why, "
@@ -243,6 +244,11 @@ def waiting(tx: Transaction) -> list[Card]:
 def newest(tx: Transaction, limit: int) -> list[Card]:
     """The newest cards, answered ones included."""
     return [card_of(values) for values in tx.connection.execute(_NEWEST, (limit,))]
+
+
+def decided_by(tx: Transaction, rule: int) -> list[Card]:
+    """The newest cards that a rule has answered."""
+    return [card_of(values) for values in tx.connection.execute(_BY_RULE, (rule, f"rule {rule}"))]
 
 
 def card_of(values: Sequence[Any]) -> Card:

@@ -5,20 +5,22 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from engine.decision import Asker, Card, CardKind, Choice, Effect, Reply, Rule
+from engine.decision import Asker, Card, CardKind, Choice, Effect, Past, Reply, Rule, RuleMade
 from engine.errors import UsageError
 from engine.permission import Policy, Use, matches, verdict
 from engine.store import actions, answering, cards, jobs, rules
 from engine.store.actions import Inverse
-from engine.store.answering import TIME_OUT, Answering, Applied, Kind, Kinds
+from engine.store.answering import Answering, Applied, Kind, Kinds
 from engine.store.cards import Asking, Closing, Due
 from engine.store.rows import JobRow
-from engine.store.writer import Transaction
-from engine.units import span
+from engine.store.writer import RollbackError, Transaction
+from engine.units import milliseconds, span
 
 REFUSED = "The operator refused this. Do not try it in another way; go on without it, or say what you need it for."
 
 WORDS = "..."  #: what stands for the operator's own words, where an answer is shown beforehand
+
+NEVER = "never"  #: how it is said that a rule does not end
 
 _TOLD = {
     Choice.ALLOW: "it does what it asked for",
@@ -66,7 +68,7 @@ class AgentCards(Kind):
 
     def apply(self, it: Answering, closing: Closing) -> Applied:
         said = f"its agent goes on: {_TOLD[closing.choice]}"
-        if it.by == TIME_OUT or closing.rule is None:
+        if closing.rule is None or not _keeps_rule(it.reply):
             return Applied(it.row, said=said)
         rule = rules.one(it.tx, closing.rule)
         also = _answer_others(it.tx, rule)
@@ -96,11 +98,34 @@ def expire(tx: Transaction, attempt: int) -> int:
     return answering.look(tx, OF_AGENTS, attempt).expired
 
 
+def add_rule(tx: Transaction, rule: Rule, past: Past, by: str, *, dry_run: bool) -> RuleMade:
+    """Keep a standing answer of the operator's own words. `undo` takes it back."""
+    kept = rules.keep(tx, rule, by)
+    action = actions.note(tx, "add rule", by, (), Inverse(kept=kept))
+    made = RuleMade(rule=kept, past=past, action=None if dry_run else action, dry_run=dry_run)
+    if dry_run:
+        raise RollbackError(made)
+    return made
+
+
 def drop_rule(tx: Transaction, number: int, by: str) -> Rule:
     """Take a standing answer back. `undo` brings it back."""
     dropped = rules.drop(tx, number, by)
     actions.note(tx, "drop rule", by, (), Inverse(dropped=dropped))
     return dropped
+
+
+def ending(within: str | None, now: int) -> int | None:
+    """When a rule ends that holds for a span. Raises `UsageError`."""
+    if within is None or within == NEVER:
+        return None
+    try:
+        ms = milliseconds(within)
+    except ValueError as error:
+        raise UsageError(f"expires: {error}, or {NEVER}") from None
+    if not ms:
+        raise UsageError("expires: it would be over at once; write 7d, or never")
+    return now + ms
 
 
 def _check(reply: Reply) -> None:
@@ -110,6 +135,8 @@ def _check(reply: Reply) -> None:
         raise UsageError(f"a pattern makes a rule, and {reply.choice} makes none; choose job, rule or deny")
     if reply.everywhere and not _keeps_rule(reply):
         raise UsageError("only a rule can hold everywhere; choose rule, or deny with a pattern")
+    if reply.expires is not None and not _keeps_rule(reply):
+        raise UsageError("only a rule ends; choose rule, or deny with a pattern")
     if reply.everywhere and reply.choice is Choice.JOB:
         raise UsageError("what is allowed for this job holds nowhere else; choose rule")
 
@@ -130,6 +157,7 @@ def _rule(tx: Transaction, card: Card, reply: Reply) -> Rule:
         project=None if reply.everywhere or of_job else card.project,
         job=card.job if of_job or (card.project is None and not reply.everywhere) else None,
         card=card.id,
+        expires_at=ending(reply.expires, tx.now),
     )
     if reply.pattern is not None and not matches(rule, _use_of(tx, card)):
         raise UsageError(f"the pattern {reply.pattern!r} does not match what is asked: {subject or card.tool}")
@@ -156,11 +184,12 @@ def _by_rule(rule: Rule) -> Closing:
 
 def _use_of(tx: Transaction, card: Card) -> Use:
     subject, shell = tx.connection.execute(_MATTERS, (card.id,)).fetchone()
-    return Use(card.tool, subject, card.job, card.project, shell=bool(shell))
+    row = cards.job_of(tx, card)
+    return Use(card.tool, subject, card.job, card.project, shell=bool(shell), job_kind=row.kind)
 
 
 def _use(row: JobRow, tool: str, subject: str, *, shell: bool) -> Use:
-    return Use(tool, subject, row.id, row.project, shell)
+    return Use(tool, subject, row.id, row.project, shell, row.kind)
 
 
 def _due(kind: CardKind, policy: Policy, now: int) -> Due:

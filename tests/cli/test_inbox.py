@@ -88,6 +88,30 @@ async def test_a_card_is_put_aside_and_shows_what_each_answer_would_do(asking: S
     assert "allowed once" in asking.headway("answer", "1", "allow").stdout
 
 
+async def test_rules_are_added_shown_and_taken_back(asking: Served) -> None:
+    would = asking.headway("rules", "add", "Bash", "echo * >*.txt", "--expires", "7d", "--dry-run").stdout
+    assert would.startswith("would hold: allow Bash `echo * >*.txt` in every project, until 20")
+    added = asking.headway("rules", "add", "Bash", "echo * >*.txt", "--expires", "7d")
+    assert added.stdout.startswith("rule 1 holds: allow Bash"), added.stderr
+    await asking.until_ended([1])
+    shown = asking.headway("rules", "show", "1").stdout
+    assert "used 2 times" in shown and "card 1  J1  echo one >one.txt" in shown
+    assert "in 6d23" in asking.headway("rules").stdout
+    assert "no answers were alike often enough" in asking.headway("rules", "propose").stderr
+    for words, code, said in (
+        (("ad", "x"), 2, "did you mean 'add'?"),
+        (("accept", "P7"), 4, "no open proposal 7"),
+        (("add", "Bash", "ls", "--expires", "soon"), 2, "no span of time"),
+        (("add", "Bash", "ls", "--project", "nowhere"), 2, "nowhere"),
+        (("show", "9"), 4, "no rule 9"),
+    ):
+        done = asking.headway("rules", *words)
+        assert (done.returncode, done.stdout) == (code, ""), words
+        assert said in done.stderr, words
+    assert "holds no more: allow Bash" in asking.headway("rules", "remove", "1").stdout
+    assert "rule 1 holds again" in asking.headway("undo").stdout
+
+
 async def test_mistakes_are_one_line_and_have_their_exit_code(asking: Served) -> None:
     for arguments, code, said in (
         (("answer", "9", "allow"), 4, "there is no card 9"),

@@ -11,7 +11,7 @@ from hypothesis import given
 
 from engine import events as log
 from engine.budgets import Amount
-from engine.decision import CardKind, Choice, Effect, Rule
+from engine.decision import CardKind, Choice, Effect, Past, Rule
 from engine.hand_off import Cause
 from engine.model import Failure, Grade, JobSpec, RaceState, State, Triage, Usage
 from engine.schedule import Kept, ScheduleSpec
@@ -66,6 +66,7 @@ EXAMPLES: tuple[log.AnyBody, ...] = (
     log.Asked(3, CardKind.PERMISSION, "Bash", "git push", 9),
     log.Answered(3, Choice.DENY, "me", "no", 2, 4),
     log.Reopened(3, "me", 9, 3),
+    log.RuleProposed(1, 3, Rule(tool="Bash", pattern="git push"), Past(matched=4, agreed=3, other=1, cards=(2, 1))),
     log.CardSnoozed(3, "me", 9, 12),
     log.DefaultNear(3, CardKind.PERMISSION, "git push", Choice.DENY, 12),
     log.Escalated(3, CardKind.BUDGET, "the day is used up", 2, 1),

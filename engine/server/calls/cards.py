@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import msgspec
 
-from engine.decision import Answered, Card, Foreseen, Replies, Reply, Rule, SnoozeCards, Snoozed
+from engine.decision import (
+    Answered,
+    Card,
+    Foreseen,
+    NewRule,
+    Proposal,
+    Replies,
+    Reply,
+    Rule,
+    RuleMade,
+    SnoozeCards,
+    Snoozed,
+)
 from engine.server.link import Link
 
 
@@ -40,6 +52,22 @@ class CardCalls(Link):
     async def rules(self) -> list[Rule]:
         """The standing answers: those that were made of answers, then those of headway.yaml."""
         return await self.get("/v1/rules", list[Rule])
+
+    async def rule(self, number: int) -> RuleMade:
+        """A rule, what it would have decided so far, and what it has decided."""
+        return await self.get(f"/v1/rules/{number}", RuleMade)
+
+    async def add_rule(self, wanted: NewRule) -> RuleMade:
+        return await self.post("/v1/rules", wanted, RuleMade)
+
+    async def proposals(self) -> list[Proposal]:
+        """The rules that like answers suggest."""
+        return await self.get("/v1/proposals", list[Proposal])
+
+    async def propose(self, *, again: bool = False) -> list[Proposal]:
+        """Look at all that was answered in the last months; with `again` also at what was dismissed."""
+        path = "/v1/proposals?again=1" if again else "/v1/proposals"
+        return msgspec.json.decode(await self.call("POST", path), type=list[Proposal])
 
     async def drop_rule(self, number: int) -> Rule:
         """Take a standing answer back."""

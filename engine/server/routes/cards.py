@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from engine.decision import Replies, Reply, SnoozeCards
+from engine.decision import NewRule, Replies, Reply, SnoozeCards
 from engine.engine import Engine
 from engine.server.http import LIST_LIMIT, OPERATOR, as_json, named, read_body, read_number
 
@@ -22,6 +22,10 @@ def routes(engine: Engine) -> list[Route]:
         Route("/v1/decisions/{card}/outlooks", api.outlooks),
         Route("/v1/decisions/{card}", api.reply, methods=["POST"]),
         Route("/v1/rules", api.rules),
+        Route("/v1/rules", api.add_rule, methods=["POST"]),
+        Route("/v1/rules/{rule}", api.rule),
+        Route("/v1/proposals", api.proposals),
+        Route("/v1/proposals", api.propose, methods=["POST"]),
         Route("/v1/rules/{rule}", api.drop_rule, methods=["DELETE"]),
     ]
 
@@ -58,6 +62,20 @@ class _Cards:
 
     async def rules(self, request: Request) -> Response:
         return as_json(await self._engine.inbox.rules())
+
+    async def rule(self, request: Request) -> Response:
+        return as_json(await self._engine.inbox.rule(named(request, "rule")))
+
+    async def add_rule(self, request: Request) -> Response:
+        return as_json(await self._engine.inbox.add_rule(await read_body(request, NewRule), OPERATOR))
+
+    async def proposals(self, request: Request) -> Response:
+        return as_json(await self._engine.inbox.proposals())
+
+    async def propose(self, request: Request) -> Response:
+        """Look for rules; with `again=1` also for what was dismissed."""
+        again = bool(read_number(request, "again", 0))
+        return as_json(await self._engine.inbox.propose(again=again))
 
     async def drop_rule(self, request: Request) -> Response:
         return as_json(await self._engine.inbox.drop_rule(named(request, "rule"), OPERATOR))
