@@ -23,6 +23,9 @@ from engine.errors import NotFoundError, NotStartedError, RefusedError, UsageErr
 from engine.foresight import Foresight
 from engine.hub import Hub
 from engine.inbox import Inbox
+from engine.mcp.capability import Grants
+from engine.mcp.tooling import desk
+from engine.mcp.work import Doors
 from engine.memory.memory import Memory
 from engine.model import (
     ALL,
@@ -60,6 +63,7 @@ from engine.spend.spending import Spending
 from engine.store import Store, actions, claims, sessions, submit, verbs
 from engine.store.filter import Filter
 from engine.store.rows import AttemptRow, JobRow
+from engine.store.tools import Parent
 from engine.submission import accepted
 from engine.takeover import Takeovers
 from engine.tap.tap import Tap
@@ -92,6 +96,7 @@ class Engine:
         book: Routebook,
         tap: Tap,
         memory: Memory,
+        grants: Grants,
     ) -> None:
         self.home = home
         self.settings = settings
@@ -106,7 +111,7 @@ class Engine:
         self.tap = tap
         self.foresight = Foresight(store, hub, dispatcher, settings.max_attempts, agents, self.routes.notes)
         self.inbox = Inbox(
-            store, hub, settings, secrets, all_kinds(book), self.foresight.foresee, runner.answered, dispatcher.wake
+            store, hub, settings, secrets, all_kinds(book), self.foresight.foresee, self._answered, dispatcher.wake
         )
         self.tax = Taxes(store, settings)
         self.weather = Weather(store, dispatcher.wake)
@@ -133,18 +138,20 @@ class Engine:
         self.memory = memory
         self.hand_offs = HandOffs(store, secrets)
         self._draining: asyncio.Task[None] | None = None
+        doors = Doors(self.submit, self.job, self.hand_offs.write)
+        self.tools = desk(store, hub, settings, agents, secrets, memory, grants, runner, doors)
 
     # ---- the operator's verbs
 
-    async def submit(self, wanted: Wanted) -> Answer:
+    async def submit(self, wanted: Wanted, parent: Parent | None = None) -> Answer:
         """Accept jobs, all or none, durably. A dry run checks them, and foresees what would become of them.
 
-        Raises `EntryError` for the first that cannot be accepted.
+        `parent`: the attempt whose agent submits them. Raises `EntryError` for the first that cannot be accepted.
         """
         self.require_open()
         now, sorter = now_ms(), await self.triage.sorter()
         submission = accepted(wanted, self.settings, self.agents.keys(), now, self.routes.book, sorter)
-        submission = await self.triage.placed(submission, now)
+        submission = (await self.triage.placed(submission, now)).of(parent)
         if wanted.dry_run:
             rows, needs = await self.store.write(lambda tx: submit.rehearse(tx, submission))
             rows = await self.routes.foresee(rows, [one.spec for one in submission.all])
@@ -153,6 +160,11 @@ class Engine:
         await self.opinions.ask(submission.jobs, admitted)
         self._dispatcher.wake()
         return Answer(admitted.ids, admitted.existing, admitted.batch, admitted.follow_up)
+
+    def _answered(self) -> None:
+        """The operator has answered something, for which an agent may wait."""
+        self._runner.answered()
+        self.tools.questions.answered()
 
     def require_open(self) -> None:
         """Raise `RefusedError` where no new work is taken."""

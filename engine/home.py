@@ -12,6 +12,7 @@ import msgspec
 from engine.errors import RefusedError, StorageError, UsageError
 
 SOCKET = "engine.sock"
+AGENTS = "agents.sock"  #: where agents call their tools, and nothing else can be called
 LOCK = "engine.lock"
 LOG = "engine.log"
 

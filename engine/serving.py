@@ -26,6 +26,8 @@ from engine.engine import Engine
 from engine.errors import StorageError
 from engine.home import Holder, Lock, make_home
 from engine.hub import Hub
+from engine.mcp.capability import Grants
+from engine.mcp.offering import Offers
 from engine.memory.memory import Memory
 from engine.redact import Secrets
 from engine.runner.cells import Cells
@@ -77,9 +79,12 @@ async def _working(home: Path, settings: Settings, store: Store, hub: Hub, subre
     memory = Memory(home, settings, secrets, partial(resolve, own=os.environ))
     remembers = Known(memory, settings)
     cells = Cells(home, settings)
+    grants = Grants(settings.mcp.calls)
     launcher = Launcher(
-        settings, known, Workspaces(home), cgroups, secrets=secrets, tap=tap, known=remembers, cells=cells
-    )
+        settings, known, Workspaces(home), cgroups,
+        secrets=secrets, tap=tap, offers=Offers(home, settings, grants), known=remembers, cells=cells
+    ,
+    )  # fmt: skip
     book = Routebook.of(settings, known, os.environ)
     rules = Rules(settings.max_attempts, Budget.of(settings), book, Budgets.of(settings))
     around = Surroundings(
@@ -97,7 +102,7 @@ async def _working(home: Path, settings: Settings, store: Store, hub: Hub, subre
         takeovers = Takeovers(store, hub, runner, launcher, tasks, dispatcher.wake)
         engine = Engine(
             home, settings, store, hub, follower, runner, dispatcher, known, launcher.workspaces, secrets, takeovers,
-            book, tap, memory,
+            book, tap, memory, grants,
         )  # fmt: skip
         following = tasks.create_task(follower.run(), name="follower")
         await runner.take_over(left)

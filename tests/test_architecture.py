@@ -61,6 +61,7 @@ FLOORS: list[set[str]] = [
         "engine.upkeep",
         "engine.spend",
         "engine.gate",
+        "engine.mcp",
     },
     {
         "engine.foresight",

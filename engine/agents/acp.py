@@ -8,15 +8,20 @@ opencode as its own configuration says (`permission`); and opencode offers files
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import PurePath
 
 from engine.agents import acp_lines as lines
 from engine.agents.acp_parser import AcpParser, task
 from engine.agents.addresses import provider_at
 from engine.agents.arguments import key_of
 from engine.agents.asking import Request, Told
-from engine.agents.base import Agent, Assignment, Errand, Launch, Parser
+from engine.agents.base import Agent, Assignment, Errand, Launch, Parser, ToolServer
+from engine.agents.gemini import Gemini
 from engine.agents.lines import decode
+from engine.agents.opencode import PERMISSION
 from engine.config import AgentSettings
 from engine.errors import SettingError, UsageError
 from engine.model import Permission
@@ -36,6 +41,7 @@ class Acp(Agent):
     resumable = True
     provider = True
     asks = True
+    takes_tools = True
     stall_seconds = 900
     footprint = 320 << 20  # gemini's tree was seen at 249 to 390 MB
     pass_env = (
@@ -83,6 +89,24 @@ class Acp(Agent):
             stdin="opening",
             talks=True,
         )
+
+    def offered(self, launch: Launch, server: ToolServer, env: Mapping[str, str]) -> tuple[Launch, Mapping[str, str]]:
+        """In the session that it opens, as the protocol has it.
+
+        Gemini asks before it uses a server of that kind, and opencode where its configuration says so: these are told
+        of it by their own ways, in which it is trusted.
+        """
+        if PurePath(launch.argv[0]).name == "gemini":
+            return Gemini().offered(launch, server, env)
+        first, second, _ = launch.files["opening"].split(b"\n")
+        session, (program, *args) = json.loads(second), server.command
+        session["params"]["mcpServers"] = [{"name": server.name, "command": program, "args": args, "env": []}]
+        opening = b"\n".join((first, json.dumps(session).encode(), b""))
+        more = {}
+        if PurePath(launch.argv[0]).name == "opencode":
+            rules = {**json.loads(env.get(PERMISSION) or "{}"), f"{server.name}_*": "allow"}
+            more = {PERMISSION: json.dumps(rules)}
+        return replace(launch, files={**launch.files, "opening": opening}), more
 
     def errand(self, errand: Errand, content: bytes) -> bytes:
         if errand.name != "prompt":

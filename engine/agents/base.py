@@ -7,7 +7,7 @@ reads no file and knows no clock.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -67,6 +67,18 @@ class Launch:
     """Variables to be filled with keys that are kept elsewhere."""
     key_variable: str | None = None
     """Where this attempt takes the key of its account, if that is not its agent's usual variable."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolServer:
+    """An MCP server that an agent is to start."""
+
+    name: str
+    command: Sequence[str]
+    run_dir: Path
+    """Where files of its configuration may be put."""
+    read: Callable[[str], bytes | None] = lambda path: None
+    """What a file of settings holds that something is to be added to; None where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +186,8 @@ class Agent(ABC):
     """An attempt may change something. Without effects it needs no workspace, and may always be run again."""
     answers: bool = False
     """It takes a system prompt and the schema of its answer."""
+    takes_tools: bool = False
+    """It starts MCP servers that it is told of. Others are given the tools where the settings say so for them."""
     skill_folders: tuple[str, ...] = ()
     """Below its workspace: where it looks for skills by itself. Without one it is told them in its prompt."""
 
@@ -213,6 +227,16 @@ class Agent(ABC):
         """The agent's own screen, at a terminal, in the session `assignment.resumes`; None where it has none.
 
         Only `argv` and `env` count. Raises `UsageError` where the assignment cannot be put to it.
+        """
+        return None
+
+    def offered(
+        self, launch: Launch, server: ToolServer, env: Mapping[str, str]
+    ) -> tuple[Launch, Mapping[str, str]] | None:
+        """The command line that also starts an MCP server, whose tools it may use unasked, and further variables.
+
+        `env` is the attempt's; the variables have the last word over it. None for an agent that starts none. The
+        user's own servers stay as they are.
         """
         return None
 

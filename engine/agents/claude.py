@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import glob
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from uuid import UUID
 
 from engine.agents import claude_asking
 from engine.agents.addresses import provider_at
 from engine.agents.arguments import below, key_of
 from engine.agents.asking import Request, Told
-from engine.agents.base import Agent, Assignment, Launch, Parser
+from engine.agents.base import Agent, Assignment, Launch, Parser, ToolServer
 from engine.agents.claude_parser import ClaudeParser
 from engine.config import AgentSettings
 from engine.errors import SettingError, UsageError
@@ -41,6 +43,9 @@ RESERVED = {
 }
 
 
+SERVERS = "servers.json"  #: in the run directory
+TOOL_MS = 7 * 86_400_000  #: for one call of a tool: a person may take their time
+
 #: What lets it ask a cloud for the model instead of Anthropic.
 CLOUDS = {
     "CLAUDE_CODE_USE_BEDROCK": "bedrock",
@@ -56,6 +61,7 @@ class Claude(Agent):
     forks = True
     provider = True
     asks = True
+    takes_tools = True
     stall_seconds = 900
     package = "@anthropic-ai/claude-code"
     footprint = 300 << 20  # the whole tree of 2.1 was seen at 210 to 292 MB
@@ -109,6 +115,14 @@ class Claude(Agent):
             return Launch(argv=argv, env=ENVIRONMENT, files={"prompt": first}, stdin="prompt", talks=True)
         prompt = assignment.prompt.encode(errors="replace")
         return Launch(argv=argv, env=ENVIRONMENT, files={"prompt": prompt}, stdin="prompt")
+
+    def offered(self, launch: Launch, server: ToolServer, env: Mapping[str, str]) -> tuple[Launch, Mapping[str, str]]:
+        """Beside its user's own servers; its tools are at hand from the start, and not asked for."""
+        program, *args = server.command
+        one = {"type": "stdio", "command": program, "args": args, "alwaysLoad": True, "timeout": TOOL_MS}
+        content = json.dumps({"mcpServers": {server.name: one}}).encode()
+        argv = [*launch.argv, "--mcp-config", str(server.run_dir / SERVERS), "--allowedTools", f"mcp__{server.name}"]
+        return replace(launch, argv=argv, files={**launch.files, SERVERS: content}), {}
 
     def answer(self, request: Request, told: Told) -> bytes:
         return claude_asking.answer(request, told)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import glob
+import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from engine.agents.addresses import provider_at
 from engine.agents.arguments import below, one_of, refuse, unsafe, uuid, word
-from engine.agents.base import Agent, Assignment, Launch, Parser
+from engine.agents.base import Agent, Assignment, Launch, Parser, ToolServer
 from engine.agents.codex_parser import CodexParser
 from engine.config import AgentSettings
 from engine.errors import SettingError, UsageError
 
 #: What the sandbox around its commands lets them do; the first is the default. Without a sandbox is refused.
 MODES = ("workspace-write", "read-only")
+
+TOOL_SECONDS = 7 * 86_400  #: for one call of a tool: a person may take their time
 
 _OWN = "it has a setting of its own"
 _SESSIONS = "Headway keeps the sessions"
@@ -44,6 +48,7 @@ class Codex(Agent):
     name = "codex"
     resumable = True
     provider = True
+    takes_tools = True
     stall_seconds = 900
     package = "@openai/codex"
     footprint = 180 << 20  # the whole tree of 0.169 was seen at 140 MB, and 178 behind its wrapper
@@ -85,6 +90,20 @@ class Codex(Agent):
             argv += ["resume", uuid(self.name, assignment.resumes)]
         prompt = assignment.prompt.encode(errors="replace")
         return Launch(argv=[*argv, "-"], files={"prompt": prompt}, stdin="prompt")
+
+    def offered(self, launch: Launch, server: ToolServer, env: Mapping[str, str]) -> tuple[Launch, Mapping[str, str]]:
+        """Beside its user's own servers. They run outside of the sandbox; this one's tools are not asked for."""
+        program, *args = server.command
+        # JSON's strings and lists are TOML's too.
+        said = {
+            "command": json.dumps(program),
+            "args": json.dumps(args),
+            "tool_timeout_sec": str(TOOL_SECONDS),
+            "default_tools_approval_mode": '"approve"',
+        }
+        options = [word for key, value in said.items() for word in ("-c", f"mcp_servers.{server.name}.{key}={value}")]
+        at = list(launch.argv).index("--json")
+        return replace(launch, argv=[*launch.argv[:at], *options, *launch.argv[at:]]), {}
 
     def version_command(self, settings: AgentSettings) -> list[str]:
         return [*(settings.command or ["codex"]), "--version"]

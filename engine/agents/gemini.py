@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import glob
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 from engine.agents.addresses import provider_at
 from engine.agents.arguments import below, one_of, refuse, unsafe, uuid, word
-from engine.agents.base import Agent, Assignment, Launch, Parser
+from engine.agents.base import Agent, Assignment, Launch, Parser, ToolServer
 from engine.agents.gemini_parser import GeminiParser
 from engine.config import AgentSettings
 from engine.errors import UsageError
@@ -21,6 +24,11 @@ ENVIRONMENT = {
     "GEMINI_CLI_TRUST_WORKSPACE": "true",
     "NO_COLOR": "1",
 }
+
+DEFAULTS = "servers.json"  #: in the run directory
+DEFAULTS_PLACE = "/etc/gemini-cli/system-defaults.json"  #: where it looks for them where nothing else is said
+DEFAULTS_VARIABLE = "GEMINI_CLI_SYSTEM_DEFAULTS_PATH"
+TOOL_MS = (1 << 31) - 1  #: for one call of a tool: a person may take their time, and a timer of Node no more
 
 #: The tool that reads a skill asks for consent, and headless it is not even offered: what was chosen for the job is.
 ACTIVATE = "activate_skill"
@@ -50,6 +58,7 @@ class Gemini(Agent):
     chooses_session = True
     resumable = True
     provider = True
+    takes_tools = True
     stall_seconds = 900  # without a RetryInfo it waits a minute before each of its ten tries, and says nothing
     package = "@google/gemini-cli"
     footprint = 260 << 20  # one process of 0.61 was seen at 249 MB
@@ -98,6 +107,13 @@ class Gemini(Agent):
         prompt = assignment.prompt.encode(errors="replace")
         return Launch(argv=argv, env=ENVIRONMENT, files={"prompt": prompt}, stdin="prompt")
 
+    def offered(self, launch: Launch, server: ToolServer, env: Mapping[str, str]) -> tuple[Launch, Mapping[str, str]]:
+        """In the settings that lie below all others: its user's own and the project's are laid over them."""
+        content = json.dumps(with_server(server, env)).encode()
+        return replace(launch, files={**launch.files, DEFAULTS: content}), {
+            DEFAULTS_VARIABLE: str(server.run_dir / DEFAULTS)
+        }
+
     def version_command(self, settings: AgentSettings) -> list[str]:
         return [*(settings.command or ["gemini"]), "--version"]
 
@@ -117,6 +133,21 @@ class Gemini(Agent):
 
     def parser(self, *, model: str | None = None, resumed: bool = False) -> Parser:
         return GeminiParser(self.name, resumed=resumed)
+
+
+def with_server(server: ToolServer, env: Mapping[str, str]) -> dict[str, Any]:
+    """The settings below all others, with a server in them that is trusted. Raises `UsageError`."""
+    place = env.get(DEFAULTS_VARIABLE) or DEFAULTS_PLACE
+    try:
+        found = json.loads(server.read(place) or b"{}")
+    except ValueError:
+        found = None
+    servers = found.setdefault("mcpServers", {}) if isinstance(found, dict) else None
+    if not isinstance(found, dict) or not isinstance(servers, dict):
+        raise UsageError(f"gemini: Headway's tools cannot be added to {place}, which is no JSON: say mcp: false for it")
+    program, *args = server.command
+    servers[server.name] = {"command": program, "args": args, "trust": True, "timeout": TOOL_MS}
+    return found
 
 
 def _options(assignment: Assignment) -> list[str]:

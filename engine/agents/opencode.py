@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from engine.agents.arguments import below, one_of, refuse, unsafe, word
-from engine.agents.base import Agent, Assignment, Launch, Parser
+from engine.agents.base import Agent, Assignment, Launch, Parser, ToolServer
 from engine.agents.opencode_parser import OpencodeParser
 from engine.config import AgentSettings
 from engine.errors import SettingError, UsageError
@@ -19,6 +20,9 @@ MODES = ("edit", "plan")
 CLOSED = ("bash", "webfetch", "websearch", "external_directory", "doom_loop")
 #: `bash`, or `bash(git *)`.
 RULE = re.compile(r"(?P<tool>[A-Za-z0-9_*-]+)(?:\((?P<pattern>[^()]+)\))?")
+
+CONTENT, PERMISSION = "OPENCODE_CONFIG_CONTENT", "OPENCODE_PERMISSION"
+TOOL_MS = (1 << 31) - 1  #: for one call of a tool: a person may take their time, and a timer of Node no more
 
 _OWN = "it has a setting of its own"
 RESERVED = {
@@ -41,6 +45,7 @@ class Opencode(Agent):
     name = "opencode"
     resumable = True
     provider = True
+    takes_tools = True
     stall_seconds = 900
     package = "opencode-ai"
     footprint = 600 << 20  # the tree of 1.18 was seen at 580 MB
@@ -94,6 +99,16 @@ class Opencode(Agent):
         prompt = assignment.prompt.encode(errors="replace")
         return Launch(argv=argv, env=_env(settings), files={"prompt": prompt}, stdin="prompt")
 
+    def offered(self, launch: Launch, server: ToolServer, env: Mapping[str, str]) -> tuple[Launch, Mapping[str, str]]:
+        """Among what its environment tells it of configuration, which is laid over that of its files."""
+        content = written_content(env)
+        servers = content.setdefault("mcp", {})
+        if not isinstance(servers, dict):
+            raise UsageError(f"opencode: {CONTENT} is not as opencode has it, at mcp")
+        servers[server.name] = {"type": "local", "command": list(server.command), "enabled": True, "timeout": TOOL_MS}
+        rules = {**json.loads(launch.env[PERMISSION]), f"{server.name}_*": "allow"}
+        return launch, {CONTENT: json.dumps(content), PERMISSION: json.dumps(rules)}
+
     def version_command(self, settings: AgentSettings) -> list[str]:
         return [*(settings.command or ["opencode"]), "--version"]
 
@@ -113,8 +128,19 @@ class Opencode(Agent):
         return OpencodeParser(self.name, model=model, resumed=resumed)
 
 
+def written_content(env: Mapping[str, str]) -> dict[str, Any]:
+    """What opencode is given as configuration by its environment. Raises `UsageError`."""
+    try:
+        found = json.loads(env.get(CONTENT) or "{}")
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise UsageError(f"opencode: {CONTENT} is no JSON object, so that nothing can be added to it")
+    return found
+
+
 def _env(settings: AgentSettings) -> dict[str, str]:
-    return {"OPENCODE_PERMISSION": json.dumps(permission(settings)), "OPENCODE_DISABLE_AUTOUPDATE": "1"}
+    return {PERMISSION: json.dumps(permission(settings)), "OPENCODE_DISABLE_AUTOUPDATE": "1"}
 
 
 def permission(settings: AgentSettings) -> dict[str, str | dict[str, str]]:

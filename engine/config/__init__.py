@@ -10,6 +10,7 @@ from engine.config.agents import (
 )
 from engine.config.budgets import BudgetSettings
 from engine.config.keys import KeyReference
+from engine.config.mcp import McpSettings, Offer
 from engine.config.memory import Embedder, EndpointSettings, Learn, MemorySettings, Weights
 from engine.config.pacing import RESERVED_FROM, SPREAD_FROM, PacingSettings, pacing_of
 from engine.config.projects import Permissions, ProjectSettings, RuleSettings
@@ -35,8 +36,10 @@ __all__ = [
     "KeyReference",
     "Learn",
     "MatchSettings",
+    "McpSettings",
     "MemorySettings",
     "NeedsSettings",
+    "Offer",
     "PacingSettings",
     "Permissions",
     "PriceSettings",

@@ -11,6 +11,7 @@ from msgspec import Meta, Struct, field
 
 from engine.config import checks
 from engine.config.keys import KeyReference
+from engine.config.mcp import Offer
 from engine.config.pacing import Pacing
 from engine.config.sandbox import Sandbox
 from engine.config.tap import TapSettings
@@ -107,6 +108,8 @@ class AgentSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """Likewise."""
     recall: bool | None = None
     """Whether its jobs are told what is known, likewise."""
+    mcp: Offer | None = None
+    """The tools of Headway that it is given: all that the others allow, none, or these."""
 
 
 class AccountSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -9,6 +9,7 @@ from engine.config import (
     budgets,
     checks,
     inbox,
+    mcp,
     memory,
     pacing,
     projects,
@@ -34,6 +35,7 @@ def complaints(settings: Settings, agents: Collection[str]) -> Iterator[Complain
     yield from upkeep.complaints(settings)
     yield from tap.complaints(settings)
     yield from memory.complaints(settings)
+    yield from mcp.complaints(settings, agents)
     yield from pacing.complaints(settings)
     yield from schedules.complaints(settings.schedules)
     yield from budgets.complaints(settings)

@@ -11,6 +11,7 @@ from msgspec import Meta, Struct, field
 
 from engine.config import checks
 from engine.config.agents import Slots
+from engine.config.mcp import Offer
 from engine.config.sandbox import Sandbox
 from engine.config.skills import ProjectSkills
 from engine.decision import Effect
@@ -62,6 +63,8 @@ class ProjectSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     recall: bool | None = None
     """Whether its jobs are told what is known, where that differs from the agent's word."""
+    mcp: Offer | None = None
+    """The tools of Headway that its agents are given: all that the others allow, none, or these."""
 
     @property
     def directory(self) -> str:

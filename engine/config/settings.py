@@ -9,6 +9,7 @@ from msgspec import Meta, Struct, field
 from engine.config.agents import AccountSettings, AgentSettings, SessionSettings, Slots
 from engine.config.budgets import BudgetSettings
 from engine.config.inbox import InboxSettings
+from engine.config.mcp import McpSettings
 from engine.config.memory import MemorySettings
 from engine.config.pacing import Pacing
 from engine.config.projects import Permissions, ProjectSettings
@@ -65,6 +66,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     memory: MemorySettings = field(default_factory=MemorySettings)
     sandbox: Sandbox = False
     """What agents may see and write of this machine, where neither project nor agent says so."""
+    mcp: McpSettings = field(default_factory=McpSettings)
+    """The tools that agents are given of Headway."""
     theme: str | None = None
     keys: dict[str, str] = field(default_factory=dict)
     """Console keys moved to others: action -> key."""

@@ -37,6 +37,7 @@ from engine.events.money import BudgetAllowed, BudgetReached, BudgetStopped, Bud
 from engine.events.schedules import ScheduleFired, ScheduleMissed, ScheduleSet
 from engine.events.skills import SkillsGiven, SkillsUsed
 from engine.events.talk import Attached, Compacted, Detached, HandedOff, Parked
+from engine.events.tools import Reported, Spawned, ToolCalled
 from engine.events.verbs import (
     Cancelled,
     CapSet,
@@ -97,6 +98,7 @@ __all__ = [
     "RaceMoved",
     "Released",
     "Reopened",
+    "Reported",
     "Requeued",
     "Rerouted",
     "Restored",
@@ -111,10 +113,12 @@ __all__ = [
     "SkillsGiven",
     "SkillsUsed",
     "Snoozed",
+    "Spawned",
     "Standing",
     "Stopping",
     "Submitted",
     "Succeeded",
+    "ToolCalled",
     "Triaged",
     "Unblocked",
     "total_cost",

@@ -13,6 +13,7 @@ from engine.events.money import MoneyBody
 from engine.events.schedules import ScheduleBody
 from engine.events.skills import SkillBody
 from engine.events.talk import TalkBody
+from engine.events.tools import ToolBody
 from engine.events.verbs import VerbBody
 
 AnyBody = (
@@ -25,6 +26,7 @@ AnyBody = (
     | SkillBody
     | ScheduleBody
     | HandOffBody
+    | ToolBody
     | AroundBody
 )
 

@@ -26,6 +26,7 @@ from engine.model.status import Batch, Breaker, Cap, Counts, Status
 from engine.model.submission import Answer, Wanted
 from engine.model.tap import TapState
 from engine.model.target import Target
+from engine.model.tools import Report, Tool
 from engine.model.triage import (
     Corrected,
     Correction,
@@ -104,6 +105,7 @@ __all__ = [
     "RaceState",
     "RaceWanted",
     "Reason",
+    "Report",
     "RuleLine",
     "ScoreLine",
     "Scoreboard",
@@ -113,6 +115,7 @@ __all__ = [
     "Status",
     "TapState",
     "Target",
+    "Tool",
     "Triage",
     "TriageAnswer",
     "TriageRequest",

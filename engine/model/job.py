@@ -7,6 +7,7 @@ from typing import Annotated
 from msgspec import Meta, Struct, field
 
 from engine.model.target import Target
+from engine.model.tools import Tool
 from engine.model.words import PRIORITY_DEFAULT, TAG, Failure, Grade, OnFailure, Permission, State, Workspace
 
 
@@ -66,6 +67,8 @@ class JobSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     """Who decides whether its agent may use a tool. Unset: what the project says, else the agent's settings."""
     skills: list[Annotated[str, Meta(min_length=1, max_length=64)]] = field(default_factory=list)
     """Names of skills that its agent is given."""
+    mcp: bool | list[Tool] | None = None
+    """The tools of Headway that its agent is given: all that the settings allow, none, or these."""
 
 
 class Job(Struct, frozen=True, kw_only=True):

@@ -19,6 +19,7 @@ from engine.context.conversation import HANDOFF, Conversation, Earlier, Talks
 from engine.context.known import NOTHING as UNTOLD
 from engine.context.known import RECALLED, Known, Told
 from engine.errors import HeadwayError, RefusedError
+from engine.mcp.offering import Offers
 from engine.model import JobSpec, Permission, Workspace
 from engine.permission import chosen
 from engine.redact import Secrets
@@ -51,6 +52,8 @@ class Prepared:
     held: Held = field(default_factory=Held)
     tapped: str | None = None
     """Where its calls go, by way of the tap."""
+    capability: str | None = None
+    """The hash of the token by which it calls Headway."""
     told: Told = UNTOLD
     """What it is told of memory."""
 
@@ -70,6 +73,8 @@ class Launcher:
     """What is given to attempts and must not be told."""
     tap: Tap | None = None
     """For the accounts that ask for it."""
+    offers: Offers | None = None
+    """The tools that attempts are given."""
     known: Known | None = None
     """What a new conversation is told of memory."""
 
@@ -150,7 +155,7 @@ class Launcher:
             )
             launch = agent.launch(assignment)
             held = await credentials.held(agent.name, launch, account, os.environ)
-            prepared = Prepared(agent, placed, launch, talk, account, held, told=told)
+            prepared = self._offered(claim, run, Prepared(agent, placed, launch, talk, account, held, told=told))
             if account is not None and account.tap:
                 prepared = self._led(claim, prepared)
             return await self._confined(claim, prepared, run)
@@ -158,6 +163,17 @@ class Launcher:
             await kit.take_away(run)
             await self.workspaces.tidy(placed)
             raise
+
+    def _offered(self, claim: Claim, run: RunDir, prepared: Prepared) -> Prepared:
+        """With the tools that it may call."""
+        if self.offers is None:
+            return prepared
+        env = self._environment(claim, prepared)
+        found = self.offers.of(claim, prepared.agent, run, prepared.launch, env)
+        if found is None:
+            return prepared
+        held = replace(prepared.held, env={**prepared.held.env, **found.env})
+        return replace(prepared, launch=found.launch, held=held, capability=found.capability)
 
     def _led(self, claim: Claim, prepared: Prepared) -> Prepared:
         """By way of the tap."""
@@ -274,6 +290,7 @@ def facts(prepared: Prepared) -> Facts:
         note="; ".join(filter(None, (talk.note, prepared.told.without))) or None,
         tokens=talk.tokens,
         tapped=prepared.tapped,
+        capability=prepared.capability,
     )
 
 

@@ -48,6 +48,8 @@ class Facts(msgspec.Struct, frozen=True):
     tokens: int = 0
     tapped: str | None = None
     """Where the calls of a tapped attempt go."""
+    capability: str | None = None
+    """The hash of the token by which its agent calls Headway."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,11 +44,23 @@ from engine.runner.record import Record
 from engine.runner.run_dir import Claimed, Facts, RunDir, run_dir
 from engine.runner.tree import Tree
 from engine.runner.uses import Uses
-from engine.runner.watch import Watch
+from engine.runner.watch import TOLD, Watch
 from engine.runner.workspace import Placed
 from engine.spend.budgets import Means
 from engine.spend.prices import Prices
-from engine.store import Store, Transaction, attachments, budgets, cards, given, hand_offs, jobs, sessions, windows
+from engine.store import (
+    Store,
+    Transaction,
+    attachments,
+    budgets,
+    cards,
+    given,
+    hand_offs,
+    jobs,
+    sessions,
+    tools,
+    windows,
+)
 from engine.store.claims import Claim
 from engine.store.jobs import Launched
 from engine.store.sessions import Begun, Heard
@@ -80,6 +92,7 @@ class Live:
     """A process of it was started."""
     session: str | None = None
     """The conversation that it was started with."""
+    watch: Watch | None = None
     attendant: Attendant | None = None
     """Of an attempt that can be answered."""
 
@@ -131,6 +144,20 @@ class Runner:
         for live in self.live.values():
             if live.attendant is not None:
                 live.attendant.poke()
+
+    def reported(self, job: int, attempt: int, line: str) -> None:
+        """The agent has said how far it is."""
+        if (watch := self._watch_of(job, attempt)) is not None:
+            watch.reported(line)
+
+    def waits(self, job: int, attempt: int, *, open: bool) -> None:
+        """A call of an attempt waits for the operator, or does not any more: its clocks stand still meanwhile."""
+        if (watch := self._watch_of(job, attempt)) is not None:
+            watch.wait(open=open, who=TOLD)
+
+    def _watch_of(self, job: int, attempt: int) -> Watch | None:
+        live = self.live.get(job)
+        return live.watch if live is not None and live.claim.attempt.id == attempt else None
 
     def let_go(self) -> None:
         """Look after nothing any more. The agents run on, for the next engine to adopt."""
@@ -190,6 +217,8 @@ class Runner:
         agent = launcher.agent(claim.attempt.agent)
         if launcher.tap is not None and noted is not None and noted.tapped is not None and runs(whole):
             self._tap_again(launcher.tap, claim, noted.tapped)
+        if launcher.offers is not None and noted is not None and noted.capability is not None and runs(whole):
+            launcher.offers.again(claim, agent, noted.capability)
         there = placed_at(noted) or Placed(Path(claim.attempt.workspace or "/"))
 
         async def follow(live: Live) -> None:
@@ -287,6 +316,7 @@ class Runner:
         """Follow a running attempt to its end, clear up after it, and settle it."""
         around, claim = self._around, live.claim
         watch, record = await self._reader(live, agent)
+        live.watch = watch
         tap = around.launcher.tap
         if tap is not None and (door := tap.door(claim.attempt.id)) is not None:
             door.listen(watch.tapped)
@@ -360,7 +390,9 @@ class Runner:
             watch.halt = Halt(limits.waited(spans, now_ms()))
             quiet = 0.0 if waits else past.quiet
             watch.adopt(quiet, lambda: self._around.follower.position(attempt.id) > past.printed)
-            watch.wait(open=waits)
+            watch.wait(open=waits, who="output" if live.run.pipe.is_fifo() else TOLD)
+            if (told := await self._around.store.look(lambda tx: tools.reported(tx, attempt.id))) is not None:
+                watch.reported(told.line)
         return time.monotonic() - past.ran, past.printed
 
     def _attend(
@@ -482,6 +514,8 @@ class Runner:
     async def _settle(self, live: Live, ending: Ending) -> None:
         ending = self._told(ending)
         await self._persist(Settle(live.claim.attempt.id, ending, self._around.rules))
+        if self._around.launcher.offers is not None:
+            self._around.launcher.offers.end(live.claim.attempt.id, live.run)
         # Not before the settlement is durable: the next claim may come at once and must find the slot free.
         self._forget(live)
         self._settled()

@@ -23,6 +23,7 @@ from engine.window import Reading
 REPORT_SECONDS = 0.25  #: progress of one attempt is told at most four times a second
 #: So long an agent may wait as its provider told it to; what waits longer is stopped by its stall limit, and parked.
 SIT_OUT_SECONDS = 3_600.0
+TOLD = "tools"  #: who waits, of a call that an earlier engine took
 LINE_LENGTH = 200  #: characters of the line that shows what the agent does
 
 
@@ -62,6 +63,8 @@ class Watch:
         self._turns = 0
         self._compactions: list[said.Compacted] = []
         self._line = ""
+        self._told_line = ""
+        self._waits: set[str] = set()
         self._context = self._output = self._calls = 0
         self._cost: tuple[int | None, Grade] = (None, Grade.UNKNOWN)
         self._tools: set[str] = set()
@@ -86,12 +89,20 @@ class Watch:
         self._quiet = quiet
         self._is_new = is_new
 
-    def wait(self, *, open: bool) -> None:
-        """The agent waits for the operator, or does not any more."""
+    def wait(self, *, open: bool, who: str = "output") -> None:
+        """The agent waits for the operator, or does not any more. `who` of it does: its output, or a call of a tool."""
         if open:
+            self._waits.add(who)
             self.halt.begin(time.monotonic())
-        elif self.halt.end(time.monotonic()):
+            return
+        self._waits.discard(who)
+        if not self._waits and self.halt.end(time.monotonic()):
             self.heard = time.monotonic()
+
+    def reported(self, line: str) -> None:
+        """The agent has said how far it is: that stands before what it does."""
+        self._told_line = line
+        self._report()
 
     def sink(self, lines: list[bytes]) -> None:
         """Take whole lines of standard output."""
@@ -218,7 +229,7 @@ class Watch:
             Progress(
                 job=self._job,
                 attempt=self._attempt,
-                line=self._line,
+                line=" · ".join(filter(None, (self._told_line, self._line))),
                 context_tokens=self._context,
                 context_window=self._window,
                 output_tokens=self._output,

@@ -8,7 +8,6 @@ import logging
 import os
 import signal
 import socket
-import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,9 @@ from engine.home import SOCKET
 from engine.redact import Filter
 from engine.runner import reaper, spawn
 from engine.server import notify
+from engine.server.agents import serving_agents
 from engine.server.app import make_app
+from engine.server.listening import listening, owned
 from engine.serving import serving
 
 logger = logging.getLogger(__name__)
@@ -55,7 +56,7 @@ async def serve(home: Path, settings: Settings, terms: Terms) -> bool:
     spawn.keep_descriptors()
     spawn.be_spared()
     orphans = reaper.become_subreaper()
-    async with serving(home, settings, subreaper=orphans) as engine:
+    async with serving(home, settings, subreaper=orphans) as engine, serving_agents(engine):
         for handler in logging.getLogger().handlers:
             handler.addFilter(Filter(engine.secrets))
         reaping = reaper.Reaper()
@@ -65,7 +66,7 @@ async def serve(home: Path, settings: Settings, terms: Terms) -> bool:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, signals.stop)
         loop.add_signal_handler(signal.SIGHUP, signals.reload)
-        with listening(engine.home) as listener:
+        with listening(engine.home, SOCKET) as listener:
             server = _Server(
                 uvicorn.Config(
                     make_app(engine),
@@ -148,35 +149,6 @@ async def _idle(engine: Engine, seconds: float) -> None:
     engine.asked_to_stop.set()
 
 
-@contextlib.contextmanager
-def listening(home: Path) -> Iterator[socket.socket]:
-    """The socket of a home, for its owner alone. The caller holds the home's lock, so a socket found is a dead one."""
-    with short_path(home) as path:
-        path.unlink(missing_ok=True)
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        mask = os.umask(0o177)
-        try:
-            listener.bind(str(path))
-        finally:
-            os.umask(mask)
-        listener.listen(512)
-        try:
-            yield listener
-        finally:
-            listener.close()
-            path.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def short_path(home: Path) -> Iterator[Path]:
-    """The socket's path by way of an open directory: the address of a UNIX socket is at most 107 bytes long."""
-    fd = os.open(home, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield Path(f"/proc/self/fd/{fd}") / SOCKET
-    finally:
-        os.close(fd)
-
-
 class _Server(uvicorn.Server):
     """Leaves the signals to the engine, tells when it answers, and sleeps until it is asked to stop.
 
@@ -209,10 +181,7 @@ class _OwnersOnly(H11Protocol):
     """Answers the engine's own user and root, whatever the modes of the files say."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        peer = transport.get_extra_info("socket")
-        _, uid, _ = struct.unpack("3i", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
-        if uid not in (os.geteuid(), 0):
-            logger.warning("refused a connection of uid %d", uid)
+        if not owned(transport.get_extra_info("socket")):
             transport.abort()
             return
         super().connection_made(transport)

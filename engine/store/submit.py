@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import msgspec
@@ -11,10 +11,11 @@ import msgspec
 from engine import events as log
 from engine.errors import EntryError, RefusedError
 from engine.model import JobSpec
-from engine.store import clarify, dependencies
+from engine.store import clarify, dependencies, tools
 from engine.store.fold import apply
 from engine.store.queue import Open, waited_for
 from engine.store.rows import JobRow, holder_of, insert_jobs, read_job
+from engine.store.tools import Parent
 from engine.store.writer import RollbackError, Transaction
 
 
@@ -68,6 +69,8 @@ class Accepted:
     """It waits so long for what a model says of its class: the same moment as in `not_before`."""
     schedule: str | None = None
     """The one that submits it."""
+    parent: Parent | None = None
+    """The attempt whose agent submits it."""
 
     @property
     def waits(self) -> bool:
@@ -93,12 +96,18 @@ class Submission:
         """Its jobs and what follows them, in the order of their ids."""
         return [*self.jobs, *([self.follow_up] if self.follow_up is not None else [])]
 
+    def of(self, parent: Parent | None) -> Submission:
+        """The same, submitted by an agent."""
+        if parent is None:
+            return self
+        return replace(self, jobs=[replace(one, parent=parent) for one in self.jobs])
+
     @property
     def is_plain(self) -> bool:
         """Its jobs have nothing to do with any other job."""
         if self.token is not None or self.batch is not None or self.follow_up is not None:
             return False
-        return not any(job.waits or job.question or job.spec.key is not None for job in self.jobs)
+        return not any(job.waits or job.question or job.spec.key is not None or job.parent for job in self.jobs)
 
 
 class Admitted(msgspec.Struct, frozen=True):
@@ -249,6 +258,9 @@ def _add_all(tx: Transaction, jobs: Sequence[tuple[Accepted, int | None]]) -> li
     )
     rows = [apply(None, event) for event in tx.log_all([(body, job, None) for job, body in enumerate(bodies, first)])]
     insert_jobs(tx, rows)
+    for row, (accepted, _) in zip(rows, jobs, strict=True):
+        if accepted.parent is not None:
+            tools.adopt(tx, accepted.parent, row.id)
     return rows
 
 

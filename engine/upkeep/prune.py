@@ -16,7 +16,7 @@ import msgspec
 from engine import events as log
 from engine.model import State
 from engine.money import TOKENS
-from engine.store import budgets, scores
+from engine.store import budgets, scores, tools
 from engine.store.reader import DAY_MS
 from engine.store.writer import Transaction
 from engine.upkeep.wire import ENDED
@@ -122,6 +122,7 @@ def prune(tx: Transaction, wanted: Wanted, by: str) -> Pruned:
     run(_DELETE_USAGE, (these,))
     run(_DELETE_SKILLS, (these,))
     run(_DELETE_HAND_OFFS, (these,))
+    tools.prune(tx, these)
     run(_DELETE_ATTEMPTS, (these,))
     events = run(_DELETE_EVENTS, (these,)).rowcount
     run(_DELETE_DEPENDENCIES, (these,))

@@ -83,6 +83,9 @@ EXAMPLES: tuple[log.AnyBody, ...] = (
     log.ScheduleSet("me", "nightly", Kept(spec=ScheduleSpec(cron="0 2 * * *", job=JobSpec(prompt="p")), by="me")),
     log.ScheduleFired("nightly", 9, 2, "me", (3,)),
     log.ScheduleMissed("nightly", 2, 8, 9, "the engine was away", True),
+    log.ToolCalled("submit_job", "a1-2", True, "write the tests"),
+    log.Reported("2 of 5 files", 0.4),
+    log.Spawned(9, 1),
     log.EngineStarted(1, "0.1"),
     log.EngineStopped("asked"),
 )

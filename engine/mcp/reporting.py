@@ -1,0 +1,49 @@
+"""`report_progress` and `hand_off`: what an agent says of its own work."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from msgspec.structs import replace
+
+from engine.hand_off import Done, HandOff, Stored
+from engine.mcp.caller import Caller
+from engine.mcp.cleaning import clean, one_line
+from engine.mcp.tools import ReportProgress
+from engine.redact import Secrets
+from engine.store import Store, tools
+
+Keep = Callable[[int, HandOff, str, int | None], Awaitable[Stored]]  #: of a job, by whom, about which attempt
+LINE = 200  #: characters of a report
+
+
+class Reports:
+    """One for an engine. `show` tells the console at once."""
+
+    def __init__(self, store: Store, secrets: Secrets, show: Callable[[int, int, str], None], keep: Keep) -> None:
+        self._store = store
+        self._secrets = secrets
+        self._show = show
+        self._keep = keep
+
+    async def report(self, caller: Caller, given: ReportProgress) -> str:
+        share = None if given.percent is None else given.percent / 100
+        line = one_line(self._secrets.out_of(given.message), LINE) or "at work"
+        if share is not None:
+            line = f"{share:.0%} {line}"
+        await self._store.write(lambda tx: tools.report(tx, caller.attempt, line, share))
+        self._show(caller.job, caller.attempt, line)
+        return "noted"
+
+    async def hand_off(self, caller: Caller, given: HandOff) -> str:
+        tried = caller.grant.claim.attempt
+        note = replace(
+            given,
+            goal=clean(given.goal),
+            state=clean(given.state),
+            done=[Done(clean(one.what) or "?", clean(one.proof)) for one in given.done],
+            next=list(filter(None, map(clean, given.next))),
+            traps=list(filter(None, map(clean, given.traps))),
+        )
+        await self._keep(caller.job, note, tried.agent, tried.number)
+        return "kept: whoever goes on with this job is told it"
