@@ -82,8 +82,7 @@ async def _working(home: Path, settings: Settings, store: Store, hub: Hub, subre
     grants = Grants(settings.mcp.calls)
     launcher = Launcher(
         settings, known, Workspaces(home), cgroups,
-        secrets=secrets, tap=tap, offers=Offers(home, settings, grants), known=remembers, cells=cells
-    ,
+        secrets=secrets, tap=tap, offers=Offers(home, settings, grants), known=remembers, cells=cells,
     )  # fmt: skip
     book = Routebook.of(settings, known, os.environ)
     rules = Rules(settings.max_attempts, Budget.of(settings), book, Budgets.of(settings))

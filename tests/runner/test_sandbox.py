@@ -58,18 +58,18 @@ def test_what_opens_everything_is_no_sandbox() -> None:
 
 def test_outer_places_are_laid_before_inner_ones_and_guards_last() -> None:
     cell = Cell(
-        hidden=(Path("/home/ada/state"), Path("/home/ada")),
-        directory=Path("/home/ada/src/x"),
-        write=(Path("/home/ada/src/x"), Path("/home/ada/src/x/.git/objects")),
-        read=(Path("/home/ada/src/x/.git"),),
-        guarded=(Path("/home/ada/src/x/.git/config"),),
+        hidden=(Path("/srv/ada/state"), Path("/srv/ada")),
+        directory=Path("/srv/ada/src/x"),
+        write=(Path("/srv/ada/src/x"), Path("/srv/ada/src/x/.git/objects")),
+        read=(Path("/srv/ada/src/x/.git"),),
+        guarded=(Path("/srv/ada/src/x/.git/config"),),
         network=False,
     )
     words = " ".join(sandbox.wrapped(["make", "it"], cell))
-    assert words.endswith("--chdir /home/ada/src/x -- make it")
-    assert "--unshare-net" in words and "/home/ada/state" not in words, "it lies in what is hidden"
-    places = ["--tmpfs /home/ada", "--bind-try /home/ada/src/x ", "--ro-bind-try /home/ada/src/x/.git ",
-              "--bind-try /home/ada/src/x/.git/objects", "--ro-bind-try /home/ada/src/x/.git/config"]  # fmt: skip
+    assert words.endswith("--chdir /srv/ada/src/x -- make it")
+    assert "--unshare-net" in words and "/srv/ada/state" not in words, "it lies in what is hidden"
+    places = ["--tmpfs /srv/ada", "--bind-try /srv/ada/src/x ", "--ro-bind-try /srv/ada/src/x/.git ",
+              "--bind-try /srv/ada/src/x/.git/objects", "--ro-bind-try /srv/ada/src/x/.git/config"]  # fmt: skip
     assert [words.index(place) for place in places] == sorted(words.index(place) for place in places)
 
 
