@@ -12,7 +12,9 @@ import msgspec
 from engine.errors import RefusedError, StorageError, UsageError
 
 SOCKET = "engine.sock"
-AGENTS = "agents.sock"  #: where agents call their tools, and nothing else can be called
+#: Where agents call their tools, and nothing else can be called. In a directory of its own, which a sandbox lets in:
+#: the next engine puts another socket there.
+AGENTS = "agents/tools.sock"
 LOCK = "engine.lock"
 LOG = "engine.log"
 

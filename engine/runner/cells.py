@@ -11,6 +11,7 @@ from engine.agents.base import Agent, Launch
 from engine.config import Settings
 from engine.config.sandbox import SandboxSettings, chosen
 from engine.errors import RefusedError
+from engine.home import AGENTS
 from engine.runner import sandbox, spawn
 from engine.runner.git import git
 from engine.runner.run_dir import RunDir
@@ -61,12 +62,12 @@ class Cells:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # else what it writes is gone with the sandbox
         top = placed.root or placed.directory
         write = [top, run.path.parent, *own, *sandbox.expanded(wanted.write, env)]
-        read = [*sandbox.programs(env.get("PATH", ""), user), *sandbox.expanded(wanted.read, env)]
+        # The last two are for the tools that Headway gives to agents.
+        read = [*sandbox.programs(env.get("PATH", ""), user), *sandbox.expanded(wanted.read, env), *_python()]
+        read.append((self._home / AGENTS).parent)
         read += [user / ".gitconfig", user / ".config/git"]
         if (program := shutil.which(launch.argv[0], path=env.get("PATH"))) is not None:
             read += [sandbox.package(Path(program).resolve()), sandbox.package(Path(program))]
-        if launch.argv[0].startswith(os.sep) and Path(launch.argv[0]).name.startswith("python"):
-            read += _python()
         guarded: list[Path] = []
         if placed.root is not None:
             common, own_git = map(Path, (await git(placed.root, *_PATHS)).split("\n"))

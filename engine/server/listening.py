@@ -17,6 +17,7 @@ logger = logging.getLogger(__name__)
 def listening(home: Path, name: str) -> Iterator[socket.socket]:
     """A socket of a home. The caller holds the home's lock, so a socket found is a dead one."""
     with short_path(home, name) as path:
+        path.parent.mkdir(mode=0o700, exist_ok=True)
         path.unlink(missing_ok=True)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         mask = os.umask(0o177)

@@ -31,6 +31,7 @@ async def test_claude_works_in_a_sandbox_and_goes_on_in_its_session(
     worktree = served.home / "worktrees" / "1-add-a-line"
     steps = [
         Step("I look around.", run=f"ls -A {user}; cat {user}/secret; echo x >{repository}/a.txt; true"),
+        Step("I tell how far I am.", tool=("mcp__headway__report_progress", {"message": "half way"})),
         Step("I will write the file.", write=(str(worktree / "b.txt"), "two\n")),
         Step("Done: wrote b.txt."),
         Step("Done again."),
@@ -60,3 +61,4 @@ async def test_claude_works_in_a_sandbox_and_goes_on_in_its_session(
     assert (repository / "a.txt").read_text() == "one\n"
     assert (worktree / "b.txt").read_text() == "two\n"
     assert any(config.iterdir())
+    assert "half way" in served.headway("events", "--json").stdout, "by the tools' own socket"
