@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from console.fire.card import Card
     from engine.drill.report import Report
     from engine.rehearsal.day import Plan
 
@@ -16,6 +17,7 @@ MEMORY = "/dev/shm"  #: where a drill's database is quickest, where there is tha
 def add_to(app: typer.Typer) -> None:
     family = typer.Typer(help="Put the engine through its paces, without an agent, a key or a network.")
     family.command("day")(day)
+    family.command("fire")(fire)
     app.add_typer(family, name="drill")
 
 
@@ -55,6 +57,59 @@ def day(
     for words in broken:
         note(f"headway: {words}")
     raise typer.Exit(1 if broken else 0)
+
+
+def fire(
+    faults: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[FAULT]...", help="engine, agent, storm, outage, hang, disk, line or garbage; unset is all."
+        ),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Put real faults into a real engine with stand-ins for agents, and show how it came through each.
+
+    Each fault has a home and an engine of its own, in a temporary directory; yours is not touched. `disk` needs root,
+    to mount a small file system. All of them take about two minutes. Exit 1 where work was lost, done twice or not
+    ended.
+    """
+    import asyncio
+    import tempfile
+    from pathlib import Path
+
+    from console.cli.output import note, print_json
+    from console.fire.faults import FAULTS
+    from engine.documents import nearest
+    from engine.errors import UsageError
+
+    for name in faults or ():
+        if name not in FAULTS:
+            raise UsageError(f"there is no fault {name!r}; {nearest(name, FAULTS)}")
+    cards: list[Card] = []
+    with tempfile.TemporaryDirectory(prefix="headway-drill-", ignore_cleanup_errors=True) as folder:
+        for name in faults or FAULTS:
+            if not json:
+                note(f"{name}: {(FAULTS[name].__doc__ or '').splitlines()[0]}")
+            cards.append(asyncio.run(FAULTS[name](Path(folder) / name)))
+    if json:
+        print_json(cards)
+    else:
+        _cards(cards)
+    raise typer.Exit(0 if all(card.passed or card.skipped for card in cards) else 1)
+
+
+def _cards(cards: list[Card]) -> None:
+    def took(ms: int | None) -> str:
+        return "never" if ms is None else f"{ms / 1000:.1f} s"
+
+    print(f"{'fault':<17}{'detected in':>12}{'recovered in':>14}{'jobs':>6}{'lost':>6}{'twice':>7}   told by")
+    for card in cards:
+        if card.skipped:
+            print(f"{card.fault:<17}not put in: {card.skipped}")
+            continue
+        head = f"{card.fault:<17}{took(card.detected):>12}{took(card.recovered):>14}"
+        print(f"{head}{card.jobs:>6}{card.lost:>6}{card.twice:>7}   {card.trouble or card.by}")
 
 
 def _play(plan: Plan, policies: list[str]) -> list[Report]:
