@@ -90,7 +90,7 @@ def fire(
     with tempfile.TemporaryDirectory(prefix="headway-drill-", ignore_cleanup_errors=True) as folder:
         for name in faults or FAULTS:
             if not json:
-                note(f"{name}: {(FAULTS[name].__doc__ or '').splitlines()[0]}")
+                note(f"{name}: {(FAULTS[name].__doc__ or name).splitlines()[0]}")
             cards.append(asyncio.run(FAULTS[name](Path(folder) / name)))
     if json:
         print_json(cards)
