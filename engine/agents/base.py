@@ -7,7 +7,7 @@ reads no file and knows no clock.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -55,6 +55,8 @@ class Launch:
     env: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, bytes] = field(default_factory=dict)
     """Files to write into the run directory before the start, by name."""
+    place: Mapping[str, bytes] = field(default_factory=dict)
+    """Files that are to lie in the workspace while it runs, by their path there."""
     stdin: str | None = None
     """The file of the run directory to give as standard input; /dev/null otherwise."""
     talks: bool = False
@@ -77,8 +79,6 @@ class ToolServer:
     command: Sequence[str]
     run_dir: Path
     """Where files of its configuration may be put."""
-    read: Callable[[str], bytes | None] = lambda path: None
-    """What a file of settings holds that something is to be added to; None where there is none."""
 
 
 @dataclass(frozen=True, slots=True)

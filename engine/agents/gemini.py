@@ -6,7 +6,6 @@ import glob
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from engine.agents.addresses import provider_at
 from engine.agents.arguments import below, one_of, refuse, unsafe, uuid, word
@@ -25,9 +24,7 @@ ENVIRONMENT = {
     "NO_COLOR": "1",
 }
 
-DEFAULTS = "servers.json"  #: in the run directory
-DEFAULTS_PLACE = "/etc/gemini-cli/system-defaults.json"  #: where it looks for them where nothing else is said
-DEFAULTS_VARIABLE = "GEMINI_CLI_SYSTEM_DEFAULTS_PATH"
+SETTINGS = ".gemini/settings.json"  #: in its workspace
 TOOL_MS = (1 << 31) - 1  #: for one call of a tool: a person may take their time, and a timer of Node no more
 
 #: The tool that reads a skill asks for consent, and headless it is not even offered: what was chosen for the job is.
@@ -108,11 +105,11 @@ class Gemini(Agent):
         return Launch(argv=argv, env=ENVIRONMENT, files={"prompt": prompt}, stdin="prompt")
 
     def offered(self, launch: Launch, server: ToolServer, env: Mapping[str, str]) -> tuple[Launch, Mapping[str, str]]:
-        """In the settings that lie below all others: its user's own and the project's are laid over them."""
-        content = json.dumps(with_server(server, env)).encode()
-        return replace(launch, files={**launch.files, DEFAULTS: content}), {
-            DEFAULTS_VARIABLE: str(server.run_dir / DEFAULTS)
-        }
+        """In its workspace: settings of the system it takes from root alone, and the user's are left alone."""
+        program, *args = server.command
+        one = {"command": program, "args": args, "trust": True, "timeout": TOOL_MS}
+        content = json.dumps({"mcpServers": {server.name: one}}).encode()
+        return replace(launch, place={**launch.place, SETTINGS: content}), {}
 
     def version_command(self, settings: AgentSettings) -> list[str]:
         return [*(settings.command or ["gemini"]), "--version"]
@@ -133,21 +130,6 @@ class Gemini(Agent):
 
     def parser(self, *, model: str | None = None, resumed: bool = False) -> Parser:
         return GeminiParser(self.name, resumed=resumed)
-
-
-def with_server(server: ToolServer, env: Mapping[str, str]) -> dict[str, Any]:
-    """The settings below all others, with a server in them that is trusted. Raises `UsageError`."""
-    place = env.get(DEFAULTS_VARIABLE) or DEFAULTS_PLACE
-    try:
-        found = json.loads(server.read(place) or b"{}")
-    except ValueError:
-        found = None
-    servers = found.setdefault("mcpServers", {}) if isinstance(found, dict) else None
-    if not isinstance(found, dict) or not isinstance(servers, dict):
-        raise UsageError(f"gemini: Headway's tools cannot be added to {place}, which is no JSON: say mcp: false for it")
-    program, *args = server.command
-    servers[server.name] = {"command": program, "args": args, "trust": True, "timeout": TOOL_MS}
-    return found
 
 
 def _options(assignment: Assignment) -> list[str]:

@@ -14,11 +14,10 @@ from engine.config.memory import told
 from engine.mcp import capability, shim
 from engine.mcp.capability import Grants, hashed
 from engine.model import Tool
-from engine.runner.run_dir import RunDir, read_regular
+from engine.runner.run_dir import RunDir
 from engine.store.claims import Claim
 
 NAME = "headway"  #: how agents know the server
-SETTINGS_BYTES = 1 << 20  #: of an agent's settings that something is added to
 VARIABLE = "HEADWAY_MCP"  #: names the file of its capability in an attempt's environment: `headway mcp` reads it
 
 
@@ -50,7 +49,7 @@ class Offers:
             return None
         token = self.grants.issue(claim, tools)
         path = capability.write(run, self.home, token, [tool for tool in Tool if tool in tools])
-        launch, more = agent.offered(launch, ToolServer(NAME, command(path), run.path, _read), env) or (launch, {})
+        launch, more = agent.offered(launch, ToolServer(NAME, command(path), run.path), env) or (launch, {})
         return Offered(launch, {**more, VARIABLE: str(path)}, hashed(token))
 
     def tools(self, claim: Claim, agent: Agent) -> frozenset[Tool]:
@@ -72,10 +71,6 @@ class Offers:
         """The attempt has ended."""
         self.grants.revoke(attempt)
         capability.remove(run)
-
-
-def _read(path: str) -> bytes | None:
-    return read_regular(Path(path), SETTINGS_BYTES)
 
 
 def command(path: Path) -> tuple[str, ...]:

@@ -26,8 +26,9 @@ from engine.config import Settings
 from engine.context.skills import NAMED, skills_for, text_of, wish_of
 from engine.errors import RefusedError
 from engine.model import JobSpec
-from engine.runner import exclude
+from engine.runner import exclude, placing
 from engine.runner.git import GitError, git
+from engine.runner.placing import OURS
 from engine.runner.run_dir import RunDir, read_regular
 from engine.runner.workspace import Placed
 from engine.skills.choosing import Choice, Chosen, choose
@@ -40,7 +41,6 @@ logger = logging.getLogger(__name__)
 
 KIT = "kit.json"
 KIT_BYTES = 1 << 20
-OURS = ("worktrees", "work")  #: below the home: the workspaces that are the jobs' own
 TOLD_BEFORE = "its session was told it when it began"
 STAGE = "kit"  #: in the run directory: where a skill is made, before it is moved into its place
 CHANGED = "skills"  #: in the run directory: what the agent changed of a skill
@@ -133,7 +133,11 @@ def note_kit(run: RunDir, kit: Kit) -> None:
 
 
 async def take_away(run: RunDir) -> None:
-    """Leave the workspace as it would be without skills. Does nothing a second time."""
+    """Leave the workspace as it would be without skills, and what else was put there. Does nothing a second time."""
+    try:
+        await asyncio.to_thread(placing.take_away, run)
+    except OSError as error:
+        logger.warning("files of %s stay in its workspace: %s", run.path, error)
     kit = read_kit(run)
     if kit is None or not kit.placed:
         return

@@ -23,7 +23,7 @@ from engine.mcp.offering import Offers
 from engine.model import JobSpec, Permission, Workspace
 from engine.permission import chosen
 from engine.redact import Secrets
-from engine.runner import credentials, kit, procfs, record, spawn, voice
+from engine.runner import credentials, kit, placing, procfs, record, spawn, voice
 from engine.runner.cells import Cells
 from engine.runner.cgroup import Cgroups
 from engine.runner.credentials import Held
@@ -54,6 +54,8 @@ class Prepared:
     """Where its calls go, by way of the tap."""
     capability: str | None = None
     """The hash of the token by which it calls Headway."""
+    without: str = ""
+    """Why it has no tools that it should have."""
     told: Told = UNTOLD
     """What it is told of memory."""
 
@@ -155,7 +157,8 @@ class Launcher:
             )
             launch = agent.launch(assignment)
             held = await credentials.held(agent.name, launch, account, os.environ)
-            prepared = self._offered(claim, run, Prepared(agent, placed, launch, talk, account, held, told=told))
+            prepared = Prepared(agent, placed, launch, talk, account, held, told=told)
+            prepared = await self._offered(claim, run, prepared)
             if account is not None and account.tap:
                 prepared = self._led(claim, prepared)
             return await self._confined(claim, prepared, run)
@@ -164,7 +167,7 @@ class Launcher:
             await self.workspaces.tidy(placed)
             raise
 
-    def _offered(self, claim: Claim, run: RunDir, prepared: Prepared) -> Prepared:
+    async def _offered(self, claim: Claim, run: RunDir, prepared: Prepared) -> Prepared:
         """With the tools that it may call."""
         if self.offers is None:
             return prepared
@@ -172,8 +175,11 @@ class Launcher:
         found = self.offers.of(claim, prepared.agent, run, prepared.launch, env)
         if found is None:
             return prepared
+        files, without = found.launch.place, ""
+        if files and not await placing.place(files, prepared.placed, run, claim.attempt.marker):
+            without = f"it has none of Headway's tools: {', '.join(files)} cannot be put into its workspace"
         held = replace(prepared.held, env={**prepared.held.env, **found.env})
-        return replace(prepared, launch=found.launch, held=held, capability=found.capability)
+        return replace(prepared, launch=found.launch, held=held, capability=found.capability, without=without)
 
     def _led(self, claim: Claim, prepared: Prepared) -> Prepared:
         """By way of the tap."""
@@ -287,7 +293,7 @@ def facts(prepared: Prepared) -> Facts:
         retires=talk.begun.retires,
         why=talk.begun.why,
         handed=talk.begun.handed,
-        note="; ".join(filter(None, (talk.note, prepared.told.without))) or None,
+        note="; ".join(filter(None, (talk.note, prepared.told.without, prepared.without))) or None,
         tokens=talk.tokens,
         tapped=prepared.tapped,
         capability=prepared.capability,

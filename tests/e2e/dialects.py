@@ -139,10 +139,16 @@ class Responses(Dialect):
                 {"type": "custom_tool_call", "id": f"ctc_{call.id}", "call_id": f"call_{call.id}", "name": call.name,
                  "input": call.input}
             )  # fmt: skip
-        elif call is not None:
+        elif call is not None and call.name == "tool_search":
             items.append(
-                {"type": "function_call", "id": f"fc_{call.id}", "call_id": f"call_{call.id}", "name": call.name,
-                 "arguments": json.dumps(call.input)}
+                {"type": "tool_search_call", "id": f"tsc_{call.id}", "call_id": f"call_{call.id}",
+                 "execution": "client", "arguments": call.input}
+            )  # fmt: skip
+        elif call is not None:
+            space, _, name = call.name.rpartition("/")
+            items.append(
+                {"type": "function_call", "id": f"fc_{call.id}", "call_id": f"call_{call.id}", "name": name,
+                 **({"namespace": space} if space else {}), "arguments": json.dumps(call.input)}
             )  # fmt: skip
         usage = {
             "input_tokens": PROMPT, "input_tokens_details": {"cached_tokens": CACHED}, "output_tokens": OUTPUT,
