@@ -96,6 +96,7 @@ def _attempt(attempt: Attempt, now: int, session: Session | None) -> list[Entry]
         ("failure", attempt.failure and attempt.failure.replace("_", " ")),
         ("reason", attempt.reason),
         ("exit", None if attempt.exit_code is None else str(attempt.exit_code)),
+        ("reported", attempt.report.line if attempt.report else None),
         ("machine", footprint_text(attempt)),
         ("session", session_text(attempt)),
         ("context", context_text(session.context_tokens, session.context_window) if session else None),

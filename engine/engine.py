@@ -60,7 +60,7 @@ from engine.scoreboard import Scores
 from engine.sessions import AttachRequest, Session, Takeover
 from engine.shelf import Shelf
 from engine.spend.spending import Spending
-from engine.store import Store, actions, claims, sessions, submit, verbs
+from engine.store import Store, actions, claims, sessions, submit, tools, verbs
 from engine.store.filter import Filter
 from engine.store.rows import AttemptRow, JobRow
 from engine.store.tools import Parent
@@ -293,7 +293,9 @@ class Engine:
 
     async def job(self, job: int) -> JobDetail:
         row = await self.row(job)
-        attempts = [await self._attempt(tried) for tried in await self.store.read.attempts(job)]
+        said = await self.store.look(lambda tx: tools.of_job(tx, job))
+        tried = [await self._attempt(one) for one in await self.store.read.attempts(job)]
+        attempts = [replace(one, report=said.reports.get(one.id)) for one in tried]
         after, before = await self.store.read.dependencies(job)
         return JobDetail(
             job=(await self.spend.jobs([row]))[0],
@@ -303,6 +305,8 @@ class Engine:
             after=after,
             before=before,
             sessions=await self.sessions(job),
+            parent=said.parent,
+            children=said.children,
             moves=await self.routes.moves(job),
         )
 

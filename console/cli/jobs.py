@@ -153,6 +153,10 @@ def _described(detail: JobDetail) -> list[str]:
         lines.append(f"            and {len(detail.after) - 10:,} more")
     if detail.before:
         lines.append(f"  before    {', '.join(f'J{other}' for other in detail.before[:10])}")
+    if detail.parent is not None:
+        lines.append(f"  parent    J{detail.parent}, whose agent submitted it")
+    if detail.children:
+        lines.append(f"  children  {', '.join(f'J{child}' for child in detail.children)}")
     known = {one.id: one for one in detail.sessions}
     for attempt in detail.attempts:
         lines += _attempt_lines(attempt, known.get(attempt.session or ""))
@@ -178,6 +182,7 @@ def _attempt_lines(attempt: Attempt, session: Session | None) -> list[str]:
         "took": took,
         "exit": None if attempt.exit_code is None else str(attempt.exit_code),
         "pid": str(attempt.pid) if attempt.pid and attempt.ended_at is None else None,
+        "reported": attempt.report and clean_line(attempt.report.line),
         "machine": footprint_text(attempt),
         "session": session_text(attempt),
         "context": context_text(session.context_tokens, session.context_window) if session is not None else None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct, field
 
+from engine.model.tools import Report
 from engine.model.words import Failure, Grade
 
 
@@ -86,6 +87,8 @@ class Attempt(Struct, frozen=True, kw_only=True):
     """Why it began a new session with a hand-off; the hand-off itself is in its run directory."""
     note: str | None = None
     """What to know of the session that it went on in."""
+    report: Report | None = None
+    """How far its agent said that it was, last."""
     usage: list[Usage] = field(default_factory=list)
 
 

@@ -25,6 +25,10 @@ class JobDetail(Struct, frozen=True, kw_only=True):
     """Jobs that come after it."""
     sessions: list[Session] = field(default_factory=list)
     """The conversations that were begun for it."""
+    parent: int | None = None
+    """The job whose agent submitted it."""
+    children: list[int] = field(default_factory=list)
+    """The jobs that its agents submitted."""
     moves: list[Rerouting] = field(default_factory=list)
     """From which target to which it went, the oldest move first."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from engine import events as log
@@ -21,6 +22,10 @@ _REPORT = (
 _CARD = (
     "SELECT id FROM decisions WHERE attempt = ?1 AND (request = ?2 OR (request LIKE ?3 AND sent_at IS NULL)) "
     "ORDER BY request = ?2 DESC, id LIMIT 1"
+)
+_REPORTS = (
+    "SELECT reports.attempt, line, share, at FROM attempts JOIN reports ON reports.attempt = attempts.id "
+    "WHERE attempts.job = ?"
 )
 _THESE = "IN (SELECT value FROM json_each(?))"
 
@@ -61,6 +66,16 @@ class Kinship:
     depth: int
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What agents said of a job, and whom they submitted."""
+
+    parent: int | None
+    children: list[int]
+    reports: Mapping[int, Report]
+    """The last of each attempt."""
+
+
 def answer_of(tx: Transaction, attempt: int, call: str) -> Answered | None:
     """How a call was answered that came before; None for a new one."""
     found = tx.connection.execute(_FIND, (attempt, call)).fetchone()
@@ -88,6 +103,13 @@ def reported(tx: Transaction, attempt: int) -> Report | None:
     """What an attempt reported last."""
     found = tx.connection.execute("SELECT line, share, at FROM reports WHERE attempt = ?", (attempt,)).fetchone()
     return Report(line=found[0], share=found[1], at=found[2]) if found else None
+
+
+def of_job(tx: Transaction, job: int) -> Told:
+    """What agents said of a job, and whom they submitted."""
+    found = tx.connection.execute(_REPORTS, (job,))
+    reports = {int(attempt): Report(line=line, share=share, at=at) for attempt, line, share, at in found}
+    return Told(kinship(tx, job).parent, children(tx, job), reports)
 
 
 def kinship(tx: Transaction, job: int) -> Kinship:
