@@ -16,6 +16,7 @@ from engine.agents.base import Agent
 from engine.card_kinds import all_kinds
 from engine.clock import now_ms
 from engine.config import Settings
+from engine.contexts import Contexts
 from engine.dispatch.dispatcher import Dispatcher
 from engine.dispatch.preview import Change
 from engine.dispatch.routebook import Routebook
@@ -52,6 +53,7 @@ from engine.races import Races
 from engine.redact import Secrets
 from engine.routes import Routes
 from engine.runner.follow import Follower
+from engine.runner.launch import Launcher
 from engine.runner.run_dir import RunDir, run_dir
 from engine.runner.runner import Runner
 from engine.runner.workspace import Workspaces
@@ -60,6 +62,7 @@ from engine.scoreboard import Scores
 from engine.sessions import AttachRequest, Session, Takeover
 from engine.shelf import Shelf
 from engine.spend.spending import Spending
+from engine.staff import Staff
 from engine.store import Store, actions, claims, sessions, submit, tools, verbs
 from engine.store.filter import Filter
 from engine.store.rows import AttemptRow, JobRow
@@ -97,6 +100,7 @@ class Engine:
         tap: Tap,
         memory: Memory,
         grants: Grants,
+        launcher: Launcher,
     ) -> None:
         self.home = home
         self.settings = settings
@@ -120,6 +124,7 @@ class Engine:
         self.opinions = Opinions(home, store, hub, book, secrets, dispatcher.wake)
         self.triage = Triaging(store, book, self.opinions, dispatcher.wake)
         self.shelf = Shelf(store, settings, agents)
+        self.staff = Staff(home, settings, store, agents, dispatcher.wake)
         self.schedules = Schedules(
             store,
             settings,
@@ -128,6 +133,7 @@ class Engine:
             wake=dispatcher.wake,
             stop=runner.stop,
             draining=lambda: dispatcher.draining,
+            dress=self.staff.dress,
         )
         self.spend = Spending(store, settings, dispatcher.wake)
         self.monitoring = Monitoring(home, store, hub, self.weather, self.spend, self.status, self.caps, self.breakers)
@@ -137,6 +143,7 @@ class Engine:
         self._takeovers = takeovers
         self.memory = memory
         self.hand_offs = HandOffs(store, secrets)
+        self.contexts = Contexts(home, store, launcher, agents)
         self._draining: asyncio.Task[None] | None = None
         doors = Doors(self.submit, self.job, self.hand_offs.write)
         self.tools = desk(store, hub, settings, agents, secrets, memory, grants, runner, doors)
@@ -149,6 +156,7 @@ class Engine:
         `parent`: the attempt whose agent submits them. Raises `EntryError` for the first that cannot be accepted.
         """
         self.require_open()
+        wanted = await self.staff.dressed(wanted)
         now, sorter = now_ms(), await self.triage.sorter()
         submission = accepted(wanted, self.settings, self.agents.keys(), now, self.routes.book, sorter)
         submission = (await self.triage.placed(submission, now)).of(parent)
@@ -206,6 +214,7 @@ class Engine:
         if not dry_run:
             self.triage.forget()
             self.inbox.taken_back()
+            await self.staff.undone()
             if taken.drain:
                 self._end_drain()
             self._dispatcher.wake()
@@ -341,6 +350,7 @@ class Engine:
         return [
             Cap(scope=scope, limit=limit, running=world.running.get(scope, 0), source=by.get(scope, "headway.yaml"))
             for scope, limit in sorted(world.caps.items())
+            if not scope.startswith("worker:")
         ]
 
     async def breakers(self) -> list[Breaker]:

@@ -17,7 +17,7 @@ from engine.config import Settings
 from engine.config.schedules import wrong_in
 from engine.dispatch.routebook import NOTHING, Routebook
 from engine.errors import NotFoundError, RefusedError, StorageError, UsageError
-from engine.model import TAG
+from engine.model import TAG, JobSpec
 from engine.schedule import (
     FILE,
     NAME_LIMIT,
@@ -58,6 +58,7 @@ class Schedules:
         stop: Callable[[int], None],
         draining: Callable[[], bool] = lambda: False,
         clock: Callable[[], int] = now_ms,
+        dress: Callable[[JobSpec], JobSpec] = lambda spec: spec,
     ) -> None:
         self._store = store
         self._settings = settings
@@ -67,6 +68,7 @@ class Schedules:
         self._stop = stop
         self._draining = draining
         self._clock = clock
+        self._dress = dress
         self._alarm: Alarm | None = None
 
     # ---- what can be read
@@ -182,7 +184,7 @@ class Schedules:
     def _accepted(self, spec: ScheduleSpec) -> Accepted:
         """Raises `UsageError`."""
         try:
-            return accept([spec.job], self._settings, self._agents.keys(), self._clock(), self._book)[0]
+            return accept([self._dress(spec.job)], self._settings, self._agents.keys(), self._clock(), self._book)[0]
         except UsageError as error:
             raise UsageError(f"job: {error.message}") from None
 

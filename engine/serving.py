@@ -101,8 +101,9 @@ async def _working(home: Path, settings: Settings, store: Store, hub: Hub, subre
         takeovers = Takeovers(store, hub, runner, launcher, tasks, dispatcher.wake)
         engine = Engine(
             home, settings, store, hub, follower, runner, dispatcher, known, launcher.workspaces, secrets, takeovers,
-            book, tap, memory, grants,
+            book, tap, memory, grants, launcher,
         )  # fmt: skip
+        await engine.staff.open()
         following = tasks.create_task(follower.run(), name="follower")
         await runner.take_over(left)
         tap.ready()

@@ -22,6 +22,8 @@ FLOORS: list[set[str]] = [
         "engine.errors",
         "engine.model",
         "engine.decision",
+        "engine.briefing",
+        "engine.worker",
         "engine.hand_off",
         "engine.money",
         "engine.budgets",
@@ -45,7 +47,14 @@ FLOORS: list[set[str]] = [
         "engine.redact",
         "engine.timetable",
     },
-    {"engine.config", "engine.rehearsal", "engine.permission", "engine.policy", "engine.dispatch.windows"},
+    {
+        "engine.config",
+        "engine.personas",
+        "engine.rehearsal",
+        "engine.permission",
+        "engine.policy",
+        "engine.dispatch.windows",
+    },
     {"engine.spend.prices", "engine.spend.budgets", "engine.spend.reconcile", "engine.spend.exports"},
     {"engine.agents"},
     {"engine.store", "engine.memory"},
@@ -81,6 +90,8 @@ FLOORS: list[set[str]] = [
         "engine.opinion",
         "engine.last_words",
         "engine.shelf",
+        "engine.contexts",
+        "engine.staff",
         "engine.scheduling",
     },
     {"engine.tax"},
@@ -97,7 +108,8 @@ CONSOLE_KNOWS = {
     "engine", "engine.model", "engine.model.forecast", "engine.model.listing", "engine.model.route", "engine.money",
     "engine.budgets", "engine.decision",
     "engine.sessions", "engine.window", "engine.events", "engine.agents.events", "engine.errors", "engine.schedule",
-    "engine.clock", "engine.documents", "engine.home", "engine.logs", "engine.hand_off", "engine.server.client",
+    "engine.clock", "engine.documents", "engine.home", "engine.logs", "engine.hand_off", "engine.briefing",
+    "engine.worker", "engine.server.client",
 }  # fmt: skip
 
 TOP_LEVEL = {

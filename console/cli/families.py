@@ -29,6 +29,8 @@ FAMILIES = {
     "limits": "limits",
     "agents": "agents",
     "skills": "skills",
+    "personas": "personas",
+    "workers": "workers",
     "schedules": "schedules",
     "config": "config",
     "tap": "tap",

@@ -95,6 +95,17 @@ def show(
     context: typer.Context,
     job: _Job,
     json: _Json = False,
+    context_: Annotated[
+        bool,
+        typer.Option("--context", help="What its newest attempt was told; before it starts, what it would be told."),
+    ] = False,
+    ahead: Annotated[
+        bool, typer.Option("--ahead", help="With --context: what its next attempt would be told.")
+    ] = False,
+    texts: Annotated[bool, typer.Option("--texts", help="With --context, ahead: the words too.")] = False,
+    attempt: Annotated[
+        int | None, typer.Option("--attempt", metavar="N", help="With --context: an earlier attempt.")
+    ] = None,
     hand_off: Annotated[
         bool, typer.Option("--hand-off", help="What its attempts left for each other: goal, state, done, next, traps.")
     ] = False,
@@ -102,6 +113,11 @@ def show(
     """Everything known of one job: its state and why, its attempts, tokens and cost."""
     from console.cli.output import print_json
 
+    if context_:
+        from console.cli.told import show_context
+
+        show_context(ctx.of(context), one_id(job), attempt, ahead=ahead, json=json, texts=texts)
+        return
     if hand_off:
         from console.cli.told import show_hand_offs
 
@@ -135,6 +151,8 @@ def _described(detail: JobDetail) -> list[str]:
         "tags": " ".join(job.tags),
         "key": job.key,
         "schedule": job.schedule,
+        "worker": job.worker,
+        "persona": detail.spec.persona,
         "batch": None if job.batch is None else str(job.batch),
         "deadline": moment(job.deadline) if job.deadline else None,
         "held by": job.held_by,

@@ -1,4 +1,4 @@
-"""`headway memory core`, `export`, `import`, `migrate`, `status`, `told`: keeping memory, and carrying it elsewhere."""
+"""`headway memory core`, `export`, `import`, `migrate`, `status`: keeping memory, and carrying it elsewhere."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 from console.cli import context as ctx
 from console.cli.memory_desk import ask, scopes_of
-from console.cli.verbs import DRY_RUN, JSON, one_id
+from console.cli.verbs import DRY_RUN, JSON
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,7 @@ PAGE = 1_000  #: items of one request
 
 
 def add_to(family: typer.Typer) -> None:
-    for command in (core, export, import_, migrate, status, told):
+    for command in (core, export, import_, migrate, status):
         family.command("import" if command is import_ else None)(command)
 
 
@@ -210,22 +210,3 @@ def status(context: typer.Context, json: JSON = False) -> None:
         print("\n".join(status_lines(found)))
     if found.problem:
         raise typer.Exit(1)
-
-
-def told(
-    context: typer.Context,
-    job: Annotated[str, typer.Argument(metavar="JOB", help="A job id, such as 12 or J12.")],
-    attempt: Annotated[int | None, typer.Option("--attempt", help="Not the newest but this one.")] = None,
-    json: JSON = False,
-) -> None:
-    """What an attempt was told of memory: each thing with its tokens and why; and what it went without."""
-    from console.cli.memory_lines import record_lines
-    from console.cli.output import note, print_json
-
-    found = ctx.of(context).ask(lambda client: client.told(one_id(job), attempt=attempt))
-    if json:
-        print_json(found)
-    elif found is None:
-        note("it was told nothing of memory")
-    else:
-        print("\n".join(record_lines(found)))

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
         MemoryStatus,
         Part,
         Recalled,
-        Record,
         Written,
     )
     from engine.memory.item import Item
@@ -148,17 +147,3 @@ def status_lines(status: MemoryStatus) -> Iterator[str]:
         yield f"  moving    to {status.moving}: `headway memory migrate --to {status.moving}` goes on with it"
     if status.problem:
         yield f"  damaged   {status.problem}"
-
-
-def record_lines(record: Record) -> Iterator[str]:
-    where = ", ".join(map(clean_line, record.scopes))
-    yield f"{plural(len(record.items), 'thing')}, {record.tokens:,} tokens, of {where}"
-    for core in record.core:
-        cut = f", {plural(core.cut, 'line')} past the cap left out" if core.cut else ""
-        yield f"  core   {core.tokens:>5} tokens  {clean_line(core.scope)}, {plural(core.lines, 'line')}{cut}"
-    for one in record.items:
-        yield f"  {one.item:>5}  {one.tokens:>5} tokens  {one.score:.2f}  {clean_line(one.reason)}"
-    if record.left:
-        yield f"  {plural(record.left, 'thing')} more for which there was no room"
-    if record.without:
-        yield f"  without: {clean_line(record.without)}"

@@ -100,6 +100,13 @@ def submit(
     skill: Annotated[
         list[str] | None, typer.Option("--skill", metavar="NAME", help="A skill for its agent; may be repeated.")
     ] = None,
+    persona: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Who its agent is to be; `headway personas` lists them.")
+    ] = None,
+    worker: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Done in this worker, after what waits for it already."),
+    ] = None,
     key: Annotated[
         str | None, typer.Option(help="While a job with this key is unfinished, give that one instead of a new one.")
     ] = None,
@@ -159,6 +166,8 @@ def submit(
         "kind": kind,
         "tags": tag,
         "skills": skill,
+        "persona": persona,
+        "worker": worker,
         "key": key,
         "system": system,
         "schema": _schema(schema),
@@ -172,7 +181,7 @@ def submit(
         text = sys.stdin.read() if prompt == "-" else prompt or ""
         if not text.strip():
             raise UsageError("the prompt is empty")
-        if not scratch:
+        if not scratch and worker is None:
             chosen.setdefault("project", str(Path.cwd()))
         specs = [replace(JobSpec(prompt=text), **chosen)]
     asked = listed.wanted(specs) if listed is not None else Wanted(specs)

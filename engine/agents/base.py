@@ -18,6 +18,7 @@ from engine.model import Failure, Permission, Usage
 from engine.money import Entry
 
 LOCAL = "local"  #: the provider of what does not leave this machine
+STANDING = "standing.md"  #: the file of a run directory with what holds for the whole conversation
 RESULT_LIMIT = 4_000  #: characters of an agent's last word that are kept in the database
 
 
@@ -43,6 +44,8 @@ class Assignment:
     """The JSON Schema that the job's answer has to be valid against."""
     permission: Permission = Permission.PRESET
     """Who decides whether it may use a tool. `ASK` only for an agent that can."""
+    standing: str = ""
+    """What holds for the whole conversation, for the end of its system prompt. Only where the agent `appends`."""
     skills: Sequence[str] = ()
     """Those that lie where it looks for skills by itself, in `Agent.skill_folders`."""
 
@@ -190,6 +193,15 @@ class Agent(ABC):
     """It starts MCP servers that it is told of. Others are given the tools where the settings say so for them."""
     skill_folders: tuple[str, ...] = ()
     """Below its workspace: where it looks for skills by itself. Without one it is told them in its prompt."""
+
+    sheets: tuple[str, ...] = ()
+    """The file of its workspace in which it looks for what always holds, and that which it reads instead, if any."""
+    appended_by: str = ""
+    """By what it takes more for its system prompt, for an agent that `appends`."""
+
+    def appends(self, settings: AgentSettings, env: Mapping[str, str]) -> bool:
+        """It takes `Assignment.standing` for the end of its system prompt. `env` is the attempt's."""
+        return bool(self.appended_by)
 
     @property
     def takes_skills(self) -> bool:

@@ -12,7 +12,7 @@ from engine.agents import claude_asking
 from engine.agents.addresses import provider_at
 from engine.agents.arguments import below, key_of
 from engine.agents.asking import Request, Told
-from engine.agents.base import Agent, Assignment, Launch, Parser, ToolServer
+from engine.agents.base import STANDING, Agent, Assignment, Launch, Parser, ToolServer
 from engine.agents.claude_parser import ClaudeParser
 from engine.config import AgentSettings
 from engine.errors import SettingError, UsageError
@@ -66,6 +66,7 @@ class Claude(Agent):
     package = "@anthropic-ai/claude-code"
     footprint = 300 << 20  # the whole tree of 2.1 was seen at 210 to 292 MB
     skill_folders = (".claude/skills",)
+    appended_by = "--append-system-prompt-file"
     pass_env = (
         "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL", "ANTHROPIC_CUSTOM_HEADERS",
         "ANTHROPIC_MODEL", "ANTHROPIC_SMALL_FAST_MODEL", "ANTHROPIC_DEFAULT_OPUS_MODEL",
@@ -95,6 +96,10 @@ class Claude(Agent):
             return [env["CLAUDE_CONFIG_DIR"]]
         return [*below(env, ("HOME", ".claude")), *below(env, ("HOME", ".claude.json"))]
 
+    def appends(self, settings: AgentSettings, env: Mapping[str, str]) -> bool:
+        """It takes the option once: one of the settings stands."""
+        return not any(arg.startswith("--append-system-prompt") for arg in settings.args)
+
     def check(self, settings: AgentSettings) -> None:
         _refuse(settings)
 
@@ -110,11 +115,15 @@ class Claude(Agent):
         if assignment.permission is Permission.ASK:
             argv += ["--input-format", "stream-json", "--permission-prompt-tool", "stdio"]
         argv += _options(assignment)
+        files = {}
+        if assignment.standing:
+            argv += [self.appended_by, str(assignment.run_dir / STANDING)]
+            files[STANDING] = assignment.standing.encode(errors="replace")
         if assignment.permission is Permission.ASK:
-            first = claude_asking.first(assignment.prompt)
-            return Launch(argv=argv, env=ENVIRONMENT, files={"prompt": first}, stdin="prompt", talks=True)
-        prompt = assignment.prompt.encode(errors="replace")
-        return Launch(argv=argv, env=ENVIRONMENT, files={"prompt": prompt}, stdin="prompt")
+            files["prompt"] = claude_asking.first(assignment.prompt)
+            return Launch(argv=argv, env=ENVIRONMENT, files=files, stdin="prompt", talks=True)
+        files["prompt"] = assignment.prompt.encode(errors="replace")
+        return Launch(argv=argv, env=ENVIRONMENT, files=files, stdin="prompt")
 
     def offered(self, launch: Launch, server: ToolServer, env: Mapping[str, str]) -> tuple[Launch, Mapping[str, str]]:
         """Beside its user's own servers; its tools are at hand from the start, and not asked for."""

@@ -53,6 +53,7 @@ class Codex(Agent):
     package = "@openai/codex"
     footprint = 180 << 20  # the whole tree of 0.169 was seen at 140 MB, and 178 behind its wrapper
     skill_folders = (".agents/skills",)
+    sheets = ("AGENTS.md", "AGENTS.override.md")
     pass_env = (
         "CODEX_HOME", "CODEX_API_KEY", "CODEX_ACCESS_TOKEN", "CODEX_CA_CERTIFICATE",
         "OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_ORGANIZATION", "OPENAI_PROJECT",

@@ -60,6 +60,7 @@ class Gemini(Agent):
     package = "@google/gemini-cli"
     footprint = 260 << 20  # one process of 0.61 was seen at 249 MB
     skill_folders = (".agents/skills",)
+    sheets = ("GEMINI.md",)
     pass_env = (
         "GEMINI_API_KEY", "GEMINI_CLI_HOME", "GEMINI_MODEL", "GEMINI_CLI_SYSTEM_SETTINGS_PATH",
         "GEMINI_CLI_SYSTEM_DEFAULTS_PATH", "GOOGLE_API_KEY", "GOOGLE_GEMINI_BASE_URL", "GOOGLE_VERTEX_BASE_URL",

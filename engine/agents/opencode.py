@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.agents.arguments import below, one_of, refuse, unsafe, word
-from engine.agents.base import Agent, Assignment, Launch, Parser, ToolServer
+from engine.agents.base import STANDING, Agent, Assignment, Launch, Parser, ToolServer
 from engine.agents.opencode_parser import OpencodeParser
 from engine.config import AgentSettings
 from engine.errors import SettingError, UsageError
@@ -50,6 +50,8 @@ class Opencode(Agent):
     package = "opencode-ai"
     footprint = 600 << 20  # the tree of 1.18 was seen at 580 MB
     skill_folders = (".agents/skills",)
+    appended_by = CONTENT
+    sheets = ("AGENTS.md",)
     pass_env = (
         "OPENCODE_API_KEY", "OPENCODE_CONFIG", "OPENCODE_CONFIG_DIR", "OPENCODE_CONFIG_CONTENT",
         "OPENCODE_DISABLE_MODELS_FETCH", "OPENCODE_DISABLE_LSP_DOWNLOAD", "OPENCODE_DISABLE_DEFAULT_PLUGINS",
@@ -74,6 +76,10 @@ class Opencode(Agent):
         ]
         return [folder for one in found for folder in one]
 
+    def appends(self, settings: AgentSettings, env: Mapping[str, str]) -> bool:
+        """A configuration in its environment may name further instructions; the operator's own one stands."""
+        return CONTENT not in env
+
     def check(self, settings: AgentSettings) -> None:
         one_of(self.name, settings.permission_mode, MODES)
         permission(settings)
@@ -96,8 +102,11 @@ class Opencode(Agent):
             argv += ["--session", word(self.name, assignment.resumes, "session")]
         if assignment.model:
             argv += ["--model", word(self.name, assignment.model, "model")]
-        prompt = assignment.prompt.encode(errors="replace")
-        return Launch(argv=argv, env=_env(settings), files={"prompt": prompt}, stdin="prompt")
+        files, env = {"prompt": assignment.prompt.encode(errors="replace")}, _env(settings)
+        if assignment.standing:
+            files[STANDING] = assignment.standing.encode(errors="replace")
+            env[CONTENT] = json.dumps({"instructions": [str(assignment.run_dir / STANDING)]})
+        return Launch(argv=argv, env=env, files=files, stdin="prompt")
 
     def offered(self, launch: Launch, server: ToolServer, env: Mapping[str, str]) -> tuple[Launch, Mapping[str, str]]:
         """Among what its environment tells it of configuration, which is laid over that of its files."""

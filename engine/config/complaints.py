@@ -19,6 +19,7 @@ from engine.config import (
     tap,
     triage,
     upkeep,
+    workers,
 )
 from engine.config.settings import Settings
 from engine.documents import Complaint, nearest
@@ -41,6 +42,7 @@ def complaints(settings: Settings, agents: Collection[str]) -> Iterator[Complain
     yield from budgets.complaints(settings)
     yield from inbox.complaints(settings)
     yield from sandbox.complaints(settings)
+    yield from workers.complaints(settings, agents)
 
 
 def _at_the_top(settings: Settings, agents: Collection[str]) -> Iterator[Complaint]:

@@ -61,6 +61,8 @@ class ProjectSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     sandbox: Sandbox | None = None
     """What its agents may see and write of this machine: before the agents' own word."""
 
+    persona: str | None = None
+    """Who agents are to be in its jobs, where a job does not say so."""
     recall: bool | None = None
     """Whether its jobs are told what is known, where that differs from the agent's word."""
     mcp: Offer | None = None

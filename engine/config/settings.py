@@ -8,6 +8,7 @@ from msgspec import Meta, Struct, field
 
 from engine.config.agents import AccountSettings, AgentSettings, SessionSettings, Slots
 from engine.config.budgets import BudgetSettings
+from engine.config.context import ContextSettings
 from engine.config.inbox import InboxSettings
 from engine.config.mcp import McpSettings
 from engine.config.memory import MemorySettings
@@ -21,6 +22,8 @@ from engine.config.triage import TriageSettings
 from engine.config.upkeep import RetryBudget, Upkeep
 from engine.schedule import Name as ScheduleName
 from engine.schedule import ScheduleSpec
+from engine.worker import Name as WorkerName
+from engine.worker import WorkerSpec
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -57,6 +60,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     inbox: InboxSettings = field(default_factory=InboxSettings)
     triage: TriageSettings = field(default_factory=TriageSettings)
     schedules: dict[ScheduleName, ScheduleSpec] = field(default_factory=dict)
+    workers: dict[WorkerName, WorkerSpec] = field(default_factory=dict)
+    """Persistent workers, by name."""
     skills: SkillSettings = field(default_factory=SkillSettings)
     prices: dict[str, PriceSettings] = field(default_factory=dict)
     """Prices of models, by name, or by a pattern such as `qwen*`."""
@@ -68,6 +73,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What agents may see and write of this machine, where neither project nor agent says so."""
     mcp: McpSettings = field(default_factory=McpSettings)
     """The tools that agents are given of Headway."""
+    context: ContextSettings = field(default_factory=ContextSettings)
     theme: str | None = None
     keys: dict[str, str] = field(default_factory=dict)
     """Console keys moved to others: action -> key."""

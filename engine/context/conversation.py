@@ -12,8 +12,10 @@ from msgspec import structs
 
 from engine import events as log
 from engine.agents.base import Agent
+from engine.briefing import Omitted, Part
 from engine.clock import now_ms
-from engine.config import Settings
+from engine.config import SessionSettings, Settings
+from engine.context.assembly import Fitted
 from engine.context.brief import structured
 from engine.context.handoff import Story, handoff
 from engine.context.record import deeds_of, history, moved
@@ -22,7 +24,7 @@ from engine.hand_off import HandOff, Stored
 from engine.runner.run_dir import read_regular, run_dir
 from engine.runner.workspace import Placed
 from engine.sessions import Session
-from engine.store.claims import Claim
+from engine.store.claims import Claim, Desk
 from engine.store.rows import AttemptRow
 from engine.store.sessions import Begun
 from engine.units import tokens
@@ -30,24 +32,32 @@ from engine.units import tokens
 DIFF_BYTES = 64 << 10  #: of a diff that is looked at: more than any hand-off has room for
 HANDOFF = "handoff.md"  #: the file of a run directory that holds what the new session was handed
 
-RESUME_PROMPT = (
+RESUMED = (
     "You were working on this task and were interrupted: {reason}. Look at what is already done in the working "
-    "directory, then finish the task.\n\nThe task was:\n\n{prompt}"
+    "directory, then finish the task."
 )
-TAKEN_PROMPT = (
+TAKEN = (
     "The operator worked in this session with you, and has given the task back to you. Keep to what was agreed, look "
-    "at what is already done in the working directory, then finish the task.\n\nThe task was:\n\n{prompt}"
+    "at what is already done in the working directory, then finish the task."
 )
-MOVED_PROMPT = (
+MOVED = (
     "An earlier session worked on this task in another directory, {workspace}, and you do not have its conversation. "
     "It ended before the task was done: {reason}. What it did may be missing here: look first, then finish the task."
-    "{handoff}\n\nThe task is:\n\n{prompt}"
 )
-AGAIN_PROMPT = (
+AGAIN = (
     "An earlier session worked on this task in this working directory, and you do not have its conversation. It ended "
     "before the task was done: {reason}. Look at what is already done in the working directory, then finish the task."
-    "{handoff}\n\nThe task is:\n\n{prompt}"
 )
+NEXT = (
+    "A further task for you in this session. What came before in it is over, unless the new task says otherwise; its "
+    "traces may be in the working directory."
+)
+AFTER = (
+    "An earlier session of {worker}, whose work you go on with, did another task in this working directory, and you do "
+    "not have its conversation. That task is over: {reason}. What it left may be here."
+)
+WAS = "The task was:\n\n{prompt}"
+IS = "The task is:\n\n{prompt}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +74,37 @@ class Earlier:
 class Conversation:
     """What an attempt begins with."""
 
-    prompt: str
+    task: str
     begun: Begun = field(default_factory=Begun)
     note: str | None = None
-    handoff: str = ""
-    passed: HandOff = field(default_factory=HandOff)
-    """The same in its parts, as it is kept."""
+    lead: str = ""
+    """What comes before a hand-off: in which conversation this is."""
+    story: Story | None = None
+    """What the hand-off to a new one is made from."""
+    room: int = 0
+    """Tokens that it may take."""
     others: tuple[int, ...] = ()
     """Hand-offs that were kept before, and are told in it."""
 
     @property
-    def tokens(self) -> int:
-        """Of the hand-off."""
-        return tokens(self.handoff)
+    def why(self) -> str:
+        """Why there is more to be told than the task."""
+        if self.begun.resumes is not None:
+            return "it goes on in its session"
+        return f"a new session begins: {self.begun.why}" if self.begun.why else "a new session begins"
+
+    @property
+    def passed(self) -> HandOff:
+        """The hand-off in its parts, as it is kept."""
+        return structured(self.story) if self.story is not None else HandOff()
+
+    def fit(self, room: int) -> Fitted:
+        """The lead, and as much of the hand-off as there is room for."""
+        text = handoff(self.story, min(self.room, room - tokens(self.lead))) if self.story is not None else ""
+        left: list[Omitted] = []
+        if self.story is not None and not text:
+            left.append(Omitted(part=Part.HAND_OFF, what="the hand-off", why="there is no room left for it"))
+        return Fitted("\n\n".join(filter(None, (self.lead, text))), left=left)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +115,8 @@ class Talks:
     settings: Settings
     agents: Mapping[str, Agent]
     version: Callable[[Agent], Awaitable[str | None]]
+    persona: SessionSettings | None = None
+    """What the job's persona says of its sessions."""
 
     async def of(self, claim: Claim, agent: Agent, placed: Placed, earlier: Earlier) -> Conversation:
         """The conversation of a claimed attempt, once its workspace is there."""
@@ -95,6 +125,8 @@ class Talks:
             why, note = await self._judge(claim, claim.session, agent, placed)
         if claim.session is not None and not why:
             return _going_on(claim, claim.session, agent, note)
+        if claim.previous is None and claim.desk is not None:
+            return await self._at_desk(claim, claim.desk, agent, placed, earlier, why)
         session = str(uuid.uuid4()) if agent.chooses_session else None
         previous = claim.previous
         retires = claim.session.id if claim.session is not None else _left(claim)
@@ -102,17 +134,38 @@ class Talks:
         if previous is None or not _is_told(claim, agent):
             # A command has no conversation; and where nothing of the old work is left, there is nothing to hand over.
             return Conversation(claim.spec.prompt, replace(begun, handed=False))
+        form = AGAIN if previous.workspace == str(placed.directory) else MOVED
         story = await self._story(claim, agent, placed, earlier, begun.why)
-        text = handoff(story, self._policy(agent).handoff_tokens) if story is not None else ""
-        told = f"\n\n{text}" if text else ""
-        form = AGAIN_PROMPT if previous.workspace == str(placed.directory) else MOVED_PROMPT
-        prompt = form.format(
-            workspace=previous.workspace, reason=_reason(claim), handoff=told, prompt=claim.spec.prompt
+        return Conversation(
+            IS.format(prompt=claim.spec.prompt),
+            begun,
+            lead=form.format(workspace=previous.workspace, reason=_reason(claim)),
+            story=story,
+            room=self._policy(agent).handoff_tokens,
+            others=(earlier.own.id,) if story is not None and earlier.own is not None else (),
         )
-        if story is None or not text:
-            return Conversation(prompt, begun)
-        others = (earlier.own.id,) if earlier.own is not None else ()
-        return Conversation(prompt, begun, handoff=text, passed=structured(story), others=others)
+
+    async def _at_desk(
+        self, claim: Claim, desk: Desk, agent: Agent, placed: Placed, earlier: Earlier, why: str
+    ) -> Conversation:
+        """A job that begins in its worker, and not in the session that this has had."""
+        session = str(uuid.uuid4()) if agent.chooses_session else None
+        left = claim.session.id if claim.session is not None else None
+        begun = Begun(session, retires=left if why else None, why=why)
+        last, converses = desk.last, agent.resumable or agent.converses
+        if last is None or not why or not converses:
+            return Conversation(claim.spec.prompt, replace(begun, handed=False))
+        story = await self._story(claim, agent, placed, earlier, why)
+        if story is not None:
+            story = replace(story, task=desk.task, ended=_end_of(last))
+        return Conversation(
+            IS.format(prompt=claim.spec.prompt),
+            begun,
+            lead=AFTER.format(worker=desk.name, reason=_end_of(last)),
+            story=story,
+            room=self._policy(agent).handoff_tokens,
+            others=(earlier.own.id,) if story is not None and earlier.own is not None else (),
+        )
 
     async def _judge(self, claim: Claim, session: Session, agent: Agent, placed: Placed) -> tuple[str, str | None]:
         """Why a session does not go on, or what to know of it if it does."""
@@ -124,7 +177,7 @@ class Talks:
         return why, remark(session, here) or None
 
     def _policy(self, agent: Agent) -> Policy:
-        return Policy.of(self.settings, self.settings.agent(agent.name))
+        return Policy.of(self.settings, self.settings.agent(agent.name), self.persona)
 
     async def _story(self, claim: Claim, agent: Agent, placed: Placed, earlier: Earlier, why: str) -> Story | None:
         """What a hand-off is made from; None where there is none to be made."""
@@ -151,11 +204,18 @@ class Talks:
 
 
 def _going_on(claim: Claim, session: Session, agent: Agent, note: str | None) -> Conversation:
-    form = TAKEN_PROMPT if _given_back(claim, session) else RESUME_PROMPT
-    prompt = form.format(reason=_reason(claim), prompt=claim.spec.prompt)
+    form = TAKEN if _given_back(claim, session) else RESUMED
+    first = claim.previous is None and claim.desk is not None
     forked = str(uuid.uuid4()) if agent.chooses_session else None
     name = forked if claim.fork else session.id
-    return Conversation(prompt, Begun(name, session.id, claim.fork), note)
+    task = WAS.format(prompt=claim.spec.prompt)
+    if first:
+        task, form = IS.format(prompt=claim.spec.prompt), NEXT
+    return Conversation(task, Begun(name, session.id, claim.fork), note, lead=form.format(reason=_reason(claim)))
+
+
+def _end_of(last: AttemptRow) -> str:
+    return "it succeeded" if last.succeeded else last.reason or "it ended"
 
 
 def _given_back(claim: Claim, session: Session) -> bool:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeVar
 
+from msgspec import structs
+
 from engine.config import AgentSettings, SessionSettings, Settings
 from engine.sessions import Session, SessionState
 from engine.units import milliseconds
@@ -32,15 +34,23 @@ class Policy:
     """What the hand-off to the next one may take of it."""
 
     @classmethod
-    def of(cls, settings: Settings, agent: AgentSettings) -> Policy:
-        """The agent's own word, where it has one, else everybody's."""
-        own, common = agent.sessions or SessionSettings(), settings.sessions
+    def of(cls, settings: Settings, agent: AgentSettings, persona: SessionSettings | None = None) -> Policy:
+        """The word of the job's persona, where it has one, then the agent's own, else everybody's."""
+        own, common = _over(persona, agent.sessions or SessionSettings()), settings.sessions
         return cls(
             max_age=milliseconds(own.max_age if own.max_age is not None else common.max_age or 0),
             max_turns=_first(own.max_turns, common.max_turns, 0),
             max_context=_first(own.max_context, common.max_context, 0.0),
             handoff_tokens=_first(own.handoff_tokens, common.handoff_tokens, HANDOFF_TOKENS),
         )
+
+
+def _over(first: SessionSettings | None, second: SessionSettings) -> SessionSettings:
+    """The first one's words, and the second one's where it has none."""
+    if first is None:
+        return second
+    said = {name: value for name in first.__struct_fields__ if (value := getattr(first, name)) is not None}
+    return structs.replace(second, **said)
 
 
 def _first(own: T | None, common: T | None, default: T) -> T:

@@ -26,6 +26,8 @@ def reasons(job: JobRow, world: World, needs: Sequence[int] = ()) -> list[Reason
     if job.state in (State.RUNNING, State.GATING) or job.ended_at is not None:
         return []
     own, shared = of_job(job, world, needs), of_lane(lane_of(job), world)
+    if any(one.cause is Cause.WORKER for one in own):
+        shared = [one for one in shared if one.scope != f"worker:{job.worker}" or one.cause is not Cause.CAP]
     if any(one.cause is Cause.LIMIT and one.until is not None for one in shared):
         own = [one for one in own if one.cause is not Cause.LIMIT]  # the window that it met says more
     return [*own, *shared]  # what is its own says more than the slots
@@ -49,6 +51,8 @@ def of_job(job: JobRow, world: World, needs: Sequence[int] = ()) -> list[Reason]
             cause = Cause.LIMIT if job.failure in LIMITS else Cause.BACKOFF
             what = f"after {str(job.failure).replace('_', ' ')} it is tried again, not before"
         found.append(Reason(cause, f"{what} {_utc(job.not_before)}", until=job.not_before))
+    if job.worker is not None and (other := world.workers.get(job.worker)) is not None and other[0] != job.id:
+        found.append(_worker(job.worker, *other))
     if job.route is not None and world.exhausted:
         found += _used_up((f"route:{job.route}",), world)
     return found
@@ -132,6 +136,12 @@ def _hold(scope: str, by: str) -> Reason:
     if scope == ALL:
         return Reason(Cause.HELD, f"everything is held by {by}", "`headway release --all` ends it", scope=ALL)
     return Reason(Cause.HELD, f"{scope} is held by {by}", f"`headway release --scope {scope}` ends it", scope=scope)
+
+
+def _worker(name: str, other: int, state: str) -> Reason:
+    how = "runs in it" if state == State.RUNNING else f"is in it, and {state}"
+    ends = f"when J{other} has ended"
+    return Reason(Cause.WORKER, f"waits for worker {name}: J{other} {how}", ends, scope=f"worker:{name}", jobs=[other])
 
 
 def _cap(scope: str, busy: int, cap: int) -> Reason:

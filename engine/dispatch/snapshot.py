@@ -12,7 +12,7 @@ from engine.dispatch.privacy import Privacy
 from engine.dispatch.world import Exhausted, Memory, World
 from engine.model import ALL
 from engine.spend.budgets import Budgets, title, words
-from engine.store import Transaction, budgets, claims, windows
+from engine.store import Transaction, budgets, claims, windows, workers
 from engine.units import milliseconds
 
 
@@ -83,7 +83,7 @@ def world_of(tx: Transaction, configured: Configured, memory: Memory, *, drainin
     return World(
         now=tx.now,
         running=running,
-        caps={**configured.caps, **claims.caps(tx)},
+        caps={**{f"worker:{name}": 1 for name in workers.names(tx)}, **configured.caps, **claims.caps(tx)},
         holds=claims.holds(tx),
         breakers=claims.breakers(tx),
         windows=found,
@@ -91,6 +91,7 @@ def world_of(tx: Transaction, configured: Configured, memory: Memory, *, drainin
         pacing=configured.pacing,
         usual_pacing=configured.usual_pacing,
         exhausted=_exhausted(tx, configured.budgets),
+        workers=workers.at_work(tx),
         memory=memory,
         draining=draining,
         shares=configured.shares,

@@ -61,6 +61,8 @@ class World:
     usual_pacing: Pacing = UNPACED
     exhausted: Mapping[str, Exhausted] = field(default_factory=dict)
     """The budgets that are used up, by scope."""
+    workers: Mapping[str, tuple[int, str]] = field(default_factory=dict)
+    """The persistent workers that belong to a job now: which, and its state."""
     memory: Memory = Memory()
     taken: int = 0
     """Bytes that the attempts which `start` added are expected to hold."""

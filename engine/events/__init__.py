@@ -54,6 +54,7 @@ from engine.events.verbs import (
     Standing,
     Stopping,
 )
+from engine.events.workers import WorkerSet
 
 __all__ = [
     "Adopted",
@@ -121,5 +122,6 @@ __all__ = [
     "ToolCalled",
     "Triaged",
     "Unblocked",
+    "WorkerSet",
     "total_cost",
 ]

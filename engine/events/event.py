@@ -15,6 +15,7 @@ from engine.events.skills import SkillBody
 from engine.events.talk import TalkBody
 from engine.events.tools import ToolBody
 from engine.events.verbs import VerbBody
+from engine.events.workers import WorkerBody
 
 AnyBody = (
     LifeBody
@@ -27,6 +28,7 @@ AnyBody = (
     | ScheduleBody
     | HandOffBody
     | ToolBody
+    | WorkerBody
     | AroundBody
 )
 

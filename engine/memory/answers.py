@@ -5,7 +5,6 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated
 
-import msgspec
 from msgspec import Meta, Struct, field
 
 from engine.memory.item import Draft, Item, Share, Subject, Text
@@ -189,45 +188,3 @@ class Moved(Struct, frozen=True, kw_only=True):
     total: int
     more: bool = False
     """Ask again."""
-
-
-class Record(Struct, frozen=True, kw_only=True):
-    """What an attempt was told of memory, as its run directory keeps it: numbers and reasons, and no texts.
-
-    So that nothing has to be looked for in run directories when something is to be forgotten but what the agent itself
-    was told and said.
-    """
-
-    tokens: int
-    scopes: list[str]
-    items: list[Mention] = field(default_factory=list)
-    core: list[CoreMention] = field(default_factory=list)
-    model: str | None = None
-    without: str = ""
-    left: int = 0
-
-    @classmethod
-    def of(cls, data: bytes | None) -> Record | None:
-        """From the file of a run directory; None where there is none, or an agent has written over it."""
-        try:
-            return msgspec.json.decode(data or b"", type=cls)
-        except (UnicodeDecodeError, msgspec.MsgspecError):
-            return None
-
-
-class Mention(Struct, frozen=True, kw_only=True):
-    """An item that was told."""
-
-    item: int
-    tokens: int
-    score: float
-    reason: str
-
-
-class CoreMention(Struct, frozen=True, kw_only=True):
-    """A core file that was told."""
-
-    scope: str
-    tokens: int
-    lines: int
-    cut: int = 0

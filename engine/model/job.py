@@ -69,6 +69,10 @@ class JobSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     """Names of skills that its agent is given."""
     mcp: bool | list[Tool] | None = None
     """The tools of Headway that its agent is given: all that the settings allow, none, or these."""
+    persona: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
+    """Who its agent is to be. Unset: what its worker or its project says."""
+    worker: Annotated[str, Meta(pattern=TAG, max_length=64)] | None = None
+    """The worker that it is done in: one after the other, in the same session and directory."""
 
 
 class Job(Struct, frozen=True, kw_only=True):
@@ -114,6 +118,8 @@ class Job(Struct, frozen=True, kw_only=True):
     cost_grade: Grade = Grade.UNKNOWN
     triage: str | None = None
     """What sort of job it is: its class."""
+    worker: str | None = None
+    """The persistent worker that it is done in."""
 
     @property
     def target(self) -> str:

@@ -25,6 +25,8 @@ class Cause(StrEnum):
     """It is used up: its own, or one that it spends of."""
     DECISION = "decision"
     """It runs, and its agent waits for the operator."""
+    WORKER = "worker"
+    """Another job is done in its worker."""
     PRIVATE = "private"
     """Its project does not let it go to its target's provider."""
     TURN = "turn"

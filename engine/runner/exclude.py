@@ -16,9 +16,9 @@ from pathlib import Path
 _GLOB = re.compile(r"([\\*?\[\] ])")
 
 
-def pattern(path: str) -> str:
-    """The line that excludes just this folder: its path below the top of the working tree."""
-    return "/" + _GLOB.sub(r"\\\1", path.strip("/")) + "/"
+def pattern(path: str, *, folder: bool = True) -> str:
+    """The line that excludes just this folder, or this file: its path below the top of the working tree."""
+    return "/" + _GLOB.sub(r"\\\1", path.strip("/")) + ("/" if folder else "")
 
 
 def add(file: Path, marker: str, patterns: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""The skills that an attempt is given: put where its agent looks for them, and taken away again.
+"""What an attempt is given in its workspace: put where its agent looks, and taken away again.
 
 What was put where is written into the run directory first, so that any engine can take it away, also one that comes
 after a `kill -9`. Only into a workspace that is the job's own: in the user's own checkout, and for an agent that does
@@ -22,14 +22,17 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from engine.agents.base import Agent
+from engine.briefing import Detail, Omitted, Part
 from engine.config import Settings
+from engine.context.assembly import Fitted
 from engine.context.skills import NAMED, skills_for, text_of, wish_of
 from engine.errors import RefusedError
 from engine.model import JobSpec
-from engine.runner import exclude, placing
+from engine.runner import exclude, placing, sheets
 from engine.runner.git import GitError, git
 from engine.runner.placing import OURS
 from engine.runner.run_dir import RunDir, read_regular
+from engine.runner.sheets import Sheet
 from engine.runner.workspace import Placed
 from engine.skills.choosing import Choice, Chosen, choose
 from engine.skills.contents import File, digest, read_files
@@ -41,7 +44,7 @@ logger = logging.getLogger(__name__)
 
 KIT = "kit.json"
 KIT_BYTES = 1 << 20
-TOLD_BEFORE = "its session was told it when it began"
+", "workersTOLD_BEFORE = "its session was told it when it began"
 STAGE = "kit"  #: in the run directory: where a skill is made, before it is moved into its place
 CHANGED = "skills"  #: in the run directory: what the agent changed of a skill
 
@@ -54,31 +57,51 @@ class Kit(Struct, frozen=True, omit_defaults=True):
     """Folder -> digest of what was put there."""
     made: list[str] = msgspec.field(default_factory=list)
     """Folders that had to be made for them, the deepest last."""
+    sheet: str = ""
+    """The file with what holds for the whole conversation."""
     root: str = ""
     """The top of the workspace."""
     exclude: str | None = None
     marker: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Outfit:
-    """What the attempt is told of its skills: text for its prompt, and the names of those that it finds by itself."""
-
-    text: str = ""
-    native: tuple[str, ...] = ()
-
-    def with_text(self, prompt: str) -> str:
-        return f"{prompt}\n\n{self.text}" if self.text else prompt
-
-
 @dataclass(slots=True)
-class _Packing:
-    """One attempt's skills while they are packed."""
+class Packing:
+    """One attempt's skills, once it is decided how each is given. Nothing of it is written yet."""
 
     given: list[Given] = field(default_factory=list)
     places: dict[str, list[File]] = field(default_factory=dict)
     pages: list[Page] = field(default_factory=list)
     native: list[str] = field(default_factory=list)
+    """Those that the agent finds by itself."""
+
+    @property
+    def named(self) -> list[str]:
+        """Of those, the ones that the job names."""
+        return [name for name in self.native if any(one.name == name and one.reason == NAMED for one in self.given)]
+
+    def fit(self, room: int, *, resumes: bool) -> Fitted:
+        """What the prompt says of them, within so many tokens."""
+        text, notes = ("", {page.name: TOLD_BEFORE for page in self.pages}) if resumes else given_text(self.pages, room)
+        details = [
+            Detail(what=one.name, tokens=one.tokens, reason=f"{one.reason}, {_how(one)}", score=one.score)
+            for one in self.given
+            if one.how is not How.LEFT_OUT
+        ]
+        left = [
+            Omitted(part=Part.SKILLS, what=one.name, why=one.note, tokens=one.tokens)
+            for one in self.given
+            if one.how is How.LEFT_OUT
+        ]
+        left += [
+            Omitted(part=Part.SKILLS, what=name, why=note) for name, note in notes.items() if note is not TOLD_BEFORE
+        ]
+        return Fitted("\n\n".join(filter(None, (text, named_line(self.named)))), details, left, notes)
+
+
+def _how(one: Given) -> str:
+    words = {How.NATIVE: "where its agent looks", How.PROMPT: "in the prompt", How.OWN: "the project's or your own"}
+    return words.get(one.how, str(one.how))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,27 +119,26 @@ class Order:
     env: Mapping[str, str]
 
 
-async def equip(order: Order, run: RunDir, settings: Settings) -> Outfit:
-    """Choose an attempt's skills and put them where its agent finds them.
+async def pack(order: Order, settings: Settings) -> Packing:
+    """Choose an attempt's skills, and decide how each is given.
 
     Raises `RefusedError` where one that the job names cannot be given any more.
     """
     wish = wish_of(order.spec, order.project, settings)
     if not order.agent.takes_skills or not (wish.named or wish.match):
-        return Outfit()
+        return Packing()
     found = await asyncio.to_thread(skills_for, order.project, settings)
     choice = choose(wish, text_of(order.spec, order.title), found)
-    packing = await asyncio.to_thread(_pack, order, choice)
-    kit = Kit(packing.given, marker=order.marker)
-    if packing.places:
-        kit = await _place(order, run, packing, kit)
-    text, notes = given_text(packing.pages, settings.skills.tokens) if not order.resumes else ("", {})
-    if order.resumes:
-        notes = {page.name: TOLD_BEFORE for page in packing.pages}
-    given = [replace(one, note=notes.get(one.name, one.note)) for one in kit.given]
-    note_kit(run, replace(kit, given=given))
-    named = [name for name in packing.native if any(one.name == name and one.reason == NAMED for one in given)]
-    return Outfit("\n\n".join(filter(None, (text, named_line(named)))), tuple(packing.native))
+    return await asyncio.to_thread(_pack, order, choice)
+
+
+async def put(order: Order, run: RunDir, packing: Packing, notes: Mapping[str, str], file: Sheet | None = None) -> None:
+    """Put skills, and the file with what holds for the whole conversation, where the agent looks; and note it."""
+    given = [replace(one, note=notes.get(one.name, one.note)) for one in packing.given]
+    kit = Kit(given, marker=order.marker)
+    if packing.places or file is not None:
+        kit = await _place(order, run, packing, kit, file)
+    note_kit(run, kit)
 
 
 def read_kit(run: RunDir) -> Kit | None:
@@ -128,7 +150,7 @@ def read_kit(run: RunDir) -> Kit | None:
 
 
 def note_kit(run: RunDir, kit: Kit) -> None:
-    if kit.given:
+    if kit.given or kit.sheet:
         (run.path / KIT).write_bytes(msgspec.json.encode(kit))
 
 
@@ -139,7 +161,7 @@ async def take_away(run: RunDir) -> None:
     except OSError as error:
         logger.warning("files of %s stay in its workspace: %s", run.path, error)
     kit = read_kit(run)
-    if kit is None or not kit.placed:
+    if kit is None or not (kit.placed or kit.sheet):
         return
     try:
         await asyncio.to_thread(_take_away, run, kit)
@@ -163,6 +185,8 @@ def _take_away(run: RunDir, kit: Kit) -> None:
             kept = _free(run.path / CHANGED / folder.name)
             _move(folder, kept)
             logger.info("what the agent changed of the skill %s is kept in %s", folder.name, kept)
+    if kit.sheet and _leads(Path(kit.sheet).parent, root, itself=True):
+        sheets.take_away(Path(kit.sheet), run.path / CHANGED)
     for made in reversed(kit.made):
         path = Path(made)
         if _leads(path, root) and not any(path.iterdir()):
@@ -172,9 +196,9 @@ def _take_away(run: RunDir, kit: Kit) -> None:
     note_kit(run, Kit(kit.given, marker=kit.marker))
 
 
-def _leads(folder: Path, root: Path) -> bool:
-    """Whether it is a folder below the workspace, and no link on the way leads out of that."""
-    if ".." in folder.parts or not folder.is_relative_to(root) or folder == root:
+def _leads(folder: Path, root: Path, *, itself: bool = False) -> bool:
+    """Whether it is a folder below the workspace (or `itself` that), and no link on the way leads out of it."""
+    if ".." in folder.parts or not folder.is_relative_to(root) or (folder == root and not itself):
         return False
     way = (folder, *(part for part in folder.parents if part.is_relative_to(root) and part != root))
     return folder.is_dir() and not any(part.is_symlink() for part in way)
@@ -207,12 +231,12 @@ def _is_as(folder: Path, was: str) -> bool:
         return False
 
 
-def _pack(order: Order, choice: Choice) -> _Packing:
+def _pack(order: Order, choice: Choice) -> Packing:
     """Decide how each skill is given, and read it. Nothing is written yet."""
     for name, wrong in choice.missing:
         if name in order.spec.skills:
             raise RefusedError(f"the job's skill {name!r} cannot be given: {wrong}")
-    packing = _Packing()
+    packing = Packing()
     for one in choice.chosen:
         _pack_one(order, one, packing)
     for one, why in choice.left_out:
@@ -222,7 +246,7 @@ def _pack(order: Order, choice: Choice) -> _Packing:
     return packing
 
 
-def _pack_one(order: Order, one: Chosen, packing: _Packing) -> None:
+def _pack_one(order: Order, one: Chosen, packing: Packing) -> None:
     skill = one.skill
     try:
         files = read_files(Path(skill.folder))
@@ -287,7 +311,7 @@ def _no_place(order: Order, folders: list[Path]) -> str:
     return ""
 
 
-async def _place(order: Order, run: RunDir, packing: _Packing, kit: Kit) -> Kit:
+async def _place(order: Order, run: RunDir, packing: Packing, kit: Kit, sheet: Sheet | None) -> Kit:
     """Note what will be put where, hide it from git, and put it there."""
     made: list[str] = []
     root = order.placed.root or order.placed.directory
@@ -299,16 +323,26 @@ async def _place(order: Order, run: RunDir, packing: _Packing, kit: Kit) -> Kit:
         kit,
         placed={place: digest(files) for place, files in packing.places.items()},
         made=made,
+        sheet=str(sheet.path) if sheet is not None else "",
         root=str(root),
         exclude=str(file) if file is not None else None,
     )
     note_kit(run, kit)
     try:
-        await asyncio.to_thread(_put, run, packing.places, root, file, kit)
+        await asyncio.to_thread(_put, run, packing.places, root, file, kit, sheet)
     except PermissionError as error:
         where = error.filename or root
-        raise RefusedError(f"its skills cannot be put into its workspace: {where}: {error.strerror}") from None
+        raise RefusedError(f"what it is told cannot be put into its workspace: {where}: {error.strerror}") from None
     return kit
+
+
+async def writable(placed: Placed) -> bool:
+    """Whether something may be put into a workspace and be kept out of git's sight."""
+    try:
+        file = await _exclude_file(placed)
+    except RefusedError:
+        return False
+    return file is None or os.access(file if file.exists() else file.parent, os.W_OK)
 
 
 async def _exclude_file(placed: Placed) -> Path | None:
@@ -320,9 +354,21 @@ async def _exclude_file(placed: Placed) -> Path | None:
         raise RefusedError(f"its skills cannot be kept out of git: {error}") from None
 
 
-def _put(run: RunDir, places: Mapping[str, list[File]], root: Path, file: Path | None, kit: Kit) -> None:
+def _put(
+    run: RunDir,
+    places: Mapping[str, list[File]],
+    root: Path,
+    file: Path | None,
+    kit: Kit,
+    sheet: Sheet | None,
+) -> None:
     if file is not None:
-        exclude.add(file, kit.marker, [exclude.pattern(str(Path(place).relative_to(root))) for place in places])
+        hidden = [exclude.pattern(str(Path(place).relative_to(root))) for place in places]
+        if sheet is not None:
+            hidden.append(exclude.pattern(str(sheet.path.relative_to(root)), folder=False))
+        exclude.add(file, kit.marker, hidden)
+    if sheet is not None:
+        sheets.put(sheet)
     stage = run.path / STAGE
     for place, files in places.items():
         target = Path(place)

@@ -11,19 +11,19 @@ from pathlib import Path
 
 import msgspec
 
-from engine.agents.base import Agent, Assignment, Launch
-from engine.agents.logins import config_variables
+from engine.agents.base import STANDING, Agent, Assignment, Launch
 from engine.agents.registry import check_job
+from engine.briefing import Context
 from engine.config import AccountSettings, Settings
-from engine.context.conversation import HANDOFF, Conversation, Earlier, Talks
-from engine.context.known import NOTHING as UNTOLD
-from engine.context.known import RECALLED, Known, Told
+from engine.context.conversation import HANDOFF, Earlier
+from engine.context.known import Known
 from engine.errors import HeadwayError, RefusedError
 from engine.mcp.offering import Offers
 from engine.model import JobSpec, Permission, Workspace
 from engine.permission import chosen
 from engine.redact import Secrets
 from engine.runner import credentials, kit, placing, procfs, record, spawn, voice
+from engine.runner.briefer import Brief, Briefer
 from engine.runner.cells import Cells
 from engine.runner.cgroup import Cgroups
 from engine.runner.credentials import Held
@@ -36,7 +36,9 @@ from engine.store.claims import Claim
 from engine.tap.door import Whose
 from engine.tap.leading import lead
 from engine.tap.tap import Tap
+from engine.units import tokens
 
+CONTEXT = "context.json"  #: the file of a run directory that says what was told, why, and what was left out
 NOTHING = Earlier()  #: a job's first attempt has nothing before it
 
 
@@ -47,7 +49,7 @@ class Prepared:
     agent: Agent
     placed: Placed
     launch: Launch
-    conversation: Conversation
+    brief: Brief
     account: AccountSettings | None = None
     held: Held = field(default_factory=Held)
     tapped: str | None = None
@@ -56,8 +58,6 @@ class Prepared:
     """The hash of the token by which it calls Headway."""
     without: str = ""
     """Why it has no tools that it should have."""
-    told: Told = UNTOLD
-    """What it is told of memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,11 @@ class Launcher:
     """The tools that attempts are given."""
     known: Known | None = None
     """What a new conversation is told of memory."""
+
+    @property
+    def briefer(self) -> Briefer:
+        """Gathers what attempts are told."""
+        return Briefer(self.workspaces.home, self.settings, self.agents, self.versions, self.known)
 
     def agent(self, name: str) -> Agent:
         agent = self.agents.get(name)
@@ -126,22 +131,22 @@ class Launcher:
             project=claim.job.project if agent.effects else None,
             workspace=claim.spec.workspace or Workspace.WORKTREE,
             base=previous.base if previous else None,
-            branch=previous.branch if previous else None,
+            branch=previous.branch if previous else claim.desk.branch if claim.desk is not None else None,
             marker=claim.attempt.marker,
             first=claim.attempt.number == 1,
             start=claim.spec.base,
+            worker=claim.desk.name if claim.desk is not None else None,
         )
         placed = await self.workspaces.prepare(wanted, run)
-        if claim.anew and previous is not None:
+        if claim.anew and previous is not None and claim.desk is None:
             await self.workspaces.set_back(placed, previous.number, claim.attempt.marker)
-        talks = Talks(self.workspaces.home, self.settings, self.agents, self._version)
         try:
-            talk = await talks.of(claim, agent, placed, earlier)
-            outfit = await self._equip(claim, agent, placed, run, resumes=talk.begun.resumes is not None)
-            # One that goes on was told when it began.
-            told = await self.known.of(claim, agent) if self.known and talk.begun.resumes is None else UNTOLD
+            brief = await self.briefer.of(claim, agent, placed, earlier)
+            if brief.order is not None:
+                await kit.put(brief.order, run, brief.packing, brief.told.notes, brief.sheet)
+            talk = brief.talk
             assignment = Assignment(
-                prompt=told.before(outfit.with_text(talk.prompt)),
+                prompt=brief.told.prompt,
                 model=claim.attempt.model,
                 workspace=placed.directory,
                 run_dir=run.path,
@@ -153,11 +158,12 @@ class Launcher:
                 system=claim.spec.system,
                 schema=claim.spec.schema,
                 permission=permission,
-                skills=outfit.native,
+                standing=brief.standing,
+                skills=brief.native,
             )
             launch = agent.launch(assignment)
             held = await credentials.held(agent.name, launch, account, os.environ)
-            prepared = Prepared(agent, placed, launch, talk, account, held, told=told)
+            prepared = Prepared(agent, placed, launch, brief, account, held)
             prepared = await self._offered(claim, run, prepared)
             if account is not None and account.tap:
                 prepared = self._led(claim, prepared)
@@ -208,32 +214,11 @@ class Launcher:
             os.environ, passed, prepared.launch.env, settings, claim.job.id, attempt.marker, account, prepared.held
         )
 
-    async def _equip(self, claim: Claim, agent: Agent, placed: Placed, run: RunDir, *, resumes: bool) -> kit.Outfit:
-        """The skills that the job is given."""
-        account, job = self._account(claim), claim.job
-        settings, marker = self.settings.agent(agent.name), claim.attempt.marker
-        folder = credentials.whole(account.config_dir) if account is not None and account.config_dir else None
-        held = Held(config_variables(account, str(folder)) if account is not None and folder is not None else {})
-        order = kit.Order(
-            spec=claim.spec,
-            title=job.title,
-            project=job.project,
-            agent=agent,
-            placed=placed,
-            own=placed.repository is not None or not (job.project and agent.effects),
-            marker=marker,
-            resumes=resumes,
-            env=environment(os.environ, agent.pass_env, {}, settings, job.id, marker, account, held),
-        )
-        return await kit.equip(order, run, self.settings)
-
-    async def _version(self, agent: Agent) -> str | None:
-        return await self.versions.of(agent.version_command(self.settings.agent(agent.name)))
-
     async def used(self, claim: Claim, prepared: Prepared) -> None:
         """What was told of memory is in use: the attempt has begun."""
-        if self.known is not None and prepared.told.items:
-            await self.known.memory.note_use(prepared.told.items, claim.job.id, claim.attempt.number)
+        items, known = prepared.brief.told.context.items, self.briefer.known
+        if known is not None and items:
+            await known.memory.note_use(items, claim.job.id, claim.attempt.number)
 
     def start(self, claim: Claim, run: RunDir, prepared: Prepared) -> Tree:
         """Note where it runs, and start it."""
@@ -243,10 +228,12 @@ class Launcher:
         self.secrets.learn(prepared.held.secrets)
         for name, content in prepared.launch.files.items():
             (run.path / name).write_bytes(content)
-        if prepared.conversation.handoff:
-            (run.path / HANDOFF).write_text(prepared.conversation.handoff, errors="replace")
-        if prepared.told.record is not None:
-            (run.path / RECALLED).write_bytes(msgspec.json.encode(prepared.told.record))
+        brief = prepared.brief
+        if brief.handoff:
+            (run.path / HANDOFF).write_text(brief.handoff, errors="replace")
+        if brief.sheet is not None:
+            (run.path / STANDING).write_text(brief.sheet.text, errors="replace")
+        account_of(run, brief.told.context)
         if prepared.launch.talks:
             voice.open_for(run)
         kept = agent.record(env)
@@ -279,8 +266,16 @@ def _spawn(run: RunDir, launch: Launch, env: Mapping[str, str], group: str, dire
         os.close(errors)
 
 
+def account_of(run: RunDir, context: Context) -> None:
+    """Write down what is told and why, without the words: what was remembered may have to be forgotten."""
+    if len(context.pieces) > 1 or context.left_out or context.without:
+        pieces = [msgspec.structs.replace(one, text=None) for one in context.pieces]
+        (run.path / CONTEXT).write_bytes(msgspec.json.encode(msgspec.structs.replace(context, pieces=pieces)))
+
+
 def facts(prepared: Prepared) -> Facts:
-    placed, talk = prepared.placed, prepared.conversation
+    placed, brief = prepared.placed, prepared.brief
+    talk = brief.talk
     return Facts(
         workspace=str(placed.directory),
         session=talk.begun.session,
@@ -293,8 +288,8 @@ def facts(prepared: Prepared) -> Facts:
         retires=talk.begun.retires,
         why=talk.begun.why,
         handed=talk.begun.handed,
-        note="; ".join(filter(None, (talk.note, prepared.told.without, prepared.without))) or None,
-        tokens=talk.tokens,
+        note="; ".join(filter(None, (talk.note, *brief.told.context.without, prepared.without))) or None,
+        tokens=tokens(brief.handoff),
         tapped=prepared.tapped,
         capability=prepared.capability,
     )

@@ -60,7 +60,7 @@ def keep(tx: Transaction, claim: Claim, note: HandOff, cause: Cause) -> None:
 
 def keep_told(tx: Transaction, claim: Claim, note: HandOff, others: tuple[int, ...]) -> None:
     """Write down what a new session begins with, before it does."""
-    previous = claim.previous
+    previous = claim.previous if claim.previous is not None or claim.desk is None else claim.desk.last
     if note.empty or previous is None:
         return
     cause = Cause.ROTATION if previous.target == claim.attempt.target else Cause.REROUTE

@@ -20,7 +20,6 @@ from typing import TypeVar
 
 from engine.agents.base import Agent, Outcome
 from engine.clock import now_ms
-from engine.context.conversation import Earlier
 from engine.dispatch.settling import Ending, Rules, Settle, settle
 from engine.errors import CredentialError, HeadwayError, RefusedError, StorageError
 from engine.hub import Hub
@@ -33,6 +32,7 @@ from engine.runner import cut as cuts
 from engine.runner import kit, leaving, limits, procfs, spawn, tree, voice
 from engine.runner.adopt import Finding, finding
 from engine.runner.attending import Attendant, Rulebook
+from engine.runner.briefer import earlier_of
 from engine.runner.cut import ASKED, Cut
 from engine.runner.ending import End, grace_of, outcome_of, runs, until_end
 from engine.runner.follow import Follower
@@ -55,7 +55,6 @@ from engine.store import (
     budgets,
     cards,
     given,
-    hand_offs,
     jobs,
     sessions,
     tools,
@@ -75,7 +74,6 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-PAST_EVENTS = 10_000  #: of a job's log that a hand-off is made from
 #: What goes by: a full disk, no descriptors, no memory, no more processes.
 PASSING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM})
 STORAGE_RETRY_SECONDS = 5.0  #: between tries to write down what has happened already, while the disk is full
@@ -272,31 +270,22 @@ class Runner:
 
     async def _begin(self, live: Live) -> None:
         claim, launcher = live.claim, self._around.launcher
-        prepared = await launcher.prepare(claim, live.run, await self._earlier(claim))
+        prepared = await launcher.prepare(claim, live.run, await earlier_of(self._around.store, claim))
         if live.stop_asked.is_set():
             await kit.take_away(live.run)
             await self._tidy(live, prepared.placed)
             outcome = Outcome(succeeded=False, failure=Failure.CRASHED, reason="cancelled before it started")
             await self._settle(live, Ending(outcome, began=False))
             return
-        talk = prepared.conversation
-        if talk.handoff:
+        talk = prepared.brief.talk
+        if prepared.brief.handoff:
             passed = cleaned(talk.passed, launcher.secrets)
             await self._persist(lambda tx: leaving.keep_told(tx, claim, passed, talk.others))
         whole = launcher.start(claim, live.run, prepared)
-        live.begun, live.session = True, prepared.conversation.begun.session
+        live.begun, live.session = True, talk.begun.session
         await self._note_launch(claim, whole.root.pid if whole.root else 0, facts(prepared), live.run)
         await launcher.used(claim, prepared)
         await self._watch(live, prepared.agent, whole, prepared.placed)
-
-    async def _earlier(self, claim: Claim) -> Earlier:
-        """What a new session is told of the earlier ones, where there were any."""
-        if claim.previous is None:
-            return Earlier()
-        read, job = self._around.store.read, claim.job.id
-        attempts = [one for one in await read.attempts(job) if one.id != claim.attempt.id]
-        own = await self._around.store.look(lambda tx: hand_offs.newest(tx, job, own=True))
-        return Earlier(attempts, await read.events(0, PAST_EVENTS, job), own)
 
     async def _reader(self, live: Live, agent: Agent) -> tuple[Watch, Record]:
         """What reads an attempt's output, and what reads the agent's own record beside it."""

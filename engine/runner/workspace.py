@@ -31,6 +31,7 @@ _COMMON = ("--path-format=absolute", "--git-common-dir")
 #: Working trees that git reads at one time: each keeps a core busy, and many jobs may end together.
 MEASURED_AT_ONCE = 8
 _OURS = "headway/"  #: what the names of the jobs' branches begin with
+WORKERS = "workers"  #: below the home: the directories of persistent workers
 SLUG_LENGTH = 32  #: characters of a title in a branch's name
 
 
@@ -67,6 +68,8 @@ class Wanted:
     first: bool = False
     start: str | None = None
     """What a new worktree begins at; None is HEAD."""
+    worker: str | None = None
+    """The persistent worker whose directory it is; `branch` is then the worker's."""
 
 
 def slug(title: str) -> str:
@@ -89,6 +92,8 @@ class Workspaces:
 
         Raises `RefusedError` or `GitError` with what to do.
         """
+        if wanted.worker is not None:
+            return await self._of_worker(wanted, wanted.worker, run)
         if wanted.project is None:
             directory = self.home / "work" / str(wanted.job)
             if wanted.first and directory.is_dir() and any(directory.iterdir()):
@@ -105,6 +110,55 @@ class Workspaces:
             async with self._measuring:
                 return Placed(directory, root=top, base=await _tree(top, run))
         return await self._worktree(wanted, top, directory.resolve().relative_to(top))
+
+    async def foreseen(self, wanted: Wanted) -> Placed:
+        """About the workspace that `prepare` would make: what is in it now. Makes nothing."""
+        if wanted.worker is not None and wanted.project is None:
+            return Placed(self.home / WORKERS / wanted.worker / "work")
+        if wanted.project is None:
+            return Placed(self.home / "work" / str(wanted.job))
+        directory = Path(wanted.project)
+        top = await _top(directory) if directory.is_dir() else None
+        if top is None or wanted.workspace is Workspace.PROJECT:
+            return Placed(directory, root=top)
+        return Placed(directory, root=top, repository=top)
+
+    async def _of_worker(self, wanted: Wanted, name: str, run: RunDir) -> Placed:
+        """The directory that a worker keeps. What it changes is told from the moment at which the job began.
+
+        Nobody tidies it or sets it back: `repository` is not told of it.
+        """
+        own = self.home / WORKERS / name
+        if wanted.project is None:
+            directory = own / "work"
+            directory.mkdir(parents=True, exist_ok=True)
+            return Placed(directory)
+        project = Path(wanted.project)
+        if not project.is_dir():
+            raise RefusedError(f"the project {project} is not a directory any more")
+        top = await _top(project)
+        if top is None:
+            return Placed(project)
+        root = own / "tree"
+        async with self.locks[top]:
+            branch = wanted.branch
+            if branch is None or not await _is_worktree(root, top):
+                branch = await self._free_branch(top, branch or f"{_OURS}worker-{slug(name)}", again=branch is not None)
+                _move_aside(root)
+                await self._add_worktree(wanted, top, root, branch)
+        directory = root / project.resolve().relative_to(top)
+        directory.mkdir(parents=True, exist_ok=True)
+        async with self._measuring:
+            base = wanted.base or await _tree(root, run)
+        return Placed(directory, root=root, branch=branch, base=base)
+
+    async def _free_branch(self, top: Path, branch: str, *, again: bool) -> str:
+        """A name that is not taken; the worker's own one where its worktree was lost and the branch was not."""
+        number, free = 1, branch
+        while not again and await _has_branch(top, free):
+            number += 1
+            free = f"{branch}-{number}"
+        return free
 
     async def _worktree(self, wanted: Wanted, top: Path, below: Path) -> Placed:
         async with self.locks[top]:

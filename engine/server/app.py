@@ -24,6 +24,7 @@ from engine.server.routes import (
     scores,
     skills,
     spend,
+    staff,
     tap,
     tax,
     triage,
@@ -79,6 +80,7 @@ def make_app(engine: Engine) -> Starlette:
             *spend.routes(engine),
             *memory.routes(engine),
             *context.routes(engine),
+            *staff.routes(engine),
         ],
         exception_handlers={HeadwayError: _refuse, 404: _unknown, 405: _unknown},
     )

@@ -45,6 +45,7 @@ from engine.server.calls.schedules import ScheduleCalls
 from engine.server.calls.scores import ScoreCalls
 from engine.server.calls.skills import SkillCalls
 from engine.server.calls.spend import SpendCalls
+from engine.server.calls.staff import StaffCalls
 from engine.server.calls.tap import TapCalls
 from engine.server.calls.tax import TaxCalls
 from engine.server.calls.triage import TriageCalls
@@ -64,6 +65,7 @@ class Client(
     ScheduleCalls,
     SkillCalls,
     SpendCalls,
+    StaffCalls,
     TapCalls,
     TaxCalls,
     LimitCalls,

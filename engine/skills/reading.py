@@ -41,35 +41,35 @@ class Document:
     """What a strict reader of the format refuses, though it could be read."""
 
 
-def read_document(data: bytes) -> Document:
-    """Read a SKILL.md. Raises `BadSkillError`."""
+def read_document(data: bytes, name: str = FILE) -> Document:
+    """Read a SKILL.md, or a file of its form that has another name. Raises `BadSkillError`."""
     if len(data) > SIZE_LIMIT:
-        raise BadSkillError(f"{FILE} is larger than {SIZE_LIMIT >> 10} KiB: put the details into references/")
+        raise BadSkillError(f"{name} is larger than {SIZE_LIMIT >> 10} KiB: put the details into references/")
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
-        raise BadSkillError(f"{FILE} is not UTF-8") from None
-    strict = [f"{FILE} begins with a byte order mark"] if text.startswith("\ufeff") else []
+        raise BadSkillError(f"{name} is not UTF-8") from None
+    strict = [f"{name} begins with a byte order mark"] if text.startswith("\ufeff") else []
     lines = re.split(r"\r\n|\n|\r", text.removeprefix("\ufeff"))
     if lines[0].rstrip() != "---":
-        raise BadSkillError(f"{FILE} must begin with a line of ---")
+        raise BadSkillError(f"{name} must begin with a line of ---")
     end = next((number for number, line in enumerate(lines[1:], 1) if line.rstrip() == "---"), None)
     if end is None:
-        raise BadSkillError(f"the head of {FILE} has no closing line of ---")
+        raise BadSkillError(f"the head of {name} has no closing line of ---")
     head = "\n".join(["", *lines[1:end]])  # so that lines are counted as in the file
     if len(head) > HEAD_LIMIT:
-        raise BadSkillError(f"the head of {FILE} is longer than {HEAD_LIMIT >> 10} KiB")
+        raise BadSkillError(f"the head of {name} is longer than {HEAD_LIMIT >> 10} KiB")
     if "---" in head:
-        strict.append(f"a --- in the head of {FILE}: some readers take it for its end")
+        strict.append(f"a --- in the head of {name}: some readers take it for its end")
     remarks = []
     try:
-        values, more = _head(head)
+        values, more = _head(head, name)
     except BadSkillError as error:
         mended = "\n".join(map(_quoted, head.split("\n")))
         if mended == head:
             raise
         try:
-            values, more = _head(mended)
+            values, more = _head(mended, name)
         except BadSkillError:
             raise error from None
         remarks.append(f"{error}: quote that value")
@@ -85,33 +85,33 @@ def _quoted(line: str) -> str:
     return f"{found['key']}: '{found['value'].replace(chr(39), chr(39) * 2)}'"
 
 
-def _head(text: str) -> tuple[dict[str, Value], list[str]]:
+def _head(text: str, name: str) -> tuple[dict[str, Value], list[str]]:
     """The values, and what a strict reader refuses in them. Raises `BadSkillError`."""
     if bad := yaml.reader.Reader.NON_PRINTABLE.search(text):
         line = text.count("\n", 0, bad.start()) + 1
-        raise BadSkillError(f"line {line} of {FILE}: the character U+{ord(bad[0]):04X} is not allowed")
+        raise BadSkillError(f"line {line} of {name}: the character U+{ord(bad[0]):04X} is not allowed")
     strict: list[str] = []
     try:
-        _refuse(text, strict)
+        _refuse(text, strict, name)
         node = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"line {mark.line + 1} of " if mark else ""
-        raise BadSkillError(f"{place}{FILE}: {error.problem or error.context or 'not YAML'}") from None
+        raise BadSkillError(f"{place}{name}: {error.problem or error.context or 'not YAML'}") from None
     except (yaml.YAMLError, RecursionError) as error:
-        raise BadSkillError(f"the head of {FILE}: {' '.join(str(error).split())}") from None
+        raise BadSkillError(f"the head of {name}: {' '.join(str(error).split())}") from None
     if not isinstance(node, yaml.MappingNode):
-        raise BadSkillError(f"the head of {FILE} is not a mapping of names to values")
-    value = _value(node)
+        raise BadSkillError(f"the head of {name} is not a mapping of names to values")
+    value = _value(node, name)
     assert isinstance(value, dict)
     return value, strict
 
 
-def _refuse(text: str, strict: list[str]) -> None:
+def _refuse(text: str, strict: list[str], name: str) -> None:
     depth = 0
     for event in yaml.parse(text, Loader=_Loader):
         mark = event.start_mark
-        where = f"line {mark.line + 1} of {FILE}" if mark is not None else FILE
+        where = f"line {mark.line + 1} of {name}" if mark is not None else name
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
             raise BadSkillError(f"{where}: anchors and aliases are not allowed")
         if (tag := getattr(event, "tag", None)) is not None:
@@ -125,16 +125,16 @@ def _refuse(text: str, strict: list[str]) -> None:
             raise BadSkillError(f"{where}: more than {DEPTH_LIMIT} levels deep")
 
 
-def _value(node: yaml.Node) -> Value:
+def _value(node: yaml.Node, file: str) -> Value:
     if isinstance(node, yaml.ScalarNode):
         return str(node.value)
     if isinstance(node, yaml.SequenceNode):
-        return [_value(one) for one in node.value]
+        return [_value(one, file) for one in node.value]
     found: dict[str, Any] = {}
     for key, value in node.value:
         name = str(key.value) if isinstance(key, yaml.ScalarNode) else ""
         if not name or name in found:
-            line = f"line {key.start_mark.line + 1} of {FILE}"
+            line = f"line {key.start_mark.line + 1} of {file}"
             raise BadSkillError(f"{line}: {f'{name!r} stands here twice' if name else 'this is no name'}")
-        found[name] = _value(value)
+        found[name] = _value(value, file)
     return found

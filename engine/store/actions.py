@@ -18,13 +18,14 @@ from engine.decision import Card, CardKind, Rule
 from engine.errors import NotFoundError, RefusedError
 from engine.model import Undone
 from engine.schedule import Kept
-from engine.store import budgets, cards, corrections, dependencies, moves, racing, rules, schedules
+from engine.store import budgets, cards, corrections, dependencies, moves, racing, rules, schedules, workers
 from engine.store.fold import record
 from engine.store.moves import Moving
 from engine.store.racing import Outcome
 from engine.store.rows import JobRow, holder_of, read_job
 from engine.store.writer import RollbackError, Transaction
 from engine.transitions import RESTORABLE
+from engine.worker import Kept as KeptWorker
 
 _FIELDS = log.Standing.__struct_fields__
 _NEWEST = "SELECT id, at, verb, inverse FROM actions WHERE undone_at IS NULL ORDER BY id DESC LIMIT 1"
@@ -91,6 +92,12 @@ class Inverse(Struct, frozen=True, omit_defaults=True):
     """Cards that were put aside, or taken up again."""
     parts: list[Inverse] = field(default_factory=list)
     """Of several answers in one action, what is no field of a job, each for itself."""
+    worker: str = ""
+    """A persistent worker that was added or removed."""
+    had: KeptWorker | None = None
+    """What was kept of it before."""
+    hired: KeptWorker | None = None
+    """What has been since."""
 
 
 class TakesBack(Protocol):
@@ -288,6 +295,8 @@ def _restore_scopes(tx: Transaction, by: str, inverse: Inverse) -> str:
     if inverse.allowed is not None:
         said.append(budgets.take_back(tx, inverse.allowed, by))
     said += [_take_up(tx, number, time, by) for number, time in inverse.card_times.items()]
+    if inverse.worker:
+        said.append(workers.restore(tx, inverse.worker, inverse.had, inverse.hired, by))
     if inverse.drain:
         tx.log(log.Draining(by=by, ended=True))
         said.append("the engine takes up work again")

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import msgspec
 
 from engine import events as log
-from engine.model import Breaker, JobSpec
+from engine.model import Breaker, JobSpec, Target
 from engine.sessions import Session
-from engine.store import attachments, lanes, sessions
+from engine.store import attachments, lanes, sessions, workers
 from engine.store.fold import record_all
 from engine.store.insert import insert
 from engine.store.lanes import Lane
@@ -24,6 +24,8 @@ from engine.store.rows import (
     attempt_row,
     job_row,
     lane_of,
+    read_attempts,
+    read_job,
     read_spec,
     read_specs,
 )
@@ -49,6 +51,20 @@ class Claim:
     """Why it is to begin a new one, where there is one that it could go on in."""
     parking: bool = False
     """The operator has asked for its session while it ran."""
+    desk: Desk | None = None
+    """The worker that it is done in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """A persistent worker, with what the job before left in it."""
+
+    name: str
+    branch: str | None = None
+    last: AttemptRow | None = None
+    """The last attempt of the job before, as far as that is still known."""
+    task: str = ""
+    """Of that job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +76,10 @@ class Head:
     job: JobRow
 
 
-_STARTABLE = "state = 'ready' AND held_by IS NULL AND not_before IS NULL"
+_STARTABLE = (
+    "state = 'ready' AND held_by IS NULL AND not_before IS NULL AND (jobs.worker IS NULL OR NOT EXISTS "
+    "(SELECT 1 FROM workers AS w WHERE w.name = jobs.worker AND w.job IS NOT NULL AND w.job <> jobs.id))"
+)
 _HEADS = (
     f"SELECT lanes.id, {', '.join(f'jobs.{name}' for name in JOB_COLUMNS)} FROM lanes LEFT JOIN jobs ON jobs.id = "
     f"(SELECT id FROM jobs WHERE lane = lanes.id AND {_STARTABLE} ORDER BY rank, id LIMIT 1) WHERE lanes.open = 1"
@@ -157,9 +176,11 @@ def claim(tx: Transaction, chosen: Sequence[JobRow], resumable: Callable[[str], 
         ],
     )
     specs = read_specs(tx.connection, chosen)
+    desks = [_desk(tx, row) if row.worker is not None else None for row in chosen]
+    workers.take(tx, [(row.worker, row.id) for row in chosen if row.worker is not None])
     return [
-        Claim(now, spec, one, tried, row.anew, row.fresh, on.session, on.fork, on.why)
-        for now, spec, one, tried, row, on in zip(after, specs, given, before, chosen, going, strict=True)
+        Claim(now, spec, one, tried, row.anew, row.fresh, on.session, on.fork, on.why, desk=desk)
+        for now, spec, one, tried, row, on, desk in zip(after, specs, given, before, chosen, going, desks, strict=True)
     ]
 
 
@@ -212,6 +233,8 @@ def _session_of(
     tx: Transaction, row: JobRow, previous: AttemptRow | None, resumable: Callable[[str], bool]
 ) -> tuple[Session | None, str]:
     """The conversation that a job goes on in; else why it begins a new one, where it has had one."""
+    if previous is None and row.worker is not None:
+        return _session_at(tx, row, row.worker)
     if previous is None or previous.workspace is None:
         return None, ""
     if row.fresh:
@@ -230,6 +253,34 @@ def _session_of(
     if found is None:
         return None, "nothing is known of its session any more"
     return found, ""
+
+
+def _session_at(tx: Transaction, row: JobRow, name: str) -> tuple[Session | None, str]:
+    """The conversation of a worker, for a job that begins in it; else why there is a new one, where one has been."""
+    stored = workers.one(tx, name)
+    if stored is None or stored.session is None or stored.agent is None:
+        return None, ""
+    if row.fresh:
+        return None, "a new session was asked for"
+    if (stored.agent, stored.account) != (row.agent, row.account):
+        return None, f"{name} worked as {Target(stored.agent, None, stored.account)} before"
+    if who := sessions.busy(tx, row.agent, stored.session):
+        return None, f"its session is taken: {who}"
+    found = sessions.read(tx, row.agent, stored.session)
+    return (found, "") if found is not None else (None, "nothing is known of its session any more")
+
+
+def _desk(tx: Transaction, row: JobRow) -> Desk:
+    """The worker of a job, before the job takes it."""
+    name = row.worker or ""
+    stored = workers.one(tx, name)
+    if stored is None:
+        return Desk(name)
+    last = read_attempts(tx.connection, [stored.attempt]).get(stored.attempt) if stored.attempt is not None else None
+    before = read_job(tx.connection, last.job) if last is not None and last.job != row.id else None
+    if before is None:
+        return Desk(name, stored.branch)
+    return Desk(name, stored.branch, last, read_spec(tx.connection, before).prompt)
 
 
 def newest_launched(tx: Transaction, row: JobRow) -> AttemptRow | None:
@@ -265,5 +316,6 @@ def live_attempts(tx: Transaction) -> list[Claim]:
     for tried in map(attempt_row, found):
         row = job_row(tx.connection.execute(f"{SELECT_JOB} WHERE id = ?", (tried.job,)).fetchone())
         parking = attachments.holder(tx, row.id) is not None
-        claims.append(Claim(row, read_spec(tx.connection, row), tried, None, row.anew, row.fresh, parking=parking))
+        spec, desk = read_spec(tx.connection, row), Desk(row.worker) if row.worker is not None else None
+        claims.append(Claim(row, spec, tried, None, row.anew, row.fresh, parking=parking, desk=desk))
     return claims

@@ -39,7 +39,7 @@ _COLUMNS = {
     "batch": "batch",
     "triage": "triage",
     "schedule": "schedule",
-    "worker": "(agent || ifnull(':' || model, '') || ifnull('@' || account, ''))",
+    "worker": "(ifnull(worker || ' ', '') || agent || ifnull(':' || model, '') || ifnull('@' || account, ''))",
 }
 
 #: What is compared. Age is what a list shows: since a job ended, since it started, or since it was submitted.

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from engine import events as log
 from engine.model import Grade, JobSpec, Usage
+from engine.store import workers
 from engine.store.rows import JobRow, save_jobs
 from engine.store.writer import Transaction
 from engine.transitions import next_state
@@ -49,6 +50,7 @@ def apply(row: JobRow | None, event: log.Event) -> JobRow:
             deadline=body.deadline,
             rank=event.seq << RANK_BITS,
             triage=body.triage,
+            worker=body.spec.worker,
         )
     assert row is not None, "only a submission begins a job"
     match body:
@@ -193,6 +195,8 @@ def record_all(tx: Transaction, happened: Sequence[tuple[JobRow, log.AnyBody, in
     after = [apply(row, event) for (row, _, _), event in zip(happened, events, strict=True)]
     save_jobs(tx, zip((row for row, _, _ in happened), after, strict=True))
     scores = [(now.id,) for (row, body, _), now in zip(happened, after, strict=True) if _scores(row, body, now)]
+    if free := [(now.worker, now.id) for now in after if now.worker is not None and now.ended_at is not None]:
+        workers.free(tx, free)
     if scores:
         tx.connection.executemany("INSERT OR IGNORE INTO scores_due (job) VALUES (?)", scores)
     return after

@@ -13,7 +13,7 @@ from engine.errors import NotFoundError, RefusedError
 from engine.model import DiffStat, Failure, Usage
 from engine.money import Entry
 from engine.spend.budgets import Means
-from engine.store import attachments, budgets, cards, clarify, dependencies, ledger, sessions
+from engine.store import attachments, budgets, cards, clarify, dependencies, ledger, sessions, workers
 from engine.store.fold import record, record_all
 from engine.store.rows import SELECT_JOB, AttemptRow, JobRow, job_row, read_attempts, read_jobs
 from engine.store.sessions import Begun, Heard
@@ -82,6 +82,17 @@ def launched(tx: Transaction, attempt: int, facts: Launched) -> None:
          handoff, facts.note, attempt),
     )  # fmt: skip
     sessions.begin(tx, tried, begun, facts.workspace)
+    if row.worker is not None:
+        workers.launched(
+            tx,
+            row.worker,
+            attempt,
+            agent=tried.agent,
+            account=tried.account,
+            session=facts.session,
+            workspace=facts.workspace,
+            branch=facts.branch,
+        )
     row = record(
         tx,
         row,
@@ -132,6 +143,7 @@ def settle_all(tx: Transaction, ended: Sequence[tuple[JobRow, AttemptRow, Settle
         happened.append((row, verdict, tried.id))
     for names, rows in values.items():
         tx.connection.executemany(f"UPDATE attempts SET {', '.join(f'{one} = ?' for one in names)} WHERE id = ?", rows)
+    workers.settled(tx, [tried.id for row, tried, _ in ended if row.worker is not None])
     return record_all(tx, happened)
 
 

@@ -27,6 +27,7 @@ class Lane(Struct, frozen=True, dict=True):
     tags: str
     kind: str | None
     priority: int
+    worker: str | None = None
 
     @cached_property
     def target(self) -> Target:
@@ -42,13 +43,14 @@ class Lane(Struct, frozen=True, dict=True):
         """Where an attempt of this lane counts: what caps and holds are put on, the widest first."""
         target = self.target
         wide = (ALL, f"agent:{self.agent}", f"account:{target.paid_by}", f"target:{target}")
-        return (*wide, f"project:{self.project or ''}", *(f"tag:{tag}" for tag in self.tags.split()))
+        own = () if self.worker is None else (f"worker:{self.worker}",)
+        return (*wide, f"project:{self.project or ''}", *(f"tag:{tag}" for tag in self.tags.split()), *own)
 
 
-COLUMNS = "agent, model, account, project, tags, kind, priority"
+COLUMNS = "agent, model, account, project, tags, kind, priority, worker"
 _FIND = (
     "SELECT id, open FROM lanes WHERE agent = ? AND model IS ? AND account IS ? AND project IS ? AND tags = ? "
-    "AND kind IS ? AND priority = ?"
+    "AND kind IS ? AND priority = ? AND worker IS ?"
 )
 
 
@@ -64,11 +66,11 @@ def number(tx: Transaction, lane: Lane, *, opened: bool) -> int:
 
 
 def _number(connection: sqlite3.Connection, lane: Lane, *, opened: bool) -> int:
-    named = (lane.agent, lane.model, lane.account, lane.project, lane.tags, lane.kind, lane.priority)
+    named = (lane.agent, lane.model, lane.account, lane.project, lane.tags, lane.kind, lane.priority, lane.worker)
     found = connection.execute(_FIND, named).fetchone()
     if found is None:
         made = connection.execute(
-            f"INSERT INTO lanes ({COLUMNS}, open) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*named, opened)
+            f"INSERT INTO lanes ({COLUMNS}, open) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (*named, opened)
         )
         return made.lastrowid or 0
     if opened and not found[1]:

@@ -63,6 +63,7 @@ class JobRow(Struct, frozen=True, kw_only=True, array_like=True):
     route: str | None = None
     triage: str | None = None
     schedule: str | None = None
+    worker: str | None = None
 
     @property
     def target(self) -> Target:
@@ -110,6 +111,7 @@ class JobRow(Struct, frozen=True, kw_only=True, array_like=True):
             cost_micros=self.cost_micros,
             cost_grade=self.cost_grade,
             triage=self.triage,
+            worker=self.worker,
         )
 
 
@@ -200,7 +202,7 @@ def _update(changed: tuple[int, ...]) -> str:
 
 def lane_of(row: JobRow) -> lanes.Lane:
     """The lane in which a job waits."""
-    return lanes.Lane(row.agent, row.model, row.account, row.project, row.tags, row.kind, row.priority)
+    return lanes.Lane(row.agent, row.model, row.account, row.project, row.tags, row.kind, row.priority, row.worker)
 
 
 def read_jobs(connection: sqlite3.Connection, ids: Sequence[int]) -> dict[int, JobRow]:

@@ -137,17 +137,24 @@ def test_asking_makes_no_home(served: Served) -> None:
     assert not served.home.exists()
 
 
-def test_told_shows_what_an_attempt_was_told(served: Served) -> None:
+def test_show_tells_what_a_job_is_told_before_and_after_it_ran(served: Served) -> None:
     served.env["HEADWAY_REHEARSAL_SPEED"] = "0"
     served.start()
     say(served, "add", "the docs are written in British English")
     say(served, "core", "--append", "- be brief")
+    served.headway("hold", "--all")
     done = served.headway("submit", "--agent", "rehearsal", "--model", "write-docs", "write the docs")
     assert done.stdout.strip() == "1"
+    before = served.headway("show", "1", "--context", "--texts").stdout
+    assert before.startswith("J1 on rehearsal:write-docs: what its next attempt would be told now, ")
+    assert "| - be brief" in before and "British English" in before and "words 1.00" in before
+    served.headway("release", "--all")
     served.headway("logs", "-f", "1")
-    told = say(served, "told", "1")
-    assert told.startswith("1 thing, ") and "global, 1 line" in told and "words 1.00" in told
-    assert data(served, "told", "1")["items"][0]["item"] == 1
+    told = served.headway("show", "1", "--context").stdout
+    assert told.startswith("J1 on rehearsal:write-docs: what attempt 1 was told, ")
+    assert "[1] fact, global: words 1.00" in told and "word for word: " in told
+    pieces = json.loads(served.headway("show", "1", "--context", "--json").stdout)["context"]["pieces"]
+    assert [one["part"] for one in pieces] == ["core", "recalled", "task"]
     assert "J1 attempt 1" in say(served, "show", "1")
     assert "told to   J1 attempt 1" in say(served, "forget", "1")
 

@@ -17,6 +17,8 @@ from engine.model import Failure, Grade, JobSpec, RaceState, State, Triage, Usag
 from engine.schedule import Kept, ScheduleSpec
 from engine.skills.skill import Given, How
 from engine.window import Reading, Standing, Window
+from engine.worker import Kept as KeptWorker
+from engine.worker import WorkerSpec
 
 WINDOW = Window(
     account="claude@work",
@@ -79,6 +81,7 @@ EXAMPLES: tuple[log.AnyBody, ...] = (
     log.RaceMoved(3, RaceState.DECIDED, "me", 4, "why"),
     log.SkillsGiven((Given(name="log-forensics", how=How.NATIVE, reason="named", sha256="ab", tokens=90, score=0.5),)),
     log.SkillsUsed(("log-forensics",)),
+    log.WorkerSet("me", "reviewer", KeptWorker(spec=WorkerSpec(persona="reviewer"), by="me")),
     log.HandOffStored(3, "claude", Cause.OWN),
     log.ScheduleSet("me", "nightly", Kept(spec=ScheduleSpec(cron="0 2 * * *", job=JobSpec(prompt="p")), by="me")),
     log.ScheduleFired("nightly", 9, 2, "me", (3,)),

@@ -85,7 +85,7 @@ async def test_the_agent_is_pointed_to_a_skill_that_was_named(
 ) -> None:
     (id_,) = await submit(engine, job(tmp_path, [DONE], project=str(repository)))
     await ended(engine, id_)
-    assert (run_dir(home, id_, 1).path / "prompt").read_text() == "do it\n\nUse the skill `mine` for this task."
+    assert (run_dir(home, id_, 1).path / "prompt").read_text() == "Use the skill `mine` for this task.\n\ndo it"
     (one,) = await given(engine, id_)
     assert one.used is False
 
@@ -254,7 +254,7 @@ async def test_a_repository_that_cannot_be_told_ends_the_job_with_a_word(
     (id_,) = await submit(engine, job(tmp_path, [DONE], project=str(repository), max_attempts=1))
     row, _ = await ended(engine, id_)
     assert (row.state, row.failure) == (State.FAILED, Failure.SPAWN_FAILED)
-    assert (row.reason or "").startswith("its skills cannot be put into its workspace: ")
+    assert (row.reason or "").startswith("what it is told cannot be put into its workspace: ")
     assert not list((home / "worktrees").rglob("SKILL.md"))
 
 

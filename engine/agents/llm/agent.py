@@ -27,6 +27,7 @@ class Llm(Agent):
     addresses = tuple(one.address for one in KNOWN.values() if one.address)
     effects = False
     answers = True
+    appended_by = "its system prompt"
 
     def check(self, settings: AgentSettings) -> None:
         providers(settings)
@@ -55,7 +56,7 @@ class Llm(Agent):
             base_url=provider.base_url,
             key=provider.key,
             key_needed=provider.key_needed,
-            system=assignment.system or settings.system,
+            system="\n\n".join(filter(None, (assignment.system or settings.system, assignment.standing))) or None,
             schema=dict(schema) if schema is not None else None,
             temperature=settings.temperature,
             max_tokens=settings.max_tokens,

@@ -19,7 +19,6 @@ from engine.memory.answers import (
     Migrate,
     Moved,
     Recalled,
-    Record,
     Remember,
     Written,
 )
@@ -95,8 +94,3 @@ class MemoryCalls(Link):
     @property
     def memory(self) -> RemoteMemory:
         return RemoteMemory(self)
-
-    async def told(self, job: int, *, attempt: int | None = None) -> Record | None:
-        """What an attempt was told of memory: a job's newest, or the one with that number."""
-        params = {} if attempt is None else {"attempt": attempt}
-        return await self.get(f"/v1/jobs/{job}/memory", Record | None, params)  # type: ignore[arg-type]

@@ -8,13 +8,14 @@ from starlette.routing import Route
 
 from engine.engine import Engine
 from engine.hand_off import HandOff
-from engine.server.http import as_json, job_of, read_body
+from engine.server.http import as_json, job_of, read_body, read_number
 
 
 def routes(engine: Engine) -> list[Route]:
     """What can be asked of a job's context."""
     api = _Context(engine)
     return [
+        Route("/v1/jobs/{job}/context", api.context),
         Route("/v1/jobs/{job}/hand-offs", api.hand_offs),
         Route("/v1/jobs/{job}/hand-offs", api.hand_off, methods=["POST"]),
     ]
@@ -23,6 +24,12 @@ def routes(engine: Engine) -> list[Route]:
 class _Context:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+
+    async def context(self, request: Request) -> Response:
+        """What an attempt was told: the newest, or the one with that number; with `ahead=1` what the next would be."""
+        ahead = request.query_params.get("ahead") == "1"
+        number = read_number(request, "attempt", None)
+        return as_json(await self._engine.contexts.of_job(job_of(request), number, ahead=ahead))
 
     async def hand_offs(self, request: Request) -> Response:
         return as_json(await self._engine.hand_offs.of_job(job_of(request)))

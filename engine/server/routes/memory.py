@@ -9,18 +9,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from engine.context.known import RECALLED
 from engine.documents import nearest
 from engine.engine import Engine
 from engine.errors import UsageError
-from engine.memory.answers import Change, CoreText, Forget, Import, Migrate, Record, Remember
+from engine.memory.answers import Change, CoreText, Forget, Import, Migrate, Remember
 from engine.memory.item import Kind, Standing
-from engine.runner.run_dir import read_regular
-from engine.server.http import LIST_LIMIT, as_json, job_of, named, read_body, read_number
+from engine.server.http import LIST_LIMIT, as_json, named, read_body, read_number
 
 Word = TypeVar("Word", bound=StrEnum)
 
-RECORD_BYTES = 1 << 20
 SEARCH_LIMIT = 200  #: things of one answer: more is no search any more
 
 
@@ -40,7 +37,6 @@ def routes(engine: Engine) -> list[Route]:
         Route("/v1/memory/import", api.bring_in, methods=["POST"]),
         Route("/v1/memory/migrate", api.migrate, methods=["POST"]),
         Route("/v1/memory/{item}", api.item),
-        Route("/v1/jobs/{job}/memory", api.told),
     ]
 
 
@@ -100,11 +96,6 @@ class _Memory:
     async def migrate(self, request: Request) -> Response:
         """A step of it: `more` says that there is more to do."""
         return as_json(await self._memory.migrate((await read_body(request, Migrate)).to))
-
-    async def told(self, request: Request) -> Response:
-        """What an attempt was told of memory, as its run directory keeps it; `null` where it was told nothing."""
-        _, run = await self._engine.attempt_files(job_of(request), read_number(request, "attempt", None))
-        return as_json(Record.of(read_regular(run.path / RECALLED, RECORD_BYTES)))
 
 
 def _words(request: Request, name: str, words: type[Word]) -> list[Word]:
