@@ -18,7 +18,7 @@ import msgspec
 from engine.config import Weights
 from engine.memory.archive import Archive
 from engine.memory.store import Backend
-from tests.benchmarks.memory import figure, quality, sets
+from tests.benchmarks.memory import figure, held, quality, sets
 from tests.benchmarks.memory.quality import Found, Search, by, filled, measured, vectors_alone, words_alone
 from tests.benchmarks.memory.sets import MadeSet
 from tests.benchmarks.memory.speed import Measured
@@ -41,6 +41,7 @@ def main() -> None:
         _speed_table(speeds),
         _quality_table(backends),
         _stale_table(backends),
+        _held_table(backends),
         _ablation_table(),
         _explained(),
     ]
@@ -154,6 +155,25 @@ def _stale_table(backends: Sequence[Backend]) -> Section:
     return Section("What holds: 360 facts, each contradicted by a newer one", head, rows)
 
 
+def _held_table(backends: Sequence[Backend]) -> Section:
+    """Sets by which nothing was chosen: see `held`."""
+    rows = []
+    for backend in backends:
+        rows += [[*row, ""] for row in _rows("held back: notes of a warehouse", held.notes(), backend)]
+        for flagged in (True, False):
+            made = held.stale(flagged=flagged)
+            name = f"held back: what holds, {'known' if flagged else 'unknown'} ({len(made.items):,})"
+            with filled(made, backend) as archive:
+                for way, search in (
+                    ("vectors alone", vectors_alone(archive)),
+                    ("the whole score", by(archive, WEIGHTS)),
+                ):
+                    found = measured(search, made.questions)
+                    rows.append([name, str(backend), way, *map(_share, (found.first, found.ten, found.wrong))])
+    head = ["set", "backend", "found by", "first, %", "among ten, %", "old first, %"]
+    return Section("On sets that were held back", head, rows)
+
+
 def _ablation_table() -> Section:
     given: list[tuple[str, MadeSet, Callable[[Found], float]]] = [
         ("notes, among ten", sets.runbook(2), lambda found: found.ten),
@@ -200,15 +220,16 @@ def _explained() -> Section:
 
 
 def _goals(speeds: Sequence[Measured], sections: Sequence[Section]) -> Section:
-    _, quality_, stale, *_ = sections
+    _, quality_, stale, held_back, *_ = sections
     largest = max((one for one in speeds if one.scan[0]), key=lambda one: one.count)
     rows = [
         [f"recall from {largest.count:,}: p95 to both bare halves", "3 at most", f"{largest.ratio:.2f}",
          _met(largest.ratio <= 3)],
     ]  # fmt: skip
-    for start in range(0, len(quality_.rows), 4):
-        words, vectors, plain, whole = (float(row[4]) for row in quality_.rows[start : start + 4])
-        name = f"{quality_.rows[start][0]}, {quality_.rows[start][1]}"
+    both = [*quality_.rows, *(row for row in held_back.rows if "notes" in row[0])]
+    for start in range(0, len(both), 4):
+        words, vectors, plain, whole = (float(row[4]) for row in both[start : start + 4])
+        name = f"{both[start][0]}, {both[start][1]}"
         rows.append(
             [f"{name}: both above either half, among ten", f"> {max(words, vectors):.1f}", f"{plain:.1f}",
              _met(plain > max(words, vectors))]
@@ -221,6 +242,11 @@ def _goals(speeds: Sequence[Measured], sections: Sequence[Section]) -> Section:
         [f"current first, {row[0]}", "90 or more", row[3], _met(float(row[3]) >= 90)]
         for row in stale.rows
         if row[1] == "yes" and row[2] == "the whole score"
+    ]
+    rows += [
+        [f"{row[0]}, {row[1]}: current first", "90 or more", row[3], _met(float(row[3]) >= 90)]
+        for row in held_back.rows
+        if ", known" in row[0] and row[2] == "the whole score"
     ]
     return Section("What was wanted", ["goal", "wanted", "measured", "met"], rows)
 

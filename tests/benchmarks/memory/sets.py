@@ -75,7 +75,8 @@ class MadeSet:
     questions: list[Question] = field(default_factory=list)
 
 
-def _item(number: int, text: str, at: int, **given: object) -> Item:
+def make(number: int, text: str, at: int, **given: object) -> Item:
+    """A fact that holds everywhere, changed by what is given."""
     usual: dict[str, object] = {"scope": "global", "kind": Kind.FACT, "created_at": at, "updated_at": at}
     return Item(id=number, text=text, **{**usual, **given})  # type: ignore[arg-type]
 
@@ -104,7 +105,7 @@ def runbook(seed: int = 1) -> MadeSet:
             number, code = len(items) + 1, f"E{codes[len(items)]}"
             said, troubled = rng.randrange(4), rng.randrange(4)
             text = f"When {subject[said]} {trouble[troubled]} ({code}): {rng.choice(REMEDIES)}."
-            items.append(_item(number, text, NOW - rng.randrange(200 * DAY_MS), **noise(rng)))
+            items.append(make(number, text, NOW - rng.randrange(200 * DAY_MS), **noise(rng)))
             if rng.random() < 0.4:
                 question = f"got {code} from {subject[_other(rng, said)]}, what now?"
             else:
@@ -146,7 +147,7 @@ def docstrings(seed: int = 4) -> MadeSet:
     items, questions = [], []
     known = {rest: summary for summary, rest in sorted(found.items())}  # one text is the answer to one question
     for number, (rest, summary) in enumerate(known.items(), 1):
-        items.append(_item(number, rest, NOW - rng.randrange(200 * DAY_MS), **noise(rng)))
+        items.append(make(number, rest, NOW - rng.randrange(200 * DAY_MS), **noise(rng)))
         questions.append(Question(summary, frozenset({number})))
     rng.shuffle(questions)
     return MadeSet(items, questions)
@@ -196,8 +197,8 @@ def staleness(seed: int = 2, *, flagged: bool) -> MadeSet:
             # As people say it: each of both in more words than it needs, or not. Age need not win against words.
             older += rng.choice(("", "", ", as the wiki says", " since the move to the new platform"))
             newer += rng.choice(("", "", ", as the wiki says", " since the move to the new platform"))
-            items.append(_item(number, older, before, **noise(rng), **gone))
-            items.append(_item(number + 1, newer, since, **noise(rng)))
+            items.append(make(number, older, before, **noise(rng), **gone))
+            items.append(make(number + 1, newer, since, **noise(rng)))
             questions.append(Question(asked.format(service), frozenset({number + 1})))
     return MadeSet(items, questions)
 
@@ -229,7 +230,7 @@ def transcripts(seed: int = 3, count: int = 60, turns: int = 24) -> MadeSet:
             elif rng.random() < 0.3:
                 text = f"{rng.choice(REMEDIES)} is what I tried elsewhere"
             items.append(
-                _item(
+                make(
                     len(items) + 1, text, at + position * 60_000, kind=Kind.EPISODE, transcript=f"talk {number}",
                     position=position,
                 )
@@ -262,7 +263,7 @@ def crowd(seed: int, first: int, count: int) -> list[Item]:
     for number in range(first, first + count):
         text = " ".join(rng.choices(words, cum_weights=totals, k=rng.randrange(30, 50)))
         at = NOW - rng.randrange(400 * DAY_MS)
-        items.append(_item(number, text, at, scope=scopes[number % 10], **noise(rng)))
+        items.append(make(number, text, at, scope=scopes[number % 10], **noise(rng)))
     return items
 
 
