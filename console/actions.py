@@ -119,6 +119,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("undo", "take back what was done last", Scope.EVERYWHERE, ("z",), "undo", command="undo"),
     Action("resync", "read everything again from the engine", Scope.EVERYWHERE, ("ctrl+r",), command="resync"),
     Action("quit", "detach; the work goes on", Scope.EVERYWHERE, ("q",), "detach", command="quit"),
+    Action("suspend", "back to the shell; fg returns", Scope.EVERYWHERE, ("ctrl+z",), command="suspend"),
     Action("interrupt", "says how to detach", Scope.EVERYWHERE, ("ctrl+c",)),
     Action("open_job", "open a job by its number", Scope.EVERYWHERE, command="job", argument="JOB"),
     Action("set_theme", "change the theme", Scope.EVERYWHERE, command="theme", argument="NAME"),

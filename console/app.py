@@ -57,7 +57,7 @@ class ConsoleApp(App[None], inherit_bindings=False):
     COMMAND_PALETTE_BINDING = "f24"
     TITLE = "headway"
 
-    def __init__(self, desk: Desk, *, fixed_theme: str | None = None) -> None:
+    def __init__(self, desk: Desk, *, fixed_theme: str | None = None, stock_painter: bool = False) -> None:
         super().__init__()
         self.desk = desk
         self.beat = Beat(desk.link)
@@ -66,6 +66,7 @@ class ConsoleApp(App[None], inherit_bindings=False):
         self._configured = False
         self._terminal_title = ""
         self._painter = Painter()
+        self._stock = stock_painter
         self.turns = Turns(
             partial(self.call_later, self._press), lambda: self.frame is not None and self.frame.ask.busy
         )
@@ -101,7 +102,11 @@ class ConsoleApp(App[None], inherit_bindings=False):
         return QueueScreen(self.desk)
 
     def on_mount(self) -> None:
-        self.app_suspend_signal.subscribe(self, lambda _: self._painter.forget())
+        for turn in (
+            self.app_suspend_signal,
+            self.app_resume_signal,
+        ):  # a signal tells of the second only
+            turn.subscribe(self, lambda _: self._painter.forget())
         self.set_interval(self.beat.interval, self._beat)
         self._follow()
 
@@ -249,6 +254,9 @@ class ConsoleApp(App[None], inherit_bindings=False):
     def action_interrupt(self) -> None:
         self.say("press q to detach; the work goes on")
 
+    def action_suspend(self) -> None:
+        self.action_suspend_process()
+
     async def action_quit(self) -> None:
         self.exit()
 
@@ -316,7 +324,9 @@ class ConsoleApp(App[None], inherit_bindings=False):
 
     def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
         """Write what changed of an update, instead of all of it; nothing at all where nothing did."""
-        writes = self._running and not self._closed and not self.is_headless and not self._batch_count
+        writes = (
+            not self._stock and self._running and not self._closed and not self.is_headless and not self._batch_count
+        )
         if writes and isinstance(renderable, LayoutUpdate | ChopsUpdate):
             cursor = self.screen.outer_size.clamp_offset(self.cursor_position)
             text = self._painter.paint(renderable, self.console, (self.size.width, self.size.height))

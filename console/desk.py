@@ -20,6 +20,17 @@ def wall_clock() -> int:
     return time.time_ns() // 1_000_000
 
 
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """The other machine, where the engine is one elsewhere."""
+
+    host: str
+    home: str
+    """As `--home` takes it."""
+    argv: Callable[[str], list[str]]
+    """How a command line for the shell there is run, on this terminal."""
+
+
 @dataclass
 class Desk:
     """One console's shared state. Written by the app and its feed, read by everything."""
@@ -31,6 +42,7 @@ class Desk:
     ascii: bool = False
     keys: Keymap = field(default_factory=Keymap)
     clock: Callable[[], int] = wall_clock
+    elsewhere: Elsewhere | None = None
     status: Status | None = None
     offline_since: int | None = None
     why_offline: str = ""

@@ -9,41 +9,77 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from console.beat import Link, choose_link
 from console.client import EngineClient
 from engine.errors import HeadwayError, UsageError
 
+if TYPE_CHECKING:
+    from console.app import ConsoleApp
+    from console.desk import Elsewhere
+
 ClientFactory = Callable[[Path], AbstractAsyncContextManager[EngineClient]]
 
-#: Terminals without Unicode glyphs.
+#: Terminals without Unicode glyphs, and those with 16 colours at most.
 _PLAIN = frozenset({"linux", "vt100", "vt102", "vt220"})
+_SIXTEEN = _PLAIN | {"ansi", "xterm", "xterm-16color", "rxvt", "screen", "tmux", "cygwin", "putty"}
+
+#: The themes for them; `console.theme` has them among its files.
+COLOURLESS, SIXTEEN = "mono", "ansi"
 
 
-def run(home: Path, *, link: str = "auto", ascii: bool = False, client_factory: ClientFactory | None = None) -> int:
-    """Open the console on the engine of a home directory, until the operator leaves it.
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How the console is drawn. `link` is auto, local, ssh or thin; `mouse` None is as the link has it."""
 
-    `link` is auto, local, ssh or thin. Returns the exit code: 0; 2 where this is no terminal to draw on;
-    3 where the home does not exist. An engine that does not answer is waited for on screen.
+    link: str = "auto"
+    ascii: bool = False
+    mouse: bool | None = None
+    stock_painter: bool = False
+    """Let Textual write whole regions, as it does by itself: for a terminal that the painter does not get on with."""
+
+
+def run(
+    home: Path,
+    look: Look | None = None,
+    *,
+    client_factory: ClientFactory | None = None,
+    elsewhere: Elsewhere | None = None,
+) -> int:
+    """Open the console on the engine of a home directory, or on one elsewhere, until the operator leaves it.
+
+    Returns the exit code: 0; 2 where this is no terminal to draw on; 3 where the home does not exist; 128 and the
+    signal's number where one ended it. An engine that does not answer is waited for on screen.
     """
     try:
-        return _start(home, link, ascii, client_factory or _engine_client)
+        return _start(home, look or Look(), client_factory or _engine_client, elsewhere)
     except HeadwayError as error:
         print(f"headway: {error.message}", file=sys.stderr)  # noqa: T201
         return error.exit_code
 
 
-def _start(home: Path, link: str, ascii: bool, factory: ClientFactory) -> int:
-    chosen = choose_link(link, "SSH_CONNECTION" in os.environ)
+def _start(home: Path, look: Look, factory: ClientFactory, elsewhere: Elsewhere | None) -> int:
+    link = choose_link(look.link, "SSH_CONNECTION" in os.environ)
     require_terminal()
-    colourless = os.environ.pop("NO_COLOR", "") != ""
-    _set_environment(chosen)
+    theme = fixed_theme(os.environ, link)
+    os.environ.pop("NO_COLOR", None)
+    _set_environment(link)
     _end_with_the_terminal()
-    plain = ascii or os.environ.get("TERM") in _PLAIN
-    return asyncio.run(_run(home, chosen, plain, colourless, factory))
+    plain = look.ascii or os.environ.get("TERM") in _PLAIN
+    return asyncio.run(_run(home, replace(look, ascii=plain), link, theme, factory, elsewhere))
+
+
+def fixed_theme(environment: Mapping[str, str], link: Link) -> str | None:
+    """The theme that the terminal needs whatever the settings say; None where it can show any."""
+    if environment.get("NO_COLOR"):
+        return COLOURLESS
+    few = environment.get("TERM") in _SIXTEEN and not environment.get("COLORTERM")
+    return SIXTEEN if few or link is Link.THIN else None
 
 
 def require_terminal() -> None:
@@ -60,7 +96,6 @@ def _end_with_the_terminal() -> None:
 
     Textual alone would live on and burn a core, reading the end of its input again and again.
     """
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
     threading.Thread(target=_wait_for_hangup, name="terminal", daemon=True).start()
 
@@ -85,22 +120,32 @@ def _engine_client(home: Path) -> AbstractAsyncContextManager[EngineClient]:
     return Client(home)
 
 
-async def _run(home: Path, link: Link, ascii: bool, colourless: bool, factory: ClientFactory) -> int:
+async def _run(
+    home: Path, look: Look, link: Link, theme: str | None, factory: ClientFactory, elsewhere: Elsewhere | None
+) -> int:
     from console.app import ConsoleApp
     from console.desk import Desk
-    from console.theme import COLOURLESS, DEFAULT, Ink, load_themes
+    from console.theme import DEFAULT, Ink, load_themes
 
-    theme = COLOURLESS if colourless else "ansi" if link is Link.THIN else None
     async with factory(home) as client:
-        desk = Desk(client, Ink(load_themes()[theme or DEFAULT]), _host(), link, ascii)
-        app = ConsoleApp(desk, fixed_theme=theme)
+        host = elsewhere.host if elsewhere is not None else _host()
+        desk = Desk(client, Ink(load_themes()[theme or DEFAULT]), host, link, look.ascii, elsewhere=elsewhere)
+        app = ConsoleApp(desk, fixed_theme=theme, stock_painter=look.stock_painter)
+        _leave_on_signals(app)
         sys.stdout.write("\x1b[22;2t")
         try:
-            await app.run_async(mouse=link is Link.LOCAL)
+            await app.run_async(mouse=link is Link.LOCAL if look.mouse is None else look.mouse)
         finally:
             sys.stdout.write("\x1b[23;2t")
             sys.stdout.flush()
     return app.return_code or 0
+
+
+def _leave_on_signals(app: ConsoleApp) -> None:
+    """Who ends the console from outside gets the terminal back as it was."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, app.exit, None, 128 + number)
 
 
 def _host() -> str:

@@ -99,6 +99,7 @@ FLOORS: list[set[str]] = [
     {"engine.engine"},
     {"engine.serving"},
     {"engine.server"},
+    {"engine.remote"},
     {"engine.doctor"},
     {"console"},
 ]

@@ -14,7 +14,7 @@ import typer
 
 from console.cli.context import Context
 from console.cli.families import FAMILIES, needed
-from engine.errors import HeadwayError
+from engine.errors import HeadwayError, UsageError
 
 
 def application(families: Iterable[str] = tuple(FAMILIES)) -> typer.Typer:
@@ -38,34 +38,55 @@ def application(families: Iterable[str] = tuple(FAMILIES)) -> typer.Typer:
 def console(
     context: typer.Context,
     home: Annotated[
-        Path | None,
-        typer.Option("--home", metavar="DIR", help="The home to work with.  [env: HEADWAY_HOME]", show_default=False),
+        str | None,
+        typer.Option(
+            "--home",
+            metavar="DIR",
+            help="The home to work with; ssh://HOST for one elsewhere.  [env: HEADWAY_HOME]",
+            show_default=False,
+        ),
     ] = None,
     link: Annotated[
         str, typer.Option("--link", help="auto, local, ssh or thin: how much the console writes.")
     ] = "auto",
     ascii_only: Annotated[bool, typer.Option("--ascii", help="Draw the console with ASCII signs only.")] = False,
+    mouse: Annotated[
+        bool | None,
+        typer.Option(
+            "--mouse/--no-mouse", help="Take the mouse. [default: only with the link local]", show_default=False
+        ),
+    ] = None,
+    painter: Annotated[
+        str, typer.Option("--painter", help="thin writes what changed; stock is Textual's own.")
+    ] = "thin",
     version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
 ) -> None:
     """Open the console, or find the home for the command that follows."""
-    from engine.home import default_home, whole
-
     if version:
         from engine import __version__
 
         print(f"headway {__version__}")
         raise typer.Exit
-    context.obj = Context(whole(home or default_home(dict(os.environ))))
+    context.obj = _context(home)
     if context.invoked_subcommand is None:
-        raise typer.Exit(_open_console(context.obj, link, ascii_only))
+        from console.cli import opening
+        from console.start import Look
+
+        if painter not in ("thin", "stock"):
+            raise UsageError(f"--painter {painter}: it is thin or stock")
+        look = Look(link, ascii_only, mouse, painter == "stock")
+        raise typer.Exit(opening.console(context.obj.where, look))
 
 
-def _open_console(context: Context, link: str, ascii_only: bool) -> int:
-    from console import launch, start
+def _context(named: str | None) -> Context:
+    from engine.home import default_home, whole
 
-    start.require_terminal()
-    launch.ensure_engine(context.home)
-    return start.run(context.home, link=link, ascii=ascii_only)
+    written = named or os.environ.get("HEADWAY_HOME", "")
+    if written.startswith("ssh:"):
+        from engine.remote.place import read_place
+
+        return Context(read_place(written), named)
+    return Context(whole(Path(named) if named else default_home(dict(os.environ))), named)
 
 
 def run() -> None:

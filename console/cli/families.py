@@ -25,6 +25,7 @@ FAMILIES = {
     "steer": "reroute priority snooze edit move cap drain undo",
     "serve": "serve shutdown",
     "service": "service metrics",
+    "opening": "proxy",
     "attention": "doctor themes",
     "limits": "limits",
     "agents": "agents",
@@ -41,7 +42,7 @@ FAMILIES = {
 }
 
 #: Options before a command that take a word of their own.
-_WITH_WORD = ("--home", "--link")
+_WITH_WORD = ("--home", "--link", "--painter")
 
 
 def needed(words: Sequence[str]) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -41,25 +42,42 @@ def sessions(
 
 def attach(
     context: typer.Context,
-    job: Annotated[str, typer.Argument(metavar="JOB", help="A job id, such as 12 or J12.")],
+    job: Annotated[
+        str, typer.Argument(metavar="JOB|ssh://HOST", help="A job id, such as 12 or J12; or where an engine is.")
+    ],
     read_only: Annotated[bool, typer.Option("--read-only", help="Only look: follow what it says and does.")] = False,
     pause: Annotated[bool, typer.Option("--pause", hidden=True)] = False,
+    headway: Annotated[
+        str | None, typer.Option("--headway", metavar="PROGRAM", help="With ssh://: headway's path there.")
+    ] = None,
+    link: Annotated[str, typer.Option("--link", help="With ssh://: auto, local, ssh or thin, as without.")] = "auto",
+    ascii_only: Annotated[bool, typer.Option("--ascii", help="With ssh://: draw with ASCII signs only.")] = False,
+    mouse: Annotated[bool | None, typer.Option("--mouse/--no-mouse", help="With ssh://: as without.")] = None,
 ) -> None:
     """Work in a job's session, in its agent's own screen; the job waits, and goes on in it when you leave.
 
     What runs of it is parked first, which uses up none of its attempts.
+
+    With ssh://[USER@]HOST[:PORT][/HOME] it opens the console here on the engine there.
     """
-    from console.cli import takeover
+    from console.cli import opening, takeover
     from console.cli.jobs import print_log
     from engine.errors import HeadwayError
 
+    if job.startswith("ssh:"):
+        from console.start import Look
+
+        place = opening.place_of(job, ctx.of(context).named, headway)
+        raise typer.Exit(opening.console(place, Look(link, ascii_only, mouse)))
     number = one_id(job)
-    home = ctx.of(context).home
     if read_only:
         ctx.of(context).ask(lambda client: print_log(client, number, None, 200, True, False))
         return
+    where = ctx.of(context).where
+    if not isinstance(where, Path):
+        raise typer.Exit(opening.run_there(where, "attach", *(["--pause"] if pause else []), str(number)))
     try:
-        code = takeover.at_terminal(home, number)
+        code = takeover.at_terminal(where, number)
     except HeadwayError as error:
         if not pause:
             raise

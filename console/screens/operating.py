@@ -138,7 +138,8 @@ class Operating(Frame):
         if job is None or status is None:
             self.say("no job here to attach to")
         else:
-            self._lend_terminal(status.home, job)
+            elsewhere = self.desk.elsewhere
+            self._lend_terminal(elsewhere.home if elsewhere else status.home, job)
 
     def _lend_terminal(self, home: str, job: int) -> None:
         """Lend the terminal to the agent's own screen. The command does all of it, as it does without a console."""
@@ -273,21 +274,27 @@ class Operating(Frame):
         editor = os.environ.get("VISUAL") or os.environ.get("EDITOR")
         if not places:
             self.say(f"{job_name(jobs[0])} has no workspace yet")
+        elif (elsewhere := self.desk.elsewhere) is not None:
+            there = f"cd {shlex.quote(places[-1])} && exec ${{VISUAL:-${{EDITOR:-vi}}}} ."
+            self._run_editor(elsewhere.argv(f"sh -lc {shlex.quote(there)}"), None)
         elif not Path(places[-1]).is_dir():
             self.say(f"the workspace {places[-1]} is not there any more", Role.WAIT)
         elif not editor:
             self.say(f"set $EDITOR to open {places[-1]}")
         else:
-            self._run_editor(editor, places[-1])
+            try:
+                self._run_editor([*shlex.split(editor), places[-1]], places[-1])
+            except ValueError as error:
+                self.say(f"$EDITOR {editor}: {error}", Role.FAILED)
 
-    def _run_editor(self, editor: str, place: str) -> None:
+    def _run_editor(self, command: list[str], place: str | None) -> None:
+        """Lend the terminal to an editor, in a directory of this machine or, without one, elsewhere."""
         try:
-            command = [*shlex.split(editor), place]
             with self.app.suspend():
                 code = subprocess.run(command, cwd=place, check=False).returncode
         except SuspendNotSupported:
             self.say("this terminal cannot be lent to an editor")
-        except (OSError, ValueError) as error:
-            self.say(f"$EDITOR {editor}: {error}", Role.FAILED)
+        except OSError as error:
+            self.say(f"{command[0]}: {error.strerror}", Role.FAILED)
         else:
-            self.say(f"{place}" if code == 0 else f"$EDITOR ended with {code}")
+            self.say("back from the editor" if code == 0 else f"{command[0]} ended with {code}")

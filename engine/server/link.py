@@ -61,7 +61,7 @@ class Link:
         try:
             answer = await self._http.request(method, path, **options)
         except httpx.TransportError as error:
-            raise self._lost(error) from None
+            raise self.lost(error) from None
         if answer.is_error:
             raise _error(answer.content)
         return answer.content
@@ -82,9 +82,10 @@ class Link:
                 async for data in answer.aiter_raw():
                     yield data
         except httpx.TransportError as error:
-            raise self._lost(error) from None
+            raise self.lost(error) from None
 
-    def _lost(self, error: httpx.TransportError) -> HeadwayError:
+    def lost(self, error: httpx.TransportError) -> HeadwayError:
+        """What a broken conversation means."""
         if isinstance(error, httpx.ConnectError):
             return _no_engine(self._home)
         if isinstance(error, httpx.TimeoutException):

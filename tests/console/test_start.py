@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from console.picture import picture
-from console.start import run
+from console.start import Look, run
 from engine.agents import events as say
 from engine.errors import HeadwayError
 from tests.console import scenes
@@ -43,7 +43,7 @@ def test_without_a_terminal_it_points_at_the_commands(capsys: pytest.CaptureFixt
 
 
 def test_a_wrong_link_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(Path("nowhere"), link="lan") == 2
+    assert run(Path("nowhere"), Look(link="lan")) == 2
     assert "--link lan" in capsys.readouterr().err
 
 

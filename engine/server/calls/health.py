@@ -17,7 +17,7 @@ class HealthCalls(Link):
         try:
             answer = await self._http.get("/readyz")
         except httpx.TransportError as error:
-            raise self._lost(error) from None
+            raise self.lost(error) from None
         return msgspec.json.decode(answer.content, type=Readiness)
 
     async def metrics(self) -> str:
