@@ -20,6 +20,9 @@ _PAUSES = (0.25, 0.5, 1.0, 2.0, 3.0)
 #: nothing happens.
 _STATUS_BUSY, _STATUS_WORKING, _STATUS_IDLE = 1_000, 5_000, 60_000
 
+#: Events that are read one by one after a cut: where more were missed, reading everything again is less.
+_CAUGHT_UP_MOST = 2_000
+
 _KEEPS_ORDER = (Launched, Adopted, Stopping, LimitSeen, Asked, Answered)
 
 
@@ -35,17 +38,25 @@ class Feed:
         self._events = False
         self._worked = False
         self._status_read = 0
+        self._seen: tuple[str, int] | None = None
+        """The home, and the newest event of its log that was told."""
 
     async def run(self) -> None:
-        """Follow the engine until cancelled. Reads the status, then every event after it; starts over when cut off."""
+        """Follow the engine until cancelled: the status, then every event after it.
+
+        After a cut it goes on behind the last event that it saw, unless too many were missed.
+        """
         failures = 0
         while True:
             try:
                 await self._read_status()
                 failures = 0
-                self._tell(Resynced())
                 assert self._desk.status is not None
-                async for item in self._desk.client.follow(after=self._desk.status.seq):
+                home, newest = self._desk.status.home, self._desk.status.seq
+                after = self._goes_on_after(home, newest)
+                self._tell(Resynced(missed=after is None))
+                self._seen = (home, newest if after is None else after)
+                async for item in self._desk.client.follow(after=self._seen[1]):
                     self._take(item)
                 self._lost("the engine ended the connection")
             except HeadwayError as error:
@@ -53,6 +64,12 @@ class Feed:
             pause = _PAUSES[min(failures, len(_PAUSES) - 1)]
             failures += 1
             await asyncio.sleep(pause)
+
+    def _goes_on_after(self, home: str, newest: int) -> int | None:
+        """The event after which the stream is to go on; None where everything is to be read again."""
+        if self._seen is None or self._seen[0] != home or not 0 <= newest - self._seen[1] <= _CAUGHT_UP_MOST:
+            return None
+        return self._seen[1]
 
     async def refresh(self, now: int) -> None:
         """Read the counts again where events make that worth it, at most once a second."""
@@ -95,6 +112,8 @@ class Feed:
             self._worked = True
             return
         self._events = True
+        if self._seen is not None:
+            self._seen = (self._seen[0], item.seq)
         if item.job is None:
             self._reordered = self._reordered or isinstance(item.body, Pruned)
             return

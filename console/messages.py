@@ -32,12 +32,15 @@ class StatusChanged(Message):
 
 @dataclass
 class Resynced(Message):
-    """Events may have been missed: everything on screen is to be read again."""
+    """The engine answers, at first or again."""
+
+    missed: bool = True
+    """Events may have been missed: everything on screen is to be read again. Else they all come."""
 
     bubble = False
 
     def can_replace(self, message: Message) -> bool:
-        return isinstance(message, Resynced)
+        return isinstance(message, Resynced) and self.missed >= message.missed
 
 
 @dataclass

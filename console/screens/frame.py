@@ -172,6 +172,13 @@ class Frame(Screen[None], inherit_bindings=False):
         self.draw_frame(self.desk.clock())
 
     def on_resynced(self, event: Resynced) -> None:
+        if event.missed:
+            self.reload()
+        else:
+            self.resume()
+
+    def resume(self) -> None:
+        """Read again what could not be read while the engine was away; what happened meanwhile is told."""
         self.reload()
 
     def reload(self) -> None:

@@ -84,6 +84,14 @@ class QueueScreen(Filtering):
         self._start_running()
         self._start_rows()
 
+    def resume(self) -> None:
+        """A list may be long: it is read again only where something that happened says so."""
+        if not self.loaded:
+            self.reload()
+        else:
+            self._start_running()
+            self._start_rows()
+
     def on_jobs_changed(self, event: JobsChanged) -> None:
         self.source.changed(event.ids)
         if event.reordered:

@@ -90,6 +90,7 @@ class FakeEngine:
         self.stopped: list[bool] = []
         self.rows_asked: list[int] = []
         self.orders_asked: list[str] = []
+        self.followed: list[int | None] = []
         self._logs: dict[int, list[LogLine]] = {}
         self._events: list[Event] = []
         self._followers: set[asyncio.Queue[Event | Progress | None]] = set()
@@ -324,6 +325,7 @@ class FakeEngine:
             if after is not None and event.seq > after:
                 queue.put_nowait(event)
         self._followers.add(queue)
+        self.followed.append(after)
         try:
             while (item := await queue.get()) is not None:
                 yield item

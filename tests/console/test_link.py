@@ -7,8 +7,8 @@ import pytest
 from console.beat import Beat, Link, choose_link
 from engine.agents import events as say
 from engine.errors import UsageError
-from engine.events import Submitted
-from engine.model import JobSpec, State, Status
+from engine.events import Failed, Launched, Submitted
+from engine.model import Failure, JobSpec, State, Status
 from tests.console import scenes
 from tests.console.fake import MINUTE, NOW, make_job
 from tests.console.stage import console
@@ -44,11 +44,41 @@ async def test_when_it_comes_back_what_was_missed_is_read() -> None:
         stage.engine.go_away()
         await stage.shows("offline")
         stage.engine.put(make_job(4999, title="submitted in between", priority=0))
+        stage.engine.emit(Submitted(spec=JobSpec(prompt="x"), title="x", agent="claude"), 4999)
         stage.engine.change(4832, state=State.FAILED, ended_at=NOW)
+        stage.engine.emit(Failed(failure=Failure.CRASHED, reason="x"), 4832)
         stage.engine.come_back()
         await stage.shows("submitted in between")
         await stage.shows("✗ 5 J4832")
         await stage.until(lambda: stage.engine.followers == 1)
+
+
+async def test_after_a_cut_in_which_nothing_happened_no_list_is_read_again() -> None:
+    async with console(scenes.busy()) as stage:
+        await stage.until(lambda: stage.engine.followers)
+        stage.engine.emit(Submitted(spec=JobSpec(prompt="x"), title="x", agent="claude"), 4840)
+        await stage.until(lambda: len(stage.engine.orders_asked) > 1)
+        before = len(stage.engine.orders_asked)
+        stage.engine.go_away()
+        await stage.shows("offline")
+        stage.engine.come_back()
+        await stage.until(lambda: stage.engine.followers == 1 and "offline" not in stage.text)
+        await stage.settle()
+        assert len(stage.engine.orders_asked) == before
+        assert stage.engine.followed[-1] == stage.engine.seq, "it goes on behind the last event that it saw"
+
+
+async def test_when_too_much_was_missed_everything_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("console.feed._CAUGHT_UP_MOST", 3)
+    async with console(scenes.busy()) as stage:
+        await stage.until(lambda: stage.engine.followers)
+        stage.engine.go_away()
+        await stage.shows("offline")
+        stage.engine.put(make_job(4999, title="nobody told of this one", priority=0))
+        for _ in range(4):
+            stage.engine.emit(Launched(pid=7, workspace="/w"), 4830)
+        stage.engine.come_back()
+        await stage.shows("nobody told of this one")
 
 
 async def test_resync_reads_everything_again() -> None:
