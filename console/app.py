@@ -102,17 +102,19 @@ class ConsoleApp(App[None], inherit_bindings=False):
         return QueueScreen(self.desk)
 
     def on_mount(self) -> None:
-        for turn in (
-            self.app_suspend_signal,
-            self.app_resume_signal,
-        ):  # a signal tells of the second only
-            turn.subscribe(self, lambda _: self._painter.forget())
+        self.app_suspend_signal.subscribe(self, lambda _: self._painter.forget())
+        self.app_resume_signal.subscribe(self, lambda _: self._draw_again())
         self.set_interval(self.beat.interval, self._beat)
         self._follow()
 
     def _follow(self) -> None:
         """Start the one subscription, in place of an earlier one."""
         _worker: Worker[None] = self.run_worker(self.feed.run, group="feed", exclusive=True)
+
+    def _draw_again(self) -> None:
+        """The terminal holds something else now. A SIGTSTP from outside tells of its end only."""
+        self._painter.forget()
+        self.refresh(layout=True)
 
     @property
     def frame(self) -> Frame | None:
@@ -247,8 +249,7 @@ class ConsoleApp(App[None], inherit_bindings=False):
     def action_resync(self) -> None:
         self.feed = Feed(self.desk, self.tell)
         self._follow()
-        self._painter.forget()
-        self.refresh(layout=True)
+        self._draw_again()
         self.say("reading everything again")
 
     def action_interrupt(self) -> None:

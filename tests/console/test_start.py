@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import select
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 
@@ -22,17 +25,23 @@ from tests.console import scenes
 ROOT = Path(__file__).parents[2]
 
 PROGRAM = """
-import sys
+import os, sys
 from contextlib import asynccontextmanager
 from pathlib import Path
-from console.start import run
+from console.start import Look, run
 from tests.console import scenes
 
 @asynccontextmanager
 async def engine(home):
     yield scenes.busy()
 
-sys.exit(run(Path("."), client_factory=engine))
+sys.exit(run(Path("."), Look(link=os.environ.get("HEADWAY_TEST_LINK", "auto")), client_factory=engine))
+"""
+
+#: A widget that fails at the first key.
+BROKEN = """
+from console.widgets.rows import Rows
+Rows.action_down = lambda self: 1 / 0
 """
 
 
@@ -50,19 +59,22 @@ def test_a_wrong_link_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> No
 class Terminal:
     """The console in a pseudo-terminal: what it wrote, and how it ended."""
 
-    def __init__(self, *, ignore_hangup: bool = False, **env: str) -> None:
+    def __init__(self, *, program: str = PROGRAM, ignore_hangup: bool = False, **env: str) -> None:
         self.master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("4H", 30, 100, 0, 0))
         before = signal.signal(signal.SIGHUP, signal.SIG_IGN) if ignore_hangup else None
-        environment = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "SSH_CONNECTION")}
+        environment = {
+            k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "SSH_CONNECTION", "LINES", "COLUMNS")
+        }
         try:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", PROGRAM],
+                [sys.executable, "-c", program],
                 cwd=ROOT,
                 stdin=slave,
                 stdout=slave,
                 stderr=slave,
                 start_new_session=True,
-                env={**environment, "TERM": "xterm-256color", "COLUMNS": "100", "LINES": "30", **env},
+                env={**environment, "TERM": "xterm-256color", "COLORTERM": "truecolor", **env},
             )
         finally:
             if before is not None:
@@ -85,6 +97,15 @@ class Terminal:
             return False
         self.wrote += data
         return bool(data)
+
+    def until_stopped(self) -> None:
+        """Wait until the process is stopped, as the shell does that started it."""
+        _, status = os.waitpid(self.process.pid, os.WUNTRACED)
+        assert os.WIFSTOPPED(status)
+
+    def resize(self, columns: int, rows: int) -> None:
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("4H", rows, columns, 0, 0))
+        self.process.send_signal(signal.SIGWINCH)
 
     def end(self) -> int:
         """Read what is left until the process ends, and say how it did."""
@@ -137,6 +158,96 @@ def test_a_lost_terminal_ends_it(ignore: bool) -> None:
         terminal.until(b"J4833")
         terminal.hang_up()
         assert terminal.process.wait(15) in (-signal.SIGHUP, 128 + signal.SIGHUP)
+    finally:
+        terminal.close()
+
+
+RESTORED = (b"\x1b[?1049l", b"\x1b[?25h", b"\x1b[?2004l")  #: the other screen left, the cursor shown, pastes plain
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=["TERM", "HUP"])
+def test_who_ends_it_from_outside_gets_the_terminal_back(number: signal.Signals) -> None:
+    terminal = Terminal()
+    try:
+        modes = termios.tcgetattr(terminal.master)
+        terminal.until(b"J4833")
+        assert termios.tcgetattr(terminal.master) != modes
+        terminal.process.send_signal(number)
+        assert terminal.end() == 128 + number
+        assert all(sequence in terminal.wrote for sequence in RESTORED)
+        assert termios.tcgetattr(terminal.master) == modes
+    finally:
+        terminal.close()
+
+
+def test_an_error_of_its_own_gives_the_terminal_back_and_is_one_line() -> None:
+    terminal = Terminal(program=PROGRAM.replace("sys.exit", BROKEN + "sys.exit"))
+    try:
+        terminal.until(b"J4833")
+        os.write(terminal.master, b"j")
+        assert terminal.end() == 1
+        assert all(sequence in terminal.wrote for sequence in RESTORED)
+        said = terminal.wrote.rpartition(RESTORED[0])[2]
+        assert b"the engine goes on" in said and b"Traceback" not in said
+    finally:
+        terminal.close()
+
+
+@pytest.mark.parametrize("how", ["key", "signal"])
+def test_it_can_be_stopped_and_comes_back_as_it_was(how: str) -> None:
+    terminal = Terminal()
+    try:
+        terminal.until(b"J4833")
+        terminal.until(b"detach")
+        terminal.wrote = b""
+        if how == "key":
+            os.write(terminal.master, b"\x1a")
+        else:
+            terminal.process.send_signal(signal.SIGTSTP)
+        terminal.until(RESTORED[0])
+        terminal.until_stopped()
+        terminal.wrote = b""
+        terminal.process.send_signal(signal.SIGCONT)
+        terminal.until(b"\x1b[?1049h")
+        terminal.until(b"J4833")  # all of it is drawn again
+        os.write(terminal.master, b"q")
+        assert terminal.end() == 0
+    finally:
+        terminal.close()
+
+
+def test_it_follows_the_size_of_the_terminal() -> None:
+    terminal = Terminal()
+    try:
+        terminal.until(b"J4833")
+        terminal.resize(50, 10)
+        terminal.until(b"needs 60x16")
+        terminal.wrote = b""
+        terminal.resize(100, 30)
+        terminal.until(b"J4833")
+    finally:
+        terminal.close()
+
+
+@pytest.mark.parametrize(
+    ("link", "mouse"), [("local", True), ("ssh", False), ("thin", False)], ids=["local", "ssh", "thin"]
+)
+def test_over_a_line_the_mouse_stays_the_terminals(link: str, mouse: bool) -> None:
+    terminal = Terminal(**({"SSH_CONNECTION": "1 2 3 4"} if link == "ssh" else {}), HEADWAY_TEST_LINK=link)
+    try:
+        terminal.until(b"J4833")
+        assert (b"\x1b[?1003h" in terminal.wrote) is mouse
+        assert (b"38;2;" in terminal.wrote) is (link != "thin"), "thin writes the terminal's own 16 colours"
+    finally:
+        terminal.close()
+
+
+def test_a_terminal_of_sixteen_colours_gets_its_own_and_no_glyphs() -> None:
+    terminal = Terminal(TERM="linux", COLORTERM="")
+    try:
+        terminal.until(b"J4833")
+        assert b"38;2;" not in terminal.wrote and b"38;5;" not in terminal.wrote
+        assert "▸".encode() not in terminal.wrote and "◌".encode() not in terminal.wrote
     finally:
         terminal.close()
 
