@@ -28,6 +28,10 @@ _PAST = {
     Choice.UNCAPPED: "goes on without a cap",
     Choice.ACCEPT: "made a rule",
     Choice.DISMISS: "not made a rule",
+    Choice.BACK: "sent back",
+    Choice.RETRY: "tried again",
+    Choice.DROP: "dropped",
+    Choice.LEAVE: "left to you",
     Choice.WITHDRAWN: "not asked any more",
 }
 
@@ -71,7 +75,8 @@ def card_lines(card: Card, now: int) -> list[str]:
     lines = [f"card {card.id}  {card.kind}"]
     lines += [f"  {name:<9} {value}" for name, value in facts.items() if value]
     if card.kind not in (CardKind.BUDGET, CardKind.POLICY):
-        arguments = argument_lines(card) if card.kind is CardKind.ROUTE else clean_lines(card.arguments)
+        told = card.kind in (CardKind.ROUTE, CardKind.MERGE)
+        arguments = argument_lines(card) if told else clean_lines(card.arguments)
         lines += ["", "  arguments", *(f"    {line}" for line in arguments)]
     if card.diff:
         lines += ["", "  diff", *(f"    {line}" for line in clean_lines(card.diff))]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from engine.agents.base import Agent
 from engine.decision import CardKind
 from engine.dispatch.route_cards import RouteCards
 from engine.dispatch.routebook import Routebook
@@ -9,10 +12,11 @@ from engine.store.answering import Kind
 from engine.store.budget_cards import BudgetCards
 from engine.store.clarify_cards import ClarifyCards
 from engine.store.decisions import OF_AGENTS
+from engine.store.merge_cards import MergeCards
 from engine.store.policy_cards import PolicyCards
 
 
-def all_kinds(book: Routebook) -> dict[CardKind, Kind]:
+def all_kinds(book: Routebook, agents: Mapping[str, Agent]) -> dict[CardKind, Kind]:
     """What an engine's cards are answered by."""
     return {
         **OF_AGENTS,
@@ -20,4 +24,5 @@ def all_kinds(book: Routebook) -> dict[CardKind, Kind]:
         CardKind.CLARIFY: ClarifyCards(),
         CardKind.BUDGET: BudgetCards(),
         CardKind.POLICY: PolicyCards(),
+        CardKind.MERGE: MergeCards(frozenset(name for name, one in agents.items() if one.resumable or one.converses)),
     }

@@ -32,6 +32,8 @@ class CardKind(StrEnum):
     """What follows now that a budget is used up. Headway asks, and not an agent."""
     POLICY = "policy"
     """Whether a rule is to give an answer that the operator has given again and again."""
+    MERGE = "merge"
+    """What becomes of a job's work that cannot come to its branch as it is."""
 
 
 class Asker(StrEnum):
@@ -78,6 +80,14 @@ class Choice(StrEnum):
     """The proposed rule is kept."""
     DISMISS = "dismiss"
     """It is not, and not proposed again."""
+    BACK = "back"
+    """It goes back to who did it, in the same session, with what is wrong and the words of the reason."""
+    RETRY = "retry"
+    """It is tried once more as it is."""
+    DROP = "drop"
+    """It is not merged; its branch stays."""
+    LEAVE = "leave"
+    """The operator sees to it by hand."""
     WITHDRAWN = "withdrawn"
     """Nobody answered: the agent ended, or does not ask any more."""
 
@@ -90,6 +100,7 @@ CHOICES: dict[CardKind, tuple[Choice, ...]] = {
     CardKind.CLARIFY: (Choice.RUN, Choice.EDIT, Choice.CANCEL),
     CardKind.BUDGET: (Choice.MORE, Choice.UNCAPPED, Choice.STOP),
     CardKind.POLICY: (Choice.ACCEPT, Choice.DISMISS),
+    CardKind.MERGE: (Choice.BACK, Choice.RETRY, Choice.DROP, Choice.LEAVE),
 }
 
 

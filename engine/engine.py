@@ -28,6 +28,7 @@ from engine.mcp.capability import Grants
 from engine.mcp.tooling import desk
 from engine.mcp.work import Doors
 from engine.memory.memory import Memory
+from engine.merges import Merges
 from engine.model import (
     ALL,
     ActionResult,
@@ -63,7 +64,7 @@ from engine.sessions import AttachRequest, Session, Takeover
 from engine.shelf import Shelf
 from engine.spend.spending import Spending
 from engine.staff import Staff
-from engine.store import Store, actions, claims, sessions, submit, tools, verbs
+from engine.store import Store, Transaction, actions, claims, sessions, submit, tools, verbs
 from engine.store.filter import Filter
 from engine.store.rows import AttemptRow, JobRow
 from engine.store.tools import Parent
@@ -113,13 +114,21 @@ class Engine:
         self.asked_to_stop = asyncio.Event()
         self.routes = Routes(store, book)
         self.tap = tap
-        self.foresight = Foresight(store, hub, dispatcher, settings.max_attempts, agents, self.routes.notes)
+        self.foresight = Foresight(store, hub, dispatcher, settings.max_attempts, agents, self._notes)
         self.inbox = Inbox(
-            store, hub, settings, secrets, all_kinds(book), self.foresight.foresee, self._answered, dispatcher.wake
+            store,
+            hub,
+            settings,
+            secrets,
+            all_kinds(book, agents),
+            self.foresight.foresee,
+            self._answered,
+            dispatcher.wake,
         )
         self.tax = Taxes(store, settings)
         self.weather = Weather(store, dispatcher.wake)
         self.races = Races(home, store, hub, book, secrets, self.act, dispatcher.wake)
+        self.merges = Merges(home, store, hub, settings, secrets, dispatcher.wake)
         self.scores = Scores(store, settings)
         self.opinions = Opinions(home, store, hub, book, secrets, dispatcher.wake)
         self.triage = Triaging(store, book, self.opinions, dispatcher.wake)
@@ -228,6 +237,10 @@ class Engine:
     async def detach(self, job: int, marker: str) -> Job:
         """The operator has left the session: the job goes on in it."""
         return await self._takeovers.end(job, marker, self.settings.grace)
+
+    def _notes(self, tx: Transaction, row: JobRow) -> list[str]:
+        """What the rooms have to say of a job."""
+        return [*self.routes.notes(tx, row), *self.merges.notes(tx, row)]
 
     def drain(self) -> None:
         """Start nothing more, and stop once nothing runs. For this engine alone: the next one starts again."""
@@ -385,7 +398,7 @@ class Engine:
 
     async def idle(self) -> bool:
         """Nothing runs, checks included, nothing would start by itself, and nobody works in a session."""
-        if self._takeovers.open or self.races.busy or await self.schedules.waits():
+        if self._takeovers.open or self.races.busy or await self.schedules.waits() or await self.merges.waits():
             return False
         counts = await self.store.read.counts()
         return counts.running == 0 and (counts.ready == 0 or await self.store.read.held_all() is not None)

@@ -112,6 +112,7 @@ async def _working(home: Path, settings: Settings, store: Store, hub: Hub, subre
             "dispatcher": dispatcher.run(),
             "inbox": engine.inbox.run(),
             "races": engine.races.run(),
+            "merges": engine.merges.run(),
             "opinions": engine.opinions.run(),
             "schedules": engine.schedules.run(),
             "upkeep": keep_up(home, settings.upkeep, launcher.workspaces.locks),

@@ -45,8 +45,9 @@ REMARKS: Mapping[type[log.Body], frozenset[State]] = {
     log.Adopted: frozenset({State.RUNNING}),
     log.HandOffStored: frozenset(State),
     log.Stopping: frozenset({State.RUNNING}),
-    # A route asks about a job that waits; and what nobody answered is withdrawn wherever the job has got to.
-    log.Asked: frozenset({State.BLOCKED, State.READY, State.RUNNING}),
+    # A route asks about a job that waits, a merge about one that has ended; and what nobody answered is withdrawn
+    # wherever the job has got to.
+    log.Asked: frozenset(State),
     log.Answered: frozenset(State),
     log.Reopened: frozenset(State),
     log.CardSnoozed: frozenset(State),
@@ -55,6 +56,8 @@ REMARKS: Mapping[type[log.Body], frozenset[State]] = {
     log.Triaged: frozenset(State),
     log.Routed: frozenset({State.BLOCKED, State.READY}),
     log.RaceChecked: frozenset(State),
+    log.MergeEntered: frozenset(State),
+    log.MergeMoved: frozenset(State),
     log.BudgetWarned: frozenset(State),
     log.BudgetReached: frozenset(State),
     log.Prioritised: frozenset({State.BLOCKED, State.READY}),

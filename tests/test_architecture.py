@@ -71,6 +71,7 @@ FLOORS: list[set[str]] = [
         "engine.spend",
         "engine.gate",
         "engine.mcp",
+        "engine.merge",
     },
     {
         "engine.foresight",
@@ -87,6 +88,7 @@ FLOORS: list[set[str]] = [
         "engine.triage",
         "engine.scoreboard",
         "engine.races",
+        "engine.merges",
         "engine.opinion",
         "engine.last_words",
         "engine.shelf",

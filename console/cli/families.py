@@ -16,6 +16,7 @@ FAMILIES = {
     "memory": "memory",
     "routes": "routes",
     "triage": "triage",
+    "merge": "merge merges",
     "race": "race",
     "scores": "scoreboard compare",
     "sessions": "sessions attach",

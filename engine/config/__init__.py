@@ -12,6 +12,7 @@ from engine.config.budgets import BudgetSettings
 from engine.config.keys import KeyReference
 from engine.config.mcp import McpSettings, Offer
 from engine.config.memory import Embedder, EndpointSettings, Learn, MemorySettings, Weights
+from engine.config.merging import MergeSettings
 from engine.config.pacing import RESERVED_FROM, SPREAD_FROM, PacingSettings, pacing_of
 from engine.config.projects import Permissions, ProjectSettings, RuleSettings
 from engine.config.reading import FILE, find_settings, load_settings
@@ -38,6 +39,7 @@ __all__ = [
     "MatchSettings",
     "McpSettings",
     "MemorySettings",
+    "MergeSettings",
     "NeedsSettings",
     "Offer",
     "PacingSettings",

@@ -10,16 +10,21 @@ from engine.config import (
     checks,
     inbox,
     mcp,
+    
     memory,
+    
+    merging,
     pacing,
     projects,
     routes,
     sandbox,
+    
     schedules,
     tap,
     triage,
     upkeep,
     workers,
+)
 )
 from engine.config.settings import Settings
 from engine.documents import Complaint, nearest
@@ -37,6 +42,7 @@ def complaints(settings: Settings, agents: Collection[str]) -> Iterator[Complain
     yield from tap.complaints(settings)
     yield from memory.complaints(settings)
     yield from mcp.complaints(settings, agents)
+    yield from merging.complaints(settings)
     yield from pacing.complaints(settings)
     yield from schedules.complaints(settings.schedules)
     yield from budgets.complaints(settings)

@@ -12,6 +12,7 @@ from msgspec import Meta, Struct, field
 from engine.config import checks
 from engine.config.agents import Slots
 from engine.config.mcp import Offer
+from engine.config.merging import MergeSettings
 from engine.config.sandbox import Sandbox
 from engine.config.skills import ProjectSkills
 from engine.decision import Effect
@@ -63,6 +64,9 @@ class ProjectSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     persona: str | None = None
     """Who agents are to be in its jobs, where a job does not say so."""
+    branch: Annotated[str, Meta(min_length=1, max_length=250)] | None = None
+    """What the work of its jobs is merged into. Unset: the branch that its checkout is on."""
+    merge: MergeSettings = field(default_factory=MergeSettings)
     recall: bool | None = None
     """Whether its jobs are told what is known, where that differs from the agent's word."""
     mcp: Offer | None = None

@@ -33,6 +33,7 @@ from engine.events.life import (
     Succeeded,
     Unblocked,
 )
+from engine.events.merging import MergeEntered, MergeMoved
 from engine.events.money import BudgetAllowed, BudgetReached, BudgetStopped, BudgetWarned, Drifted, total_cost
 from engine.events.schedules import ScheduleFired, ScheduleMissed, ScheduleSet
 from engine.events.skills import SkillsGiven, SkillsUsed
@@ -90,6 +91,8 @@ __all__ = [
     "Held",
     "Launched",
     "LimitSeen",
+    "MergeEntered",
+    "MergeMoved",
     "Moved",
     "Parked",
     "Prioritised",

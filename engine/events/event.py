@@ -9,6 +9,7 @@ from engine.events.cards import CardBody
 from engine.events.handoffs import HandOffBody
 from engine.events.judgement import JudgementBody
 from engine.events.life import LifeBody
+from engine.events.merging import MergingBody
 from engine.events.money import MoneyBody
 from engine.events.schedules import ScheduleBody
 from engine.events.skills import SkillBody
@@ -29,6 +30,7 @@ AnyBody = (
     | HandOffBody
     | ToolBody
     | WorkerBody
+    | MergingBody
     | AroundBody
 )
 

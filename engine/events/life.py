@@ -23,6 +23,8 @@ class Submitted(Body, frozen=True, tag="submitted"):
     """Why it takes that route."""
     triage: str | None = None
     schedule: str | None = None
+    within: int | None = None
+    """The job in whose worktree it works."""
 
 
 class Blocked(Body, frozen=True, tag="blocked"):

@@ -9,6 +9,16 @@ from engine.model.attempt import Attempt, DiffStat, Footprint, Progress, Usage
 from engine.model.check import CheckResult
 from engine.model.detail import Explanation, JobDetail
 from engine.model.job import Job, JobSpec
+from engine.model.merge import (
+    MERGE_ENDED,
+    Conflict,
+    Merge,
+    MergeDrop,
+    MergeForeseen,
+    MergeQueued,
+    MergeState,
+    MergeWanted,
+)
 from engine.model.order import ActionLine, ActionResult, Order, Preview, Shift, Undone
 from engine.model.race import (
     MOST_TARGETS,
@@ -58,6 +68,7 @@ from engine.model.words import (
 __all__ = [
     "ALL",
     "LIMITS",
+    "MERGE_ENDED",
     "MOST_TARGETS",
     "PRIORITY_DEFAULT",
     "RACE_ENDED",
@@ -78,6 +89,7 @@ __all__ = [
     "CheckResult",
     "Compared",
     "Comparison",
+    "Conflict",
     "Corrected",
     "Correction",
     "Counts",
@@ -93,6 +105,12 @@ __all__ = [
     "JobId",
     "JobSpec",
     "Judgement",
+    "Merge",
+    "MergeDrop",
+    "MergeForeseen",
+    "MergeQueued",
+    "MergeState",
+    "MergeWanted",
     "OnFailure",
     "Order",
     "Permission",

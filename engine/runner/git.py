@@ -8,6 +8,7 @@ from pathlib import Path
 
 from engine.errors import HeadwayError
 from engine.runner import spawn
+from engine.runner.spawn import Completed
 
 TIMEOUT_SECONDS = 300.0  #: a worktree of a very large repository on a slow disk takes minutes, never more
 
@@ -30,16 +31,27 @@ async def git(
     stdin: bytes = b"",
 ) -> str:
     """Run git in a directory and return what it printed, raising `GitError` where it fails."""
-    environment = {name: os.environ[name] for name in ("HOME", "PATH", "XDG_CONFIG_HOME") if name in os.environ}
-    environment |= {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C", **(env or {})}
-    command = ["git", "-C", str(directory), *_QUIET, *arguments]
-    try:
-        done = await spawn.run(command, environment, within=TIMEOUT_SECONDS, stdout=stdout, stdin=stdin)
-    except FileNotFoundError:
-        raise GitError("git is not installed, and the project is a git repository") from None
-    except TimeoutError:
-        raise GitError(f"git {arguments[0]} in {directory} took more than {TIMEOUT_SECONDS:.0f} s") from None
+    done = await tried(directory, *arguments, env=env, stdout=stdout, stdin=stdin)
     if done.code != 0:
         said = done.stderr.decode(errors="replace").strip().splitlines()
         raise GitError(f"git {arguments[0]} in {directory}: {said[-1] if said else f'exit {done.code}'}")
     return done.stdout.decode(errors="surrogateescape").rstrip("\n")
+
+
+async def tried(
+    directory: Path,
+    *arguments: str,
+    env: Mapping[str, str] | None = None,
+    stdout: int | None = None,
+    stdin: bytes = b"",
+) -> Completed:
+    """The same, for commands whose exit code is an answer. Raises `GitError` where git cannot be run to its end."""
+    environment = {name: os.environ[name] for name in ("HOME", "PATH", "XDG_CONFIG_HOME") if name in os.environ}
+    environment |= {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C", **(env or {})}
+    command = ["git", "-C", str(directory), *_QUIET, *arguments]
+    try:
+        return await spawn.run(command, environment, within=TIMEOUT_SECONDS, stdout=stdout, stdin=stdin)
+    except FileNotFoundError:
+        raise GitError("git is not installed, and the project is a git repository") from None
+    except TimeoutError:
+        raise GitError(f"git {arguments[0]} in {directory} took more than {TIMEOUT_SECONDS:.0f} s") from None

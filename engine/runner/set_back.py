@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 PASSES = 2  #: the second finds what the first one's own rules had ignored
 #: Who commits what an attempt left: git asks for a name, and nobody may have told it one.
-_WHO = {
+WHO = {
     f"GIT_{role}_{what}": value
     for role in ("AUTHOR", "COMMITTER")
     for what, value in (("NAME", "Headway"), ("EMAIL", "headway@localhost"))
@@ -63,7 +63,7 @@ async def set_back(root: Path, branch: str, base: str, attempt: int, env: Mappin
 
     No process of the job may be at work in it. Raises `GitError`, or `RefusedError` for what git cannot keep.
     """
-    run = _Repository(root, {**env, **_WHO, "GIT_OPTIONAL_LOCKS": "1"})
+    run = _Repository(root, {**env, **WHO, "GIT_OPTIONAL_LOCKS": "1"})
     await _calm(run)
     await unhide(root, run.env)
     began = await run("rev-parse", "--verify", f"{base}^{{commit}}")

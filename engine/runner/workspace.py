@@ -103,7 +103,7 @@ class Workspaces:
         directory = Path(wanted.project)
         if not directory.is_dir():
             raise RefusedError(f"the project {directory} is not a directory any more")
-        top = await _top(directory)
+        top = await top_of(directory)
         if top is None:
             return Placed(directory)
         if wanted.workspace is Workspace.PROJECT:
@@ -260,7 +260,7 @@ class Workspaces:
         return True
 
 
-async def _top(directory: Path) -> Path | None:
+async def top_of(directory: Path) -> Path | None:
     """The root of the git working tree that a directory is in, or None outside git.
 
     Raises `GitError` where git will not read the repository: to work in its checkout as in a plain directory would
@@ -319,7 +319,7 @@ def _move_aside(root: Path) -> None:
 
 
 async def _measure(root: Path, base: str, run: RunDir) -> DiffStat:
-    tree, whole = await _snapshot(root, run)
+    tree, whole = await snapshot(root, run)
     with run.diff.open("wb") as file:
         await git(root, *_DIFF, "--patch", "--binary", base, tree, stdout=file.fileno())
     counted = await git(root, *_DIFF, "--numstat", base, tree)
@@ -334,10 +334,10 @@ async def _measure(root: Path, base: str, run: RunDir) -> DiffStat:
 
 async def _tree(root: Path, run: RunDir) -> str:
     """The working tree as a git tree object: tracked and untracked files, without the ignored ones."""
-    return (await _snapshot(root, run))[0]
+    return (await snapshot(root, run))[0]
 
 
-async def _snapshot(root: Path, run: RunDir) -> tuple[str, bool]:
+async def snapshot(root: Path, run: RunDir) -> tuple[str, bool]:
     """A tree object, and whether everything could be put into it: an empty repository inside, for one, cannot."""
     index = run.path / "index"
     own = Path(await git(root, "rev-parse", "--path-format=absolute", "--git-path", "index"))

@@ -39,6 +39,7 @@ from engine.server.calls.forecast import ForecastCalls
 from engine.server.calls.health import HealthCalls
 from engine.server.calls.limits import LimitCalls
 from engine.server.calls.memory import MemoryCalls
+from engine.server.calls.merges import MergeCalls
 from engine.server.calls.races import RaceCalls
 from engine.server.calls.routes import RouteCalls
 from engine.server.calls.schedules import ScheduleCalls
@@ -59,6 +60,7 @@ class Client(
     CardCalls,
     ContextCalls,
     RaceCalls,
+    MergeCalls,
     RouteCalls,
     ForecastCalls,
     HealthCalls,

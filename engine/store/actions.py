@@ -18,8 +18,9 @@ from engine.decision import Card, CardKind, Rule
 from engine.errors import NotFoundError, RefusedError
 from engine.model import Undone
 from engine.schedule import Kept
-from engine.store import budgets, cards, corrections, dependencies, moves, racing, rules, schedules, workers
+from engine.store import budgets, cards, corrections, dependencies, merge_undo, moves, racing, rules, schedules, workers
 from engine.store.fold import record
+from engine.store.merges import Stood
 from engine.store.moves import Moving
 from engine.store.racing import Outcome
 from engine.store.rows import JobRow, holder_of, read_job
@@ -84,6 +85,8 @@ class Inverse(Struct, frozen=True, omit_defaults=True):
     """Who was picked."""
     allowed: int | None = None
     """What was allowed beyond a budget."""
+    merges: list[Stood] = field(default_factory=list)
+    """Merges that were queued, or taken out of the queue."""
     cards: list[int] = field(default_factory=list)
     """Cards that were answered."""
     note: str = ""
@@ -297,6 +300,7 @@ def _restore_scopes(tx: Transaction, by: str, inverse: Inverse) -> str:
     said += [_take_up(tx, number, time, by) for number, time in inverse.card_times.items()]
     if inverse.worker:
         said.append(workers.restore(tx, inverse.worker, inverse.had, inverse.hired, by))
+    said += [merge_undo.take_back(tx, stood, by) for stood in inverse.merges]
     if inverse.drain:
         tx.log(log.Draining(by=by, ended=True))
         said.append("the engine takes up work again")

@@ -47,6 +47,7 @@ def apply(row: JobRow | None, event: log.Event) -> JobRow:
             batch=body.batch,
             route=body.route,
             schedule=body.schedule,
+            within=body.within,
             deadline=body.deadline,
             rank=event.seq << RANK_BITS,
             triage=body.triage,

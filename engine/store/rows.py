@@ -64,6 +64,7 @@ class JobRow(Struct, frozen=True, kw_only=True, array_like=True):
     triage: str | None = None
     schedule: str | None = None
     worker: str | None = None
+    within: int | None = None
 
     @property
     def target(self) -> Target:

@@ -71,6 +71,8 @@ class Accepted:
     """The one that submits it."""
     parent: Parent | None = None
     """The attempt whose agent submits it."""
+    within: int | None = None
+    """The job in whose worktree it works, and goes on with its branch."""
 
     @property
     def waits(self) -> bool:
@@ -253,6 +255,7 @@ def _add_all(tx: Transaction, jobs: Sequence[tuple[Accepted, int | None]]) -> li
             routed=accepted.routed,
             triage=accepted.sorted.triage,
             schedule=accepted.schedule,
+            within=accepted.within,
         )
         for accepted, batch in jobs
     )

@@ -13,7 +13,7 @@ from engine import events as log
 from engine.budgets import Amount
 from engine.decision import CardKind, Choice, Effect, Past, Rule
 from engine.hand_off import Cause
-from engine.model import Failure, Grade, JobSpec, RaceState, State, Triage, Usage
+from engine.model import Failure, Grade, JobSpec, MergeState, RaceState, State, Triage, Usage
 from engine.schedule import Kept, ScheduleSpec
 from engine.skills.skill import Given, How
 from engine.window import Reading, Standing, Window
@@ -79,6 +79,8 @@ EXAMPLES: tuple[log.AnyBody, ...] = (
     log.RaceBegun(3, "fix it", (4, 5), "me"),
     log.RaceChecked(3, False, False, "make test: exit 1"),
     log.RaceMoved(3, RaceState.DECIDED, "me", 4, "why"),
+    log.MergeEntered(2, "main", "me"),
+    log.MergeMoved(2, MergeState.MERGED, "headway", "why", "ab"),
     log.SkillsGiven((Given(name="log-forensics", how=How.NATIVE, reason="named", sha256="ab", tokens=90, score=0.5),)),
     log.SkillsUsed(("log-forensics",)),
     log.WorkerSet("me", "reviewer", KeptWorker(spec=WorkerSpec(persona="reviewer"), by="me")),

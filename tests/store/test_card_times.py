@@ -16,7 +16,7 @@ from engine.store.card_times import Attention, Ticked
 from engine.store.cards import Asking
 from tests.store.samples import NOON, Bench, accepted
 
-KINDS = all_kinds(NOTHING)
+KINDS = all_kinds(NOTHING, {})
 MINUTE = 60_000
 HALF_HOUR = 30 * MINUTE
 ATTENTION = Attention(warn=5 * MINUTE, escalate=60 * MINUTE, most=2)

@@ -23,7 +23,7 @@ from engine.upkeep import prune
 from tests.store.samples import NOON, Bench, accepted, connect, plan, success, table
 
 HALF_HOUR = Policy(1_800_000)
-KINDS = all_kinds(NOTHING)
+KINDS = all_kinds(NOTHING, {})
 
 
 def asking(name: str = "r1", command: str = "git push", kind: CardKind = CardKind.PERMISSION) -> Asking:
