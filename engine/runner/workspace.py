@@ -343,7 +343,9 @@ async def snapshot(root: Path, run: RunDir) -> tuple[str, bool]:
     own = Path(await git(root, "rev-parse", "--path-format=absolute", "--git-path", "index"))
     try:
         if own.exists():
-            shutil.copyfile(own, index)  # what git knows of unchanged files spares it from reading them
+            # What git knows of unchanged files spares it from reading them. With its time, by which git knows that a
+            # file was changed in the very second in which the index was written: it looks into those.
+            shutil.copy2(own, index)
         env = {"GIT_INDEX_FILE": str(index), "GIT_OPTIONAL_LOCKS": "1"}
         await unhide(root, env)
         whole = True

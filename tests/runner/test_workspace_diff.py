@@ -32,6 +32,21 @@ async def test_nobodys_index_is_touched(bench: Bench) -> None:
     assert [entry.name for entry in bench.run().path.iterdir()] == ["diff.patch"]
 
 
+async def test_a_file_changed_in_the_second_of_its_checkout_is_seen_later_on(bench: Bench) -> None:
+    """Of the same size, and with the same times: git looks into it because its index is no newer, and so must we."""
+    placed = await bench.prepare()
+    file, then = placed.directory / "a.txt", 1_000_000_000
+    index = Path(git(placed.directory, "rev-parse", "--path-format=absolute", "--git-path", "index"))
+    git(placed.directory, "config", "core.trustctime", "false")
+    os.utime(file, (then, then))
+    git(placed.directory, "update-index", "--really-refresh")
+    file.write_bytes(bytes(byte ^ 1 if byte != 10 else byte for byte in file.read_bytes()))
+    for one in (file, index):
+        os.utime(one, (then, then))
+    measured = await bench.measure(placed)
+    assert measured is not None and measured.files == 1
+
+
 async def test_a_clean_workspace_has_an_empty_diff(bench: Bench) -> None:
     placed = await bench.prepare()
     assert await bench.measure(placed) == DiffStat(files=0, added=0, removed=0)
