@@ -112,7 +112,8 @@ def answer(
             metavar="CARD... CHOICE",
             help="The numbers of one or more cards, then: allow (once), job (for this job), rule (from now on), deny; "
             "answer for a question; reroute, wait or stop for a route; run, edit or cancel for a vague job; more, "
-            "uncapped or stop for a budget that is used up; accept or dismiss for a proposed rule; back, retry, drop or leave for a merge.",
+            "uncapped or stop for a budget that is used up; accept or dismiss for a proposed rule; "
+            "back, retry, drop or leave for a merge.",
         ),
     ],
     reason: Annotated[

@@ -10,21 +10,17 @@ from engine.config import (
     checks,
     inbox,
     mcp,
-    
     memory,
-    
     merging,
     pacing,
     projects,
     routes,
     sandbox,
-    
     schedules,
     tap,
     triage,
     upkeep,
     workers,
-)
 )
 from engine.config.settings import Settings
 from engine.documents import Complaint, nearest

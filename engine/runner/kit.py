@@ -44,7 +44,7 @@ logger = logging.getLogger(__name__)
 
 KIT = "kit.json"
 KIT_BYTES = 1 << 20
-", "workersTOLD_BEFORE = "its session was told it when it began"
+TOLD_BEFORE = "its session was told it when it began"
 STAGE = "kit"  #: in the run directory: where a skill is made, before it is moved into its place
 CHANGED = "skills"  #: in the run directory: what the agent changed of a skill
 

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 RECORD = "placed.json"  #: in the run directory
 RECORD_BYTES = 1 << 16
 FILE_BYTES = 1 << 20
-OURS = ("worktrees", "work")  #: below the home: the workspaces that are the jobs' own
+OURS = ("worktrees", "work", "workers")  #: below the home: the workspaces that are the jobs' own
 
 
 class Record(Struct, frozen=True):

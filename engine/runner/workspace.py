@@ -118,7 +118,7 @@ class Workspaces:
         if wanted.project is None:
             return Placed(self.home / "work" / str(wanted.job))
         directory = Path(wanted.project)
-        top = await _top(directory) if directory.is_dir() else None
+        top = await top_of(directory) if directory.is_dir() else None
         if top is None or wanted.workspace is Workspace.PROJECT:
             return Placed(directory, root=top)
         return Placed(directory, root=top, repository=top)
@@ -136,7 +136,7 @@ class Workspaces:
         project = Path(wanted.project)
         if not project.is_dir():
             raise RefusedError(f"the project {project} is not a directory any more")
-        top = await _top(project)
+        top = await top_of(project)
         if top is None:
             return Placed(project)
         root = own / "tree"

@@ -38,7 +38,8 @@ FAULTS = (
     ("answers late", "reacts with a delay", "lags behind"),
 )
 CURES = (
-    "swap fuse F3", "hold the green key for nine seconds", "call the vendor's night desk", "wipe the sensor with alcohol",
+    "swap fuse F3", "hold the green key for nine seconds", "call the vendor's night desk",
+    "wipe the sensor with alcohol",
     "tighten the clamp on the left", "load profile B again", "drain the trap first", "unplug the second cable",
     "let it cool for an hour", "replace the seal from the red box",
 )  # fmt: skip
