@@ -16,6 +16,8 @@ class Scope(StrEnum):
     LIST = "lists"
     TEXT = "logs and texts"
     JOBS = "on jobs"
+    TABLE = "tables"
+    MARKS = "tables with marks"
     QUEUE = "queue"
     JOB = "job"
     INBOX = "inbox"
@@ -25,8 +27,8 @@ class Scope(StrEnum):
 
 #: Scopes whose keys are live at the same time: a key may stand in only one action of each group.
 TOGETHER = (
-    frozenset({Scope.EVERYWHERE, Scope.LIST, Scope.JOBS, Scope.QUEUE}),
-    frozenset({Scope.EVERYWHERE, Scope.TEXT, Scope.JOBS, Scope.QUEUE}),
+    frozenset({Scope.EVERYWHERE, Scope.LIST, Scope.TABLE, Scope.MARKS, Scope.JOBS, Scope.QUEUE}),
+    frozenset({Scope.EVERYWHERE, Scope.TEXT, Scope.TABLE, Scope.MARKS, Scope.JOBS, Scope.QUEUE}),
     frozenset({Scope.EVERYWHERE, Scope.TEXT, Scope.JOBS, Scope.JOB}),
     frozenset({Scope.EVERYWHERE, Scope.LIST, Scope.INBOX}),
     frozenset({Scope.EVERYWHERE, Scope.TEXT, Scope.INBOX}),
@@ -51,10 +53,26 @@ class Action:
     """What to type after `:`."""
     argument: str = ""
     """What the command takes after its words, in capitals."""
+    call: str = ""
+    """What carries it out, where that is not `action_<id>`: `go('limits')` is `action_go`."""
+
+    @property
+    def method(self) -> str:
+        """The name of the method that carries it out."""
+        return f"action_{self.call.partition('(')[0] or self.id}"
+
+    def doing(self, argument: str = "") -> str:
+        """It, as Textual's action string."""
+        return self.call or (f"{self.id}({argument!r})" if argument else self.id)
+
+
+def _place(name: str, key: str) -> Action:
+    """The way to a screen: its number or letter, and `:name`."""
+    return Action(f"go_{name}", f"to the screen: {name}", Scope.EVERYWHERE, (key,), command=name, call=f"go({name!r})")
 
 
 ACTIONS: tuple[Action, ...] = (
-    Action("open", "open the job", Scope.QUEUE, ("enter",), "open", command="open"),
+    Action("open", "open what is under the cursor", Scope.TABLE, ("enter",), "open", command="open"),
     Action("hold", "hold, or release what is held", Scope.JOBS, ("p",), "hold", command="hold"),
     Action("retry", "retry", Scope.JOBS, ("r",), "retry", command="retry"),
     Action("cancel", "cancel", Scope.JOBS, ("x",), "cancel", danger=True, command="cancel"),
@@ -71,17 +89,17 @@ ACTIONS: tuple[Action, ...] = (
     Action("show_diff", "open at the diff", Scope.JOBS, ("d",), command="diff"),
     Action("show_attempts", "open at the attempts", Scope.JOBS, ("t",), command="attempts"),
     Action("show_spec", "open at the spec", Scope.JOBS, ("e",), command="spec"),
-    Action("filter", "filter the queue", Scope.QUEUE, ("/",), "filter", command="filter", argument="TEXT"),
-    Action("mark", "mark, and step down", Scope.QUEUE, ("space",), "mark", command="mark"),
-    Action("range", "mark from here; again: to here", Scope.QUEUE, ("v",), command="range"),
-    Action("mark_all", "mark all that match", Scope.QUEUE, ("*",), command="mark all"),
-    Action("clear_marks", "clear the marks", Scope.QUEUE, ("\\",), command="clear marks"),
+    Action("filter", "filter this list", Scope.TABLE, ("/",), "filter", command="filter", argument="TEXT"),
+    Action("mark", "mark, and step down", Scope.MARKS, ("space",), "mark", command="mark"),
+    Action("range", "mark from here; again: to here", Scope.MARKS, ("v",), command="range"),
+    Action("mark_all", "mark all that match", Scope.MARKS, ("*",), command="mark all"),
+    Action("clear_marks", "clear the marks", Scope.MARKS, ("\\",), command="clear marks"),
     Action("apply_order", "apply the new order", Scope.QUEUE, (".",), command="apply"),
     Action("next_failed", "go to the next that failed or asks", Scope.QUEUE, ("n",), command="next failed"),
-    Action("next_pane", "go to the next pane", Scope.QUEUE, ("tab",), "pane", command="pane"),
-    Action("previous_pane", "go to the previous pane", Scope.QUEUE, ("shift+tab",)),
-    Action("zoom", "zoom this pane, again to return", Scope.QUEUE, ("f",), "zoom", command="zoom"),
-    Action("clear", "close, clear filter, clear marks, back", Scope.QUEUE, ("escape",)),
+    Action("next_pane", "go to the next pane", Scope.TABLE, ("tab",), "pane", command="pane"),
+    Action("previous_pane", "go to the previous pane", Scope.TABLE, ("shift+tab",)),
+    Action("zoom", "zoom this pane, again to return", Scope.TABLE, ("f",), "zoom", command="zoom"),
+    Action("clear", "close, clear filter, clear marks, back", Scope.TABLE, ("escape",)),
     Action("previous_tab", "previous tab", Scope.JOB, ("[",), "tab"),
     Action("next_tab", "next tab", Scope.JOB, ("]",), "tab"),
     Action("back", "back to the row", Scope.JOB, ("escape",), "back", command="back"),
@@ -115,7 +133,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("help", "the keys that work here", Scope.EVERYWHERE, ("?", "f1"), "keys", command="help"),
     Action("command", "command line", Scope.EVERYWHERE, (":",)),
     Action("palette", "palette of everything", Scope.EVERYWHERE, ("ctrl+p",), "palette", command="palette"),
-    Action("inbox", "what waits for you", Scope.EVERYWHERE, ("i",), command="inbox"),
+    Action("inbox", "the oldest card for you, or this job's", Scope.EVERYWHERE, ("i",), command="card"),
+    Action("last_screen", "back to the last screen", Scope.EVERYWHERE, ("`",), command="last"),
+    *(_place("queue", "2"), _place("inbox", "4")),
     Action("undo", "take back what was done last", Scope.EVERYWHERE, ("z",), "undo", command="undo"),
     Action("resync", "read everything again from the engine", Scope.EVERYWHERE, ("ctrl+r",), command="resync"),
     Action("quit", "detach; the work goes on", Scope.EVERYWHERE, ("q",), "detach", command="quit"),
@@ -142,7 +162,7 @@ def in_scopes(scopes: Iterable[Scope]) -> list[Action]:
 def bindings(*scopes: Scope) -> list[BindingType]:
     """Textual's bindings for some scopes. Each carries its action's id, so that a keymap can move it."""
     return [
-        Binding(",".join(action.keys), action.id, action.title, id=action.id, show=False)
+        Binding(",".join(action.keys), action.doing(), action.title, id=action.id, show=False)
         for action in in_scopes(scopes)
         if action.keys
     ]

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, cast
 
 from rich.console import RenderableType
 from textual._compositor import ChopsUpdate, LayoutUpdate
-from textual.app import App, InvalidThemeError
+from textual.app import InvalidThemeError
 from textual.binding import BindingType
 from textual.command import CommandPalette
 from textual.dom import DOMNode
@@ -31,11 +31,11 @@ from console.paint import Painted, Painter
 from console.palette import Everything
 from console.roles import Role
 from console.said import result_line, undone_line
-from console.screens.frame import Frame
 from console.screens.help import HelpScreen
 from console.screens.inbox import InboxScreen
 from console.screens.job import JobScreen
-from console.screens.queue import QueueScreen
+from console.screens.places import ABOUT_JOB, FIRST
+from console.screens.switching import Switching
 from console.tabs import Tab
 from console.theme import DEFAULT, Ink, load_themes, textual_theme
 from console.turns import Turns
@@ -47,7 +47,7 @@ from engine.model import ALL, Verb
 _TRAILS = 3
 
 
-class ConsoleApp(App[None], inherit_bindings=False):
+class ConsoleApp(Switching, inherit_bindings=False):
     """Headway's console. Leaving it never stops work."""
 
     CSS_PATH = "console.tcss"
@@ -57,9 +57,10 @@ class ConsoleApp(App[None], inherit_bindings=False):
     COMMAND_PALETTE_BINDING = "f24"
     TITLE = "headway"
 
-    def __init__(self, desk: Desk, *, fixed_theme: str | None = None, stock_painter: bool = False) -> None:
-        super().__init__()
-        self.desk = desk
+    def __init__(
+        self, desk: Desk, *, first: str = FIRST, fixed_theme: str | None = None, stock_painter: bool = False
+    ) -> None:
+        super().__init__(desk, first)
         self.beat = Beat(desk.link)
         self.feed = Feed(desk, self.tell)
         self._fixed_theme = fixed_theme
@@ -98,9 +99,6 @@ class ConsoleApp(App[None], inherit_bindings=False):
     def on_ask_bar_opened(self, event: AskBar.Opened) -> None:
         self.turns.go_on()
 
-    def get_default_screen(self) -> Screen[None]:
-        return QueueScreen(self.desk)
-
     def on_mount(self) -> None:
         self.app_suspend_signal.subscribe(self, lambda _: self._painter.forget())
         self.app_resume_signal.subscribe(self, lambda _: self._draw_again())
@@ -116,11 +114,6 @@ class ConsoleApp(App[None], inherit_bindings=False):
         self._painter.forget()
         self.refresh(layout=True)
 
-    @property
-    def frame(self) -> Frame | None:
-        """The console screen that is in sight, below the palette where that is open."""
-        return next((screen for screen in reversed(self.screen_stack) if isinstance(screen, Frame)), None)
-
     async def _beat(self) -> None:
         now = self.desk.clock()
         self.feed.flush()
@@ -130,13 +123,12 @@ class ConsoleApp(App[None], inherit_bindings=False):
             frame.post_message(self.beat.pulse(now))
 
     def tell(self, message: Message) -> None:
-        """Hand a message of the feed to every screen, also to those that are covered."""
+        """Hand a message of the feed to every screen, also to those that are covered or elsewhere."""
         if isinstance(message, StatusChanged):
             self._configure()
             self._set_terminal_title()
-        for screen in self.screen_stack:
-            if isinstance(screen, Frame) and screen.is_attached:
-                screen.post_message(message)
+        for frame in self.frames:
+            frame.post_message(message)
 
     def _configure(self) -> None:
         """Take theme and keys from the engine's settings, once; what is wrong in them is said, not fatal."""
@@ -161,9 +153,8 @@ class ConsoleApp(App[None], inherit_bindings=False):
             self.theme = name
         except InvalidThemeError as error:
             raise UsageError(str(error)) from None
-        for screen in self.screen_stack if self.is_running else ():
-            if isinstance(screen, Frame):
-                screen.restyle()
+        for frame in self.frames if self.is_running else ():
+            frame.restyle()
 
     def _set_terminal_title(self) -> None:
         status = self.desk.status
@@ -186,10 +177,9 @@ class ConsoleApp(App[None], inherit_bindings=False):
         frame = self.frame
         nodes = [*frame.action_nodes()] if frame is not None else [self]
         for node in nodes:
-            method: Callable[..., object] | None = getattr(node, f"action_{action.id}", None)
+            method: Callable[..., object] | None = getattr(node, action.method, None)
             if method is not None:
-                call = f"{action.id}({argument!r})" if argument else action.id
-                self.work(self._run(call, node))
+                self.work(self._run(action.doing(argument), node))
                 return
         self.say(f":{action.command} does nothing on this screen", Role.WAIT)
 
@@ -230,18 +220,21 @@ class ConsoleApp(App[None], inherit_bindings=False):
     def action_help(self) -> None:
         frame = self.frame
         if frame is not None and not isinstance(frame, HelpScreen):
-            name = type(frame).__name__.removesuffix("Screen").lower()
-            self.push_screen(HelpScreen(self.desk, name, frame.live_scopes()))
+            on_job = isinstance(frame, JobScreen)
+            about = ABOUT_JOB if on_job else self.place.about
+            self.push_screen(HelpScreen(self.desk, "job" if on_job else self.place.name, about, frame.live_scopes()))
 
     def action_command(self) -> None:
         if self.frame is not None:
             self.frame.ask.prompt("command", ":")
 
-    def action_inbox(self) -> None:
-        """Open the inbox, at the card of the job that is open."""
+    async def action_inbox(self) -> None:
+        """Go to the card of the job that is open, or to the one that waits longest."""
         frame = self.frame
-        if frame is not None and not isinstance(frame, InboxScreen | HelpScreen):
-            self.push_screen(InboxScreen(self.desk, frame.job if isinstance(frame, JobScreen) else None))
+        job = frame.job if isinstance(frame, JobScreen) else None
+        inbox = await self.go("inbox")
+        if isinstance(inbox, InboxScreen):
+            inbox.aim(job)
 
     def action_palette(self) -> None:
         self.action_command_palette()

@@ -24,7 +24,7 @@ async def picture(client: EngineClient, path: Path, width: int, height: int) -> 
     for ten seconds.
     """
     desk = Desk(client, Ink(load_themes()[DEFAULT]), "demo")
-    app = ConsoleApp(desk)
+    app = ConsoleApp(desk, first="queue")
     async with app.run_test(size=(width, height)) as pilot:
         try:
             async with asyncio.timeout(_PATIENCE):

@@ -8,6 +8,10 @@ LEAST = (60, 16)
 #: Columns from which the table and the worker panes stand side by side; below, one above the other.
 SIDE_BY_SIDE = 100
 
+#: Columns from which a list has its preview at its right, of so many cells; and rows from which it has one below.
+PREVIEW_RIGHT = 160
+PREVIEW_BELOW = 30
+
 #: Columns from which words stand beside glyphs in the status line.
 WORDS = 110
 

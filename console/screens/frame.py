@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.dom import DOMNode
-from textual.events import DescendantBlur, DescendantFocus, Resize
+from textual.events import DescendantBlur, DescendantFocus, Resize, ScreenResume
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.worker import Worker
@@ -52,8 +52,10 @@ class Frame(Screen[None], inherit_bindings=False):
         self.hints = Line(desk, ground=Ground.BAR, id="hints")
         self._too_small = Line(desk, id="too-small")
         self._last_focus: Widget | None = None
+        self._missed = False
 
     def compose(self) -> ComposeResult:
+        self.shape(*self.app.size)  # before the first layout, which would be seen
         yield self.status
         yield self.title_line
         yield from self.body()
@@ -65,6 +67,9 @@ class Frame(Screen[None], inherit_bindings=False):
         """The widgets between title line and ask-bar."""
         return ()
 
+    def shape(self, width: int, height: int) -> None:
+        """Choose how the body is laid out in a terminal of so many cells."""
+
     def home(self) -> Widget | None:
         """The widget that has the keys when nothing else asked for them."""
         return None
@@ -73,8 +78,25 @@ class Frame(Screen[None], inherit_bindings=False):
         self.set_focus(self.home())
         self.draw_frame(self.desk.clock())
 
+    @property
+    def in_sight(self) -> bool:
+        """It is the screen that is shown, or one below it; what is not reads nothing, and catches up when it is."""
+        return self in self.app.screen_stack
+
+    def on_screen_resume(self, event: ScreenResume) -> None:
+        self.draw_frame(self.desk.clock())
+        missed, self._missed = self._missed, False
+        if missed:
+            self.reload()
+        else:
+            self.resume()
+
+    def resume(self) -> None:
+        """It is in sight again: read what changed meanwhile."""
+
     def on_resize(self, event: Resize) -> None:
         width, height = event.size
+        self.shape(width, height)
         small = width < LEAST[0] or height < LEAST[1]
         self.set_class(small, "-small")
         text = f" needs {LEAST[0]}x{LEAST[1]}, has {width}x{height}; q detaches"
@@ -179,7 +201,10 @@ class Frame(Screen[None], inherit_bindings=False):
 
     def resume(self) -> None:
         """Read again what could not be read while the engine was away; what happened meanwhile is told."""
-        self.reload()
+        if self.in_sight:
+            self.reload()
+        else:
+            self._missed = True
 
     def reload(self) -> None:
         """Read everything on screen again."""

@@ -122,9 +122,9 @@ class HelpScreen(Frame):
             super().__init__()
             self.action = action
 
-    def __init__(self, desk: Desk, below: str, scopes: frozenset[Scope]) -> None:
+    def __init__(self, desk: Desk, below: str, about: str, scopes: frozenset[Scope]) -> None:
         super().__init__(desk)
-        self._below = below
+        self._below, self._about = below, about
         self.list = HelpList(desk, scopes)
 
     def body(self) -> Iterable[Widget]:
@@ -134,7 +134,11 @@ class HelpScreen(Frame):
         return self.list
 
     def title_parts(self, now: int) -> tuple[Sequence[Part], Sequence[Part]]:
-        return [(" Keys", Role.HEADING), (f"   on the {self._below} screen", Role.MUTED)], ()
+        return [
+            (" Keys", Role.HEADING),
+            (f"   on the {self._below} screen", Role.MUTED),
+            (f"   {self._about}", Role.TEXT),
+        ], ()
 
     def idle_parts(self, now: int) -> Sequence[Part]:
         return [("money: $1.20 reported   * computed   ~ estimated   ? part of it unknown", Role.MUTED)]

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.binding import BindingType
 from textual.containers import Container
-from textual.events import Resize
 from textual.widget import Widget
 
 from console.actions import Scope, bindings
@@ -49,11 +48,11 @@ class InboxScreen(Frame):
     BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.INBOX)
     SCOPES = frozenset({Scope.INBOX})
 
-    def __init__(self, desk: Desk, job: int | None = None) -> None:
+    def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
         self.list = CardList(desk)
         self.text = Tail(desk, most=DIFF_LINES + 200, follow=False, id="card")
-        self._first_job = job
+        self._first_job: int | None = None
         self._loaded = False
         self._problem = ""
         self._dirty = True
@@ -70,11 +69,19 @@ class InboxScreen(Frame):
     def on_mount(self) -> None:
         self.reload()
 
-    def on_resize(self, event: Resize) -> None:
-        self.set_class(event.size.width < SIDE_BY_SIDE, "-stacked")
+    def shape(self, width: int, height: int) -> None:
+        self.set_class(width < SIDE_BY_SIDE, "-stacked")
 
     def live_scopes(self) -> frozenset[Scope]:
         return super().live_scopes() | {Scope.TEXT if self.focused is self.text else Scope.LIST}
+
+    def aim(self, job: int | None) -> None:
+        """Stand on the card of a job, or on the one that waits longest."""
+        wanted = next((index for index, card in enumerate(self.list.cards) if card.job == job), None)
+        if self._loaded and (wanted is not None or job is None):
+            self.list.move_to(wanted or 0)
+        else:
+            self._first_job = job
 
     # What is read, and when
 
@@ -272,7 +279,7 @@ class InboxScreen(Frame):
         if self.focused is self.text:
             self.set_focus(self.list)
         else:
-            self.app.pop_screen()
+            self.work(cast("ConsoleApp", self.app).action_last_screen())
 
 
 def _reply(kind: str, text: str, card: Card) -> Reply | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.binding import BindingType
 from textual.widget import Widget
@@ -27,12 +27,15 @@ from console.widgets.tail import Tail
 from engine.errors import HeadwayError
 from engine.model import JobDetail
 
+if TYPE_CHECKING:
+    from console.app import ConsoleApp
+
 #: Lines of the past that the log starts with.
 _PAST = 2_000
 
 
 class JobScreen(Operating):
-    """Pushed on the queue; `esc` returns to the very row."""
+    """Pushed on the screen that it was opened from; `esc` returns to the very row."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.JOBS, Scope.JOB)
     SCOPES = frozenset({Scope.JOB, Scope.TEXT})
@@ -152,8 +155,9 @@ class JobScreen(Operating):
 
     def title_parts(self, now: int) -> tuple[Sequence[Part], Sequence[Part]]:
         title = clean_line(self.detail.job.title) if self.detail else ""
+        from_where = cast("ConsoleApp", self.app).place.title
         return [
-            (" Queue › ", Role.MUTED), (job_name(self.job), Role.HEADING), (f"   {title}", Role.TEXT)
+            (f" {from_where} › ", Role.MUTED), (job_name(self.job), Role.HEADING), (f"   {title}", Role.TEXT)
         ], ()  # fmt: skip
 
     def targets(self) -> list[int]:

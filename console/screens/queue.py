@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.binding import BindingType
 from textual.containers import Container
-from textual.events import Key, Resize
+from textual.events import Key
 from textual.widget import Widget
 
 from console.actions import Scope, bindings
@@ -40,8 +40,8 @@ _GRACE = 1.0
 class QueueScreen(Filtering):
     """Table and panes, side by side or one above the other."""
 
-    BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.JOBS, Scope.QUEUE)
-    SCOPES = frozenset({Scope.QUEUE})
+    BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.JOBS, Scope.TABLE, Scope.MARKS, Scope.QUEUE)
+    SCOPES = frozenset({Scope.TABLE, Scope.MARKS, Scope.QUEUE})
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
@@ -53,6 +53,7 @@ class QueueScreen(Filtering):
         self._order_pace, self._running_pace = Pace(), Pace()
         self._order_dirty = self._running_dirty = True
         self._added = 0
+        self._missed_panes: frozenset[int] = frozenset()
         self._touched = float("-inf")
 
     def body(self) -> Iterable[Widget]:
@@ -64,8 +65,8 @@ class QueueScreen(Filtering):
     def on_key(self, event: Key) -> None:
         self._touched = time.monotonic()
 
-    def on_resize(self, event: Resize) -> None:
-        stacked = event.size.width < SIDE_BY_SIDE
+    def shape(self, width: int, height: int) -> None:
+        stacked = width < SIDE_BY_SIDE
         self.set_class(stacked, "-stacked")
         self.wall.set_stacked(stacked)
 
@@ -97,7 +98,14 @@ class QueueScreen(Filtering):
         if event.reordered:
             self._order_dirty = self._running_dirty = True
             self._added += event.added
-        self._start_rows(event.ids & self.wall.shown())
+        if self.in_sight:
+            self._start_rows(event.ids & self.wall.shown())
+        else:
+            self._missed_panes |= event.ids
+
+    def resume(self) -> None:
+        missed, self._missed_panes = self._missed_panes, frozenset()
+        self._start_rows(missed & self.wall.shown())
 
     def beat(self, pulse: Pulse) -> None:
         now = time.monotonic()

@@ -32,9 +32,7 @@ class Stage:
 
     @property
     def queue(self) -> QueueScreen:
-        screen = self.app.screen_stack[0]
-        assert isinstance(screen, QueueScreen)
-        return screen
+        return next(frame for frame in self.app.frames if isinstance(frame, QueueScreen))
 
     @property
     def job(self) -> JobScreen:
@@ -104,7 +102,7 @@ async def console(
     """The app, up, with its first order read where the engine answers."""
     stages: list[Stage] = []
     desk = Desk(engine, Ink(load_themes()[DEFAULT]), "hal", link, ascii, clock=lambda: stages[0].now if stages else NOW)
-    app = ConsoleApp(desk)
+    app = ConsoleApp(desk, first="queue")
     app.beat = QuickBeat(link)
     async with app.run_test(size=(width, height)) as pilot:
         stage = Stage(engine, app, pilot)

@@ -24,6 +24,8 @@ OWNERS: dict[Scope, tuple[type, ...]] = {
     Scope.LIST: (Rows, HelpList, CardList),
     Scope.TEXT: (Tail,),
     Scope.JOBS: (QueueScreen, JobScreen),
+    Scope.TABLE: (QueueScreen,),
+    Scope.MARKS: (QueueScreen,),
     Scope.QUEUE: (QueueScreen,),
     Scope.JOB: (JobScreen,),
     Scope.INBOX: (InboxScreen,),
@@ -35,7 +37,7 @@ OWNERS: dict[Scope, tuple[type, ...]] = {
 @pytest.mark.parametrize("action", ACTIONS, ids=lambda action: action.id)
 def test_every_action_is_carried_out_by_everything_in_its_scope(action: Action) -> None:
     for owner in OWNERS[action.scope]:
-        assert callable(getattr(owner, f"action_{action.id}", None)), owner
+        assert callable(getattr(owner, action.method, None)), owner
         if action.keys:
             bound = {binding.id for _, binding in owner._merged_bindings}  # type: ignore[attr-defined]
             assert action.id in bound, f"{owner.__name__} does not bind {action.id}"
