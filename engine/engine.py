@@ -48,6 +48,7 @@ from engine.model import (
     Wanted,
 )
 from engine.monitoring import Monitoring
+from engine.notify.notifier import Notifier
 from engine.opinion import Opinions
 from engine.passing import HandOffs
 from engine.races import Races
@@ -102,6 +103,7 @@ class Engine:
         memory: Memory,
         grants: Grants,
         launcher: Launcher,
+        notify: Notifier,
     ) -> None:
         self.home = home
         self.settings = settings
@@ -153,6 +155,7 @@ class Engine:
         self.memory = memory
         self.hand_offs = HandOffs(store, secrets)
         self.contexts = Contexts(home, store, launcher, agents)
+        self.notify = notify
         self._draining: asyncio.Task[None] | None = None
         doors = Doors(self.submit, self.job, self.hand_offs.write)
         self.tools = desk(store, hub, settings, agents, secrets, memory, grants, runner, doors)

@@ -15,12 +15,31 @@ _NAMES = re.compile(r"(?:^|_)(?:API_?KEY|KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDEN
 #: Among them, those that only say where one is.
 _PLACES = re.compile(r"(?:_FILE|_PATH|_DIR|_HOME|_ID|_URL|_SOCK|^GOOGLE_APPLICATION_CREDENTIALS)$", re.I)
 
+#: What keys look like: of providers, of hosts of code, of clouds, in addresses, in headers, in assignments.
+_SHAPES = re.compile(
+    r"\b(?:sk-[A-Za-z0-9_-]{16,}|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_-]{16,}"
+    r"|xox[abeprs]-[A-Za-z0-9-]{10,}|AIza[A-Za-z0-9_-]{30,}|A(?:KIA|SIA)[A-Z0-9]{16}|whsec_[A-Za-z0-9+/=]{16,}"
+    r"|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]*|npm_[A-Za-z0-9]{30,}|hf_[A-Za-z0-9]{30,})"
+    r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"
+    r"|(?<=hooks\.slack\.com/services/)[A-Za-z0-9/]+"
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*-----|$)"
+)
+_SAID = re.compile(
+    r"(?i)(\b(?:bearer|basic)\s+|(?:^|[\s\"'&?;,{(_-])(?:[a-z0-9_-]*(?:api[_-]?key|token|secret|passwd|password|credential))"
+    r"[\"']?\s*[=:]\s*[\"']?)([^\s\"'&;,)}]{6,})"
+)
+
 Text = TypeVar("Text", str, "str | None")
 
 
 def is_secret(name: str) -> bool:
     """Whether a variable's name says that its value is a secret."""
     return bool(_NAMES.search(name)) and not _PLACES.search(name)
+
+
+def out_of_shapes(text: str) -> str:
+    """The text without what looks like a key, of whomever it is: for what leaves this machine."""
+    return _SAID.sub(rf"\1{MARK}", _SHAPES.sub(MARK, text))
 
 
 class Secrets:

@@ -29,6 +29,7 @@ from engine.hub import Hub
 from engine.mcp.capability import Grants
 from engine.mcp.offering import Offers
 from engine.memory.memory import Memory
+from engine.notify.notifier import Notifier
 from engine.redact import Secrets
 from engine.runner.cells import Cells
 from engine.runner.cgroup import Cgroups
@@ -102,6 +103,7 @@ async def _working(home: Path, settings: Settings, store: Store, hub: Hub, subre
         engine = Engine(
             home, settings, store, hub, follower, runner, dispatcher, known, launcher.workspaces, secrets, takeovers,
             book, tap, memory, grants, launcher,
+            Notifier(home, store, hub, settings, secrets, partial(resolve, own=os.environ)),
         )  # fmt: skip
         await engine.staff.open()
         following = tasks.create_task(follower.run(), name="follower")
@@ -111,6 +113,7 @@ async def _working(home: Path, settings: Settings, store: Store, hub: Hub, subre
         at_work = {
             "dispatcher": dispatcher.run(),
             "inbox": engine.inbox.run(),
+            "notify": engine.notify.run(),
             "races": engine.races.run(),
             "merges": engine.merges.run(),
             "opinions": engine.opinions.run(),

@@ -25,6 +25,7 @@ FLOORS: list[set[str]] = [
         "engine.briefing",
         "engine.worker",
         "engine.hand_off",
+        "engine.notice",
         "engine.money",
         "engine.budgets",
         "engine.sessions",
@@ -80,6 +81,7 @@ FLOORS: list[set[str]] = [
         "engine.drift",
         "engine.takeover",
         "engine.inbox",
+        "engine.notify",
         "engine.card_kinds",
         "engine.routes",
         "engine.weather",
@@ -111,8 +113,8 @@ CONSOLE_KNOWS = {
     "engine", "engine.model", "engine.model.forecast", "engine.model.listing", "engine.model.route", "engine.money",
     "engine.budgets", "engine.decision",
     "engine.sessions", "engine.window", "engine.events", "engine.agents.events", "engine.errors", "engine.schedule",
-    "engine.clock", "engine.documents", "engine.home", "engine.logs", "engine.hand_off", "engine.briefing",
-    "engine.worker", "engine.server.client",
+    "engine.clock", "engine.documents", "engine.home", "engine.logs", "engine.notice", "engine.hand_off",
+    "engine.briefing", "engine.worker", "engine.server.client",
 }  # fmt: skip
 
 TOP_LEVEL = {

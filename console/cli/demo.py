@@ -177,6 +177,7 @@ async def _draw(home: Path, specs: list[JobSpec], picture: Path, size: str) -> N
 
 async def _run_headless(home: Path, specs: list[JobSpec]) -> int:
     """Run the fleet to its end, a line for each thing that happens; 0 where every job ended as it was rehearsed."""
+    from console.cli.notify import silence_line
     from engine.events import Event
     from engine.server.client import Client
 
@@ -193,7 +194,10 @@ async def _run_headless(home: Path, specs: list[JobSpec]) -> int:
             if not left:
                 break
         found = await client.jobs(limit=len(specs))
-    return _summary(found)
+        told = await client.notify_status()
+    code = _summary(found)
+    print(silence_line(told))
+    return code
 
 
 def _is_end(event: Event) -> bool:

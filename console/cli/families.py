@@ -13,6 +13,7 @@ FAMILIES = {
     "jobs": "jobs show logs diff events",
     "inbox": "inbox answer",
     "rules": "rules",
+    "notify": "notify",
     "memory": "memory",
     "routes": "routes",
     "triage": "triage",

@@ -12,6 +12,7 @@ from engine.config import (
     mcp,
     memory,
     merging,
+    notify,
     pacing,
     projects,
     routes,
@@ -43,6 +44,7 @@ def complaints(settings: Settings, agents: Collection[str]) -> Iterator[Complain
     yield from schedules.complaints(settings.schedules)
     yield from budgets.complaints(settings)
     yield from inbox.complaints(settings)
+    yield from notify.complaints(settings)
     yield from sandbox.complaints(settings)
     yield from workers.complaints(settings, agents)
 

@@ -12,6 +12,7 @@ from engine.config.context import ContextSettings
 from engine.config.inbox import InboxSettings
 from engine.config.mcp import McpSettings
 from engine.config.memory import MemorySettings
+from engine.config.notify import NotifySettings
 from engine.config.pacing import Pacing
 from engine.config.projects import Permissions, ProjectSettings
 from engine.config.routes import RouteSettings
@@ -58,6 +59,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     sessions: SessionSettings = field(default_factory=SessionSettings)
     permissions: Permissions = field(default_factory=Permissions)
     inbox: InboxSettings = field(default_factory=InboxSettings)
+    notify: NotifySettings = field(default_factory=NotifySettings)
     triage: TriageSettings = field(default_factory=TriageSettings)
     schedules: dict[ScheduleName, ScheduleSpec] = field(default_factory=dict)
     workers: dict[WorkerName, WorkerSpec] = field(default_factory=dict)

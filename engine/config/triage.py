@@ -19,7 +19,8 @@ from engine.units import milliseconds
 if TYPE_CHECKING:
     from engine.config.settings import Settings
 
-_SPAN = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)\s*-\s*([01]?\d|2[0-3]):([0-5]\d)")
+#: A time of day, as `22:00-06:00`.
+SPAN_OF_DAY = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)\s*-\s*([01]?\d|2[0-3]):([0-5]\d)")
 
 ASKED = ("llm", "rehearsal")  #: agents that can be asked for a class: they have no effects, or only made-up ones
 
@@ -80,7 +81,7 @@ def placement(settings: TriageSettings, triage: str, priority: int, now: int, *,
 def complaints(settings: Settings) -> Iterator[Complaint]:
     """What is wrong beyond the types."""
     triage = settings.triage
-    if triage.off_peak is not None and _SPAN.fullmatch(triage.off_peak.strip()) is None:
+    if triage.off_peak is not None and SPAN_OF_DAY.fullmatch(triage.off_peak.strip()) is None:
         yield ("triage", "off_peak"), f"{triage.off_peak!r} is no time of day; write 22:00-06:00"
     if triage.model is not None:
         target = Target.parse(triage.model)
@@ -103,7 +104,7 @@ def complaints(settings: Settings) -> Iterator[Complaint]:
 
 def off_peak(span: str, now: int) -> int | None:
     """When a time of day begins next, milliseconds UTC; None where it is that time. Follows this machine's zone."""
-    found = _SPAN.fullmatch(span.strip())
+    found = SPAN_OF_DAY.fullmatch(span.strip())
     if found is None:
         return None
     first, last = (int(found[1]), int(found[2])), (int(found[3]), int(found[4]))

@@ -35,6 +35,7 @@ from engine.events.life import (
 )
 from engine.events.merging import MergeEntered, MergeMoved
 from engine.events.money import BudgetAllowed, BudgetReached, BudgetStopped, BudgetWarned, Drifted, total_cost
+from engine.events.notices import Notified
 from engine.events.schedules import ScheduleFired, ScheduleMissed, ScheduleSet
 from engine.events.skills import SkillsGiven, SkillsUsed
 from engine.events.talk import Attached, Compacted, Detached, HandedOff, Parked
@@ -94,6 +95,7 @@ __all__ = [
     "MergeEntered",
     "MergeMoved",
     "Moved",
+    "Notified",
     "Parked",
     "Prioritised",
     "Pruned",

@@ -11,6 +11,7 @@ from engine.events.judgement import JudgementBody
 from engine.events.life import LifeBody
 from engine.events.merging import MergingBody
 from engine.events.money import MoneyBody
+from engine.events.notices import NoticeBody
 from engine.events.schedules import ScheduleBody
 from engine.events.skills import SkillBody
 from engine.events.talk import TalkBody
@@ -27,6 +28,7 @@ AnyBody = (
     | JudgementBody
     | SkillBody
     | ScheduleBody
+    | NoticeBody
     | HandOffBody
     | ToolBody
     | WorkerBody

@@ -40,6 +40,7 @@ from engine.server.calls.health import HealthCalls
 from engine.server.calls.limits import LimitCalls
 from engine.server.calls.memory import MemoryCalls
 from engine.server.calls.merges import MergeCalls
+from engine.server.calls.notify import NotifyCalls
 from engine.server.calls.races import RaceCalls
 from engine.server.calls.routes import RouteCalls
 from engine.server.calls.schedules import ScheduleCalls
@@ -72,6 +73,7 @@ class Client(
     TaxCalls,
     LimitCalls,
     MemoryCalls,
+    NotifyCalls,
     ScoreCalls,
     TriageCalls,
     Link,

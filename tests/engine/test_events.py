@@ -14,6 +14,7 @@ from engine.budgets import Amount
 from engine.decision import CardKind, Choice, Effect, Past, Rule
 from engine.hand_off import Cause
 from engine.model import Failure, Grade, JobSpec, MergeState, RaceState, State, Triage, Usage
+from engine.notice import NoticeClass
 from engine.schedule import Kept, ScheduleSpec
 from engine.skills.skill import Given, How
 from engine.window import Reading, Standing, Window
@@ -69,6 +70,7 @@ EXAMPLES: tuple[log.AnyBody, ...] = (
     log.Answered(3, Choice.DENY, "me", "no", 2, 4),
     log.Reopened(3, "me", 9, 3),
     log.RuleProposed(1, 3, Rule(tool="Bash", pattern="git push"), Past(matched=4, agreed=3, other=1, cards=(2, 1))),
+    log.Notified("ab", NoticeClass.NEEDS_YOU, "a card waits", "git push", 2, 12, 3, True),
     log.CardSnoozed(3, "me", 9, 12),
     log.DefaultNear(3, CardKind.PERMISSION, "git push", Choice.DENY, 12),
     log.Escalated(3, CardKind.BUDGET, "the day is used up", 2, 1),

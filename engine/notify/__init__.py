@@ -1,0 +1,1 @@
+"""Telling the operator: what is worth it, on which channel, and when."""
