@@ -13,14 +13,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from engine.agents.base import Agent
 from engine.agents.llm.providers import Provider, providers
 from engine.agents.login_files import read_login
 from engine.agents.logins import LOGINS, Login, config_variables
 from engine.clock import now_ms
 from engine.config import AccountSettings, AgentSettings, KeyReference, Settings
+from engine.config.mcp import offered
 from engine.documents import nearest
 from engine.errors import CredentialError, NotFoundError
+from engine.mcp.checkup import trouble
 from engine.model import AccountStatus, AgentStatus
 from engine.redact import is_secret
 from engine.runner import spawn
@@ -42,16 +46,37 @@ class Warning:
 
 
 async def survey(
-    settings: Settings, agents: Mapping[str, Agent], own: Mapping[str, str], *, name: str | None, check: bool
+    settings: Settings,
+    agents: Mapping[str, Agent],
+    own: Mapping[str, str],
+    *,
+    name: str | None,
+    check: bool,
+    home: Path | None = None,
 ) -> list[AgentStatus]:
     """Every agent, or the one that is named. `own` is the environment that keys are taken from.
 
-    `check` also runs the programs that print a key. Raises `NotFoundError`.
+    `check` also runs the programs that print a key, and tries the tools that agents are given by the engine of `home`.
+    Raises `NotFoundError`.
     """
     if name is not None and name not in agents:
         raise NotFoundError(f"there is no agent {name!r}; {nearest(name, agents)}")
     chosen = [agent for agent in agents.values() if name in (None, agent.name)]
-    return list(await asyncio.gather(*(_agent(agent, settings, own, check=check) for agent in chosen)))
+    found = await asyncio.gather(*(_agent(agent, settings, own, check=check) for agent in chosen))
+    if not check or home is None:
+        return list(found)
+    wrong = await trouble(home)
+    return [_with_tools(one, agent, settings, wrong) for one, agent in zip(found, chosen, strict=True)]
+
+
+def _with_tools(status: AgentStatus, agent: Agent, settings: Settings, wrong: str) -> AgentStatus:
+    """With what is to be said of Headway's tools. `wrong`: why they do not work."""
+    if not agent.takes_tools and not settings.agent(agent.name).mcp:
+        return status
+    tools = offered(settings, agent.name, None, None)
+    if not tools:
+        return replace(status, tools="none: headway.yaml says so (mcp)")
+    return replace(status, tools=wrong or f"{len(tools)} of Headway's, by MCP", tools_ok=not wrong)
 
 
 async def _agent(agent: Agent, settings: Settings, own: Mapping[str, str], *, check: bool) -> AgentStatus:

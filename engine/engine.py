@@ -392,7 +392,7 @@ class Engine:
 
     async def agents_here(self, name: str | None, *, check: bool) -> list[AgentStatus]:
         """What each agent is on this machine, and whether its accounts are signed in."""
-        return await accounts.survey(self.settings, self.agents, os.environ, name=name, check=check)
+        return await accounts.survey(self.settings, self.agents, os.environ, name=name, check=check, home=self.home)
 
     async def has_ended(self, job: int, attempt: int) -> bool:
         """Whether an attempt has been settled, so that its output will not grow any more."""

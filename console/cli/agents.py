@@ -40,7 +40,7 @@ def check(
     found = _survey(context, name, check=True)
     _print(found, json=json)
     accounts = [account for agent in found for account in agent.accounts]
-    broken = any(account.ok is False for account in accounts)
+    broken = any(account.ok is False for account in accounts) or not all(agent.tools_ok for agent in found)
     unset = name is not None and bool(accounts) and not any(account.ok for account in accounts)
     missing = name is not None and found[0].version is None
     if broken or unset or missing:
@@ -95,6 +95,8 @@ def _lines(agent: AgentStatus) -> list[str]:
     lines = [f"{mark} {agent.agent:<10} {clean_line(told or agent.program)}{program}"]
     for account in agent.accounts:
         lines += _account_lines(account)
+    if agent.tools:
+        lines.append(f"    {'✓' if agent.tools_ok else '✗'} {'tools':<10} {clean_line(agent.tools)}")
     return lines
 
 

@@ -37,6 +37,7 @@ FAMILIES = {
     "schedules": "schedules",
     "config": "config",
     "tap": "tap",
+    "mcp": "mcp",
     "tax": "tax",
     "upkeep": "prune backup restore export",
     "demo": "demo",

@@ -20,7 +20,7 @@ import msgspec
 from engine import __version__
 from engine.home import AGENTS
 from engine.mcp.pace import Pace
-from engine.mcp.tools import INSTRUCTIONS, WAITS, described
+from engine.mcp.tools import WAITS, described, instructions
 from engine.model import Tool
 from engine.runner.run_dir import RunDir
 from engine.store.claims import Claim
@@ -89,7 +89,7 @@ def write(run: RunDir, home: Path, token: str, tools: Sequence[Tool]) -> Path:
         "socket": AGENTS,
         "token": token,
         "version": __version__,
-        "instructions": INSTRUCTIONS,
+        "instructions": instructions(tools),
         "tools": [described(tool) for tool in tools],
         "waits": WAITS,
     }
@@ -97,6 +97,12 @@ def write(run: RunDir, home: Path, token: str, tools: Sequence[Tool]) -> Path:
     with os.fdopen(fd, "wb") as file:
         file.write(msgspec.json.encode(content))
     return path
+
+
+def newest(home: Path, job: int) -> Path | None:
+    """The file of a job's attempt that runs; None where none does, or has the tools."""
+    found = (home / "runs" / str(job)).glob(f"*/{FILE}")
+    return max(found, key=lambda path: int(path.parent.name) if path.parent.name.isdigit() else 0, default=None)
 
 
 def remove(run: RunDir) -> None:

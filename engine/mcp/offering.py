@@ -58,7 +58,7 @@ class Offers:
         if not agent.takes_tools and not said:
             return frozenset()
         project = claim.job.project
-        tools = offered(self.settings, agent.name, project, claim.spec.mcp) - {Tool.CLAIM_DONE}
+        tools = offered(self.settings, agent.name, project, claim.spec.mcp)
         if project is None or not told(self.settings, agent.name, project):
             tools -= {Tool.RECALL, Tool.REMEMBER}  # nothing of memory is its own
         return tools
@@ -73,6 +73,6 @@ class Offers:
         capability.remove(run)
 
 
-def command(path: Path) -> tuple[str, ...]:
+def command(path: Path | str) -> tuple[str, ...]:
     """What an agent starts for a server: no user's site-packages, no variable and no directory of its own count."""
     return (sys.executable, "-I", "-S", str(shim.__file__), str(path))

@@ -67,7 +67,7 @@ class Shim:
         self.calls: dict[str, Call] = {}
         self.prefix = os.urandom(8).hex()
         self.count = 0
-        self.farewells: list[bytes] = []
+        self.farewells: dict[str, bytes] = {}
         """What calls that nobody waits for any more are ended by, as far as the engine has not heard it."""
         self.line: socket.socket | None = None
         """The connection to the engine, while there is one."""
@@ -165,9 +165,8 @@ class Shim:
         for name, call in list(self.calls.items()):
             if call.number == number:
                 del self.calls[name]
-                self.farewells.append(_line({"token": self.token, "call": name, "cancel": True}))
-        if self.line is not None:
-            self._take_leave()
+                self.farewells[name] = _line({**json.loads(call.frame), "cancel": True})
+                self._send(self.farewells[name])
 
     def _tell_progress(self) -> None:
         """Signs of life, and the end of patience with an engine that is away."""
@@ -230,22 +229,16 @@ class Shim:
         self.poll.register(line.fileno(), select.POLLIN | select.POLLHUP)
         for call in self.calls.values():
             self._send(call.frame)
-        self._take_leave()
+        for frame in self.farewells.values():
+            self._send(frame)
 
-    def _take_leave(self) -> None:
-        while self.farewells and self._send(self.farewells[0]):
-            del self.farewells[0]
-
-    def _send(self, frame: bytes) -> bool:
-        """False where the other end is gone, or stuck: the connection is over then."""
+    def _send(self, frame: bytes) -> None:
         if self.line is None:
-            return False
+            return
         try:
             self.line.sendall(frame)
         except OSError:
-            self._lose()
-            return False
-        return True
+            self._lose()  # the other end is gone, or stuck
 
     def _hear(self) -> None:
         if self.line is None:
@@ -261,6 +254,7 @@ class Shim:
         for one in lines:
             said = json.loads(one)
             call = self.calls.pop(said["call"], None)
+            self.farewells.pop(said["call"], None)
             self.pause = AGAIN_SECONDS[0]
             if call is not None:
                 self._result(call.number, call.version, said["text"], ok=said["ok"])

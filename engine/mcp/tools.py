@@ -5,6 +5,7 @@ The words stand in every prompt of every agent, so they are few.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, structs
@@ -12,10 +13,13 @@ from msgspec import Meta, Struct, structs
 from engine.hand_off import HandOff
 from engine.model import Tool
 
-INSTRUCTIONS = (
-    "Headway runs this job. Its tools: ask_operator when you cannot know or may not decide (it waits for a person), "
-    "report_progress at each milestone, claim_done before you say that you are done, hand_off before you stop early."
-)
+#: When to use which, where the agent is told of the server as a whole.
+_WHEN = {
+    Tool.ASK_OPERATOR: "when you cannot know or may not decide (it waits for a person)",
+    Tool.REPORT_PROGRESS: "at each milestone",
+    Tool.CLAIM_DONE: "before you say that you are done",
+    Tool.HAND_OFF: "before you stop early",
+}
 
 Id = Annotated[int, Meta(ge=1, le=(1 << 53))]
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
@@ -135,6 +139,12 @@ _READ_ONLY = frozenset({Tool.JOB_STATUS, Tool.RECALL})
 
 #: Those that wait for a person, or for other work.
 WAITS = (Tool.ASK_OPERATOR, Tool.JOB_STATUS, Tool.CLAIM_DONE)
+
+
+def instructions(tools: Collection[Tool]) -> str:
+    """What the tools are for, in one line."""
+    when = ", ".join(f"{tool} {words}" for tool, words in _WHEN.items() if tool in tools)
+    return f"Headway runs this job. Its tools: {when}." if when else "Headway runs this job."
 
 
 def described(tool: Tool) -> dict[str, Any]:

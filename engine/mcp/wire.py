@@ -6,7 +6,7 @@ from msgspec import Raw, Struct
 
 
 class Frame(Struct, frozen=True):
-    """A call, or the end of one that nobody waits for any more."""
+    """A call; with `cancel` the end of one that nobody waits for any more, which is answered too."""
 
     token: str
     call: str

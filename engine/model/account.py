@@ -24,4 +24,7 @@ class AgentStatus(Struct, frozen=True, kw_only=True):
     version: str | None
     """None: it cannot be started."""
     problem: str = ""
+    tools: str = ""
+    """Whether it is given the tools of Headway, and whether they work; empty where nobody has looked."""
+    tools_ok: bool = True
     accounts: list[AccountStatus] = field(default_factory=list)

@@ -58,7 +58,7 @@ class _Line:
         self._desk = desk
         self._reader = reader
         self._writer = writer
-        self._calls: dict[str, tuple[asyncio.Task[None], Frame]] = {}
+        self._calls: dict[str, asyncio.Task[None]] = {}
         self._room = asyncio.Semaphore(FRAMES)
 
     async def run(self) -> None:
@@ -70,10 +70,10 @@ class _Line:
                         continue
                     await self._room.acquire()
                     task = tasks.create_task(self._answer(frame), name=f"call-{frame.call[:40]}")
-                    self._calls[frame.call] = task, frame
+                    self._calls[frame.call] = task
                     task.add_done_callback(lambda _: self._room.release())
             finally:
-                for task, _ in self._calls.values():
+                for task in self._calls.values():
                     task.cancel()
 
     async def _next(self) -> Frame | None:
@@ -94,11 +94,14 @@ class _Line:
     async def _answer(self, frame: Frame) -> None:
         answer = await self._desk.call(frame.token, frame.call, frame.tool, frame.arguments)
         self._calls.pop(frame.call, None)
-        self._writer.write(msgspec.json.encode(Reply(frame.call, answer.ok, answer.text)) + b"\n")
+        await self._reply(Reply(frame.call, answer.ok, answer.text))
+
+    async def _reply(self, reply: Reply) -> None:
+        self._writer.write(msgspec.json.encode(reply) + b"\n")
         await self._writer.drain()
 
     async def _cancel(self, frame: Frame) -> None:
-        task, asked = self._calls.pop(frame.call, (None, frame))
-        if task is not None:
+        if (task := self._calls.pop(frame.call, None)) is not None:
             task.cancel()
-        await self._desk.cancel(frame.token, frame.call, asked.tool, asked.arguments)
+        await self._desk.cancel(frame.token, frame.call, frame.tool, frame.arguments)
+        await self._reply(Reply(frame.call, True, "withdrawn"))

@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import stat
+import sys
 from pathlib import Path
 
 import pytest
+from mcp import StdioServerParameters
+from mcp.client.client import Client
+from msgspec import Raw
 
 from engine import events as log
 from engine.decision import CardKind, Choice, Reply
@@ -16,8 +20,9 @@ from engine.mcp.capability import hashed
 from engine.memory.item import PROJECT
 from engine.model import JobSpec, Order, Tool, Verb, Wanted
 from engine.server.agents import serving_agents
+from engine.server.client import Client as ApiClient
 from engine.serving import serving
-from tests.conftest import PATIENCE, ended
+from tests.conftest import PATIENCE, Served, ended, settings_file
 from tests.mcp import desk
 
 
@@ -203,3 +208,38 @@ async def test_the_settings_say_which_tools_there_are(home: Path, said: dict[str
         assert not off.capability.exists(), "the job's own word"
         assert b"HEADWAY_MCP" not in Path(f"/proc/{(await engine.job(off.job)).attempts[0].pid}/environ").read_bytes()
         await cancel(engine, one.job, off.job)
+
+
+async def test_a_call_that_comes_again_is_answered_as_it_was(home: Path, repository: Path) -> None:
+    async with serving(home, desk.settings(repository, agents=["shell"])) as engine:
+        one = await desk.held(engine, project="p")
+        token = json.loads(one.capability.read_bytes())["token"]
+        arguments = Raw(b'{"prompt":"true","agent":"shell"}')
+        first = await engine.tools.call(token, "a-1", "submit_job", arguments)
+        assert await engine.tools.call(token, "a-1", "submit_job", arguments) == first
+        assert len(await engine.list_jobs("", 10)) == 2
+        # The engine died between the submission and its answer: what it remembers is the submission.
+        await engine.store.write(lambda tx: tx.connection.execute("DELETE FROM tool_calls"))
+        assert await engine.tools.call(token, "a-1", "submit_job", arguments) == first
+        assert len(await engine.list_jobs("", 10)) == 2
+        await cancel(engine, one.job)
+
+
+async def test_the_command_serves_a_running_job_and_the_check_says_that_it_works(served: Served) -> None:
+    settings_file(served.home, "agents: {shell: {mcp: true}}\n")
+    served.start()
+    async with ApiClient(served.home) as api:
+        (job,) = await api.submit([JobSpec(prompt=desk.HOLD, agent="shell")])
+        await served.until(lambda event: event.job == job and isinstance(event.body, log.Launched))
+    command = StdioServerParameters(
+        command=sys.executable, args=["-m", "console.cli", "--home", str(served.home), "mcp", str(job)]
+    )
+    async with asyncio.timeout(PATIENCE), Client(command) as client:
+        assert await desk.call(client, "report_progress", message="by hand") == (True, "noted")
+    assert "reported  by hand" in served.headway("show", str(job)).stdout
+    checked = served.headway("agents", "check", "shell")
+    assert "✓ tools      7 of Headway's, by MCP" in checked.stdout
+    assert served.headway("mcp", "99").returncode == 4
+    assert served.headway("mcp").stderr == (
+        "headway: no job is named, and this is no process of one: headway mcp JOB\n"
+    )
