@@ -203,6 +203,10 @@ class Agent(ABC):
         """It takes `Assignment.standing` for the end of its system prompt. `env` is the attempt's."""
         return bool(self.appended_by)
 
+    def instructed(self, path: str, env: Mapping[str, str]) -> Mapping[str, str]:
+        """What more its environment has to say, so that it reads a file of instructions. `env` is the attempt's."""
+        return {}
+
     @property
     def takes_skills(self) -> bool:
         """It is told something in words, be it a prompt. A command is not."""

@@ -77,8 +77,15 @@ class Opencode(Agent):
         return [folder for one in found for folder in one]
 
     def appends(self, settings: AgentSettings, env: Mapping[str, str]) -> bool:
-        """A configuration in its environment may name further instructions; the operator's own one stands."""
-        return CONTENT not in env
+        """A configuration in its environment may name further instructions, beside what the operator has there."""
+        try:
+            return isinstance(written_content(env).get("instructions", []), list)
+        except UsageError:
+            return False
+
+    def instructed(self, path: str, env: Mapping[str, str]) -> Mapping[str, str]:
+        content = written_content(env)
+        return {CONTENT: json.dumps({**content, "instructions": [*content.get("instructions", []), path]})}
 
     def check(self, settings: AgentSettings) -> None:
         one_of(self.name, settings.permission_mode, MODES)
@@ -102,11 +109,10 @@ class Opencode(Agent):
             argv += ["--session", word(self.name, assignment.resumes, "session")]
         if assignment.model:
             argv += ["--model", word(self.name, assignment.model, "model")]
-        files, env = {"prompt": assignment.prompt.encode(errors="replace")}, _env(settings)
+        files = {"prompt": assignment.prompt.encode(errors="replace")}
         if assignment.standing:
             files[STANDING] = assignment.standing.encode(errors="replace")
-            env[CONTENT] = json.dumps({"instructions": [str(assignment.run_dir / STANDING)]})
-        return Launch(argv=argv, env=env, files=files, stdin="prompt")
+        return Launch(argv=argv, env=_env(settings), files=files, stdin="prompt")
 
     def offered(self, launch: Launch, server: ToolServer, env: Mapping[str, str]) -> tuple[Launch, Mapping[str, str]]:
         """Among what its environment tells it of configuration, which is laid over that of its files."""

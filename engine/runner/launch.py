@@ -163,8 +163,9 @@ class Launcher:
             )
             launch = agent.launch(assignment)
             held = await credentials.held(agent.name, launch, account, os.environ)
-            prepared = Prepared(agent, placed, launch, brief, account, held)
+            prepared =_instructed Prepared(agent, placed, launch, brief, account, held)
             prepared = await self._offered(claim, run, prepared)
+            prepared = self._offered(claim, run, prepared)
             if account is not None and account.tap:
                 prepared = self._led(claim, prepared)
             return await self._confined(claim, prepared, run)
@@ -172,6 +173,13 @@ class Launcher:
             await kit.take_away(run)
             await self.workspaces.tidy(placed)
             raise
+
+    def _instructed(self, claim: Claim, run: RunDir, prepared: Prepared) -> Prepared:
+        """With what its environment has to say of what holds for the whole conversation."""
+        if not prepared.brief.standing:
+            return prepared
+        more = prepared.agent.instructed(str(run.path / STANDING), self._environment(claim, prepared))
+        return replace(prepared, held=replace(prepared.held, env={**prepared.held.env, **more})) if more else prepared
 
     async def _offered(self, claim: Claim, run: RunDir, prepared: Prepared) -> Prepared:
         """With the tools that it may call."""

@@ -39,9 +39,8 @@ FAULTS = (
 )
 CURES = (
     "swap fuse F3", "hold the green key for nine seconds", "call the vendor's night desk",
-    "wipe the sensor with alcohol",
-    "tighten the clamp on the left", "load profile B again", "drain the trap first", "unplug the second cable",
-    "let it cool for an hour", "replace the seal from the red box",
+    "wipe the sensor with alcohol", "tighten the clamp on the left", "load profile B again", "drain the trap first",
+    "unplug the second cable", "let it cool for an hour", "replace the seal from the red box",
 )  # fmt: skip
 #: As a person notes it, and as another one asks.
 NOTED = (
