@@ -37,7 +37,7 @@ from console.screens.job import JobScreen
 from console.screens.places import ABOUT_JOB, FIRST
 from console.screens.switching import Switching
 from console.tabs import Tab
-from console.theme import DEFAULT, Ink, load_themes, textual_theme
+from console.theme import DEFAULT, Ink, find_themes, textual_theme
 from console.turns import Turns
 from console.widgets.ask_bar import AskBar
 from engine.errors import HeadwayError, UsageError
@@ -72,8 +72,7 @@ class ConsoleApp(Switching, inherit_bindings=False):
             partial(self.call_later, self._press), lambda: self.frame is not None and self.frame.ask.busy
         )
         self.animation_level = "none"
-        for theme in load_themes().values():
-            self.register_theme(textual_theme(theme))
+        self._theme_problems = self._find_themes()
         self._wear(fixed_theme or DEFAULT)
 
     async def on_event(self, event: Event) -> None:
@@ -136,18 +135,29 @@ class ConsoleApp(Switching, inherit_bindings=False):
         if status is None or self._configured:
             return
         self._configured = True
+        if self._theme_problems:
+            self.say(self._theme_problems[0], Role.FAILED)
         try:
-            self.desk.keys = moved_keys(status.keys)
+            self.desk.keys = moved_keys(status.keys, status.keymap)
             self.set_keymap(self.desk.keys.for_textual())
             if status.theme and self._fixed_theme is None:
                 self._wear(status.theme)
         except UsageError as error:
             self.say(error.message, Role.FAILED)
 
+    def _find_themes(self) -> list[str]:
+        """Take the themes that there are now; what is wrong in the operator's own."""
+        self.desk.themes, problems = find_themes(self.desk.theme_places)
+        for theme in self.desk.themes.values():
+            self.register_theme(textual_theme(theme))
+        return problems
+
     def _wear(self, name: str) -> None:
-        themes = load_themes()
+        problems = self._find_themes() if self.is_running else []  # a file may have been dropped, or mended
+        themes = self.desk.themes
         if name not in themes:
-            raise UsageError(f"there is no theme {name!r}; there are {', '.join(themes)}")
+            wrong = next((line for line in problems if f" {name}.yaml" in line), None)
+            raise UsageError(wrong or f"there is no theme {name!r}; there are {', '.join(themes)}")
         self.desk.ink = Ink(themes[name])
         try:
             self.theme = name

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from console.beat import Link
 from console.client import EngineClient
 from console.format import age
 from console.keys import Keymap
-from console.theme import Ink
+from console.theme import Ink, ThemeFile, load_themes
 from engine.errors import NoEngineError
 from engine.model import Progress, Status
 
@@ -43,6 +44,9 @@ class Desk:
     keys: Keymap = field(default_factory=Keymap)
     clock: Callable[[], int] = wall_clock
     elsewhere: Elsewhere | None = None
+    theme_places: tuple[Path, ...] = ()
+    """Where the operator's own themes are."""
+    themes: dict[str, ThemeFile] = field(default_factory=load_themes)
     status: Status | None = None
     offline_since: int | None = None
     why_offline: str = ""

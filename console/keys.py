@@ -5,9 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from difflib import get_close_matches
+from pathlib import Path
+
+import msgspec
+import yaml
 
 from console.actions import ACTIONS, BY_ID, TOGETHER, Action
 from engine.errors import UsageError
+
+_KEYMAPS = Path(__file__).parent / "keymaps"
 
 _NAMES = {
     "backspace", "delete", "down", "end", "enter", "escape", "home", "insert", "left", "pagedown", "pageup", "right",
@@ -41,14 +47,28 @@ def show_key(key: str) -> str:
     return _SHOWN.get(key, key.replace("ctrl+", "^"))
 
 
-def moved_keys(settings: Mapping[str, str]) -> Keymap:
-    """The keymap that the settings ask for: action id -> key, or several with commas.
+def keymap_names() -> list[str]:
+    """The keymaps that are shipped."""
+    return sorted(path.stem for path in _KEYMAPS.glob("*.yaml"))
+
+
+def _shipped(name: str) -> dict[str, str]:
+    known = keymap_names()
+    if name not in known:
+        raise UsageError(f"keymap: there is no {name!r}; there are {', '.join(known)}")
+    found = yaml.safe_load((_KEYMAPS / f"{name}.yaml").read_text(encoding="utf-8"))
+    return msgspec.convert(found, dict[str, str])
+
+
+def moved_keys(settings: Mapping[str, str], keymap_name: str | None = None) -> Keymap:
+    """The keymap that the settings ask for: action id -> key, or several with commas; on top of a shipped keymap.
 
     Raises `UsageError` for an action that does not exist (naming the nearest), a key that no terminal sends, and a
     key that would do two things at the same place.
     """
     moved: dict[str, tuple[str, ...]] = {}
-    for name, text in settings.items():
+    shipped = _shipped(keymap_name) if keymap_name else {}
+    for name, text in (shipped | dict(settings)).items():
         action = BY_ID.get(name)
         if action is None:
             near = get_close_matches(name, BY_ID, 1, 0.5)

@@ -12,7 +12,6 @@ from console.actions import Action, Scope, in_scopes
 from console.commands import read_job
 from console.format import job_name
 from console.tabs import Tab
-from console.theme import load_themes
 from engine.errors import UsageError
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ class Everything(Provider):
                 continue
             keys = app.desk.keys.shown(action)
             yield action.title, keys or f":{action.command}", self._doing(action)
-        for name in load_themes():
+        for name in app.desk.themes:
             yield f"theme {name}", f":theme {name}", partial(app.action_set_theme, name)
 
     def _doing(self, action: Action) -> Callable[[], object]:

@@ -125,11 +125,15 @@ async def _run(
 ) -> int:
     from console.app import ConsoleApp
     from console.desk import Desk
-    from console.theme import DEFAULT, Ink, load_themes
+    from console.theme import DEFAULT, Ink, load_themes, own_places
 
     async with factory(home) as client:
         host = elsewhere.host if elsewhere is not None else _host()
-        desk = Desk(client, Ink(load_themes()[theme or DEFAULT]), host, link, look.ascii, elsewhere=elsewhere)
+        places = own_places(home if elsewhere is None else None, os.environ)
+        desk = Desk(
+            client, Ink(load_themes()[theme or DEFAULT]), host, link, look.ascii,
+            elsewhere=elsewhere, theme_places=places,
+        )  # fmt: skip
         app = ConsoleApp(desk, fixed_theme=theme, stock_painter=look.stock_painter)
         _leave_on_signals(app)
         sys.stdout.write("\x1b[22;2t")

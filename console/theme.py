@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated
@@ -131,7 +132,30 @@ def load_themes() -> dict[str, ThemeFile]:
     return themes
 
 
-def check_themes() -> tuple[int, list[str]]:
+def own_places(home: Path | None, environment: Mapping[str, str]) -> tuple[Path, ...]:
+    """Where the user's own themes are looked for; those of the home go before those of the user."""
+    config = environment.get("XDG_CONFIG_HOME") or (
+        Path(environment["HOME"]) / ".config" if "HOME" in environment else ""
+    )
+    user = (Path(config) / "headway" / "themes",) if config else ()
+    return (*user, home / "themes") if home is not None else user
+
+
+def find_themes(places: Iterable[Path] = ()) -> tuple[dict[str, ThemeFile], list[str]]:
+    """The shipped themes and the user's own, which go before them; and a line for each file that is wrong."""
+    themes, problems = dict(load_themes()), []
+    for place in places:
+        for path in sorted(place.glob("*.yaml")):
+            try:
+                theme = read_theme(path)
+            except UsageError as error:
+                problems.append(f"{error.message} ({place})")
+            else:
+                themes[theme.name] = theme
+    return themes, problems
+
+
+def check_themes(places: Iterable[Path] = ()) -> tuple[int, list[str]]:
     """How many theme files there are, and what is wrong in them, a line for each that is."""
     problems: list[str] = []
     paths = sorted(themes_dir().glob("*.yaml"))
@@ -141,7 +165,13 @@ def check_themes() -> tuple[int, list[str]]:
         except UsageError as error:
             problems.append(error.message)
     problems += [f"theme {name} is missing" for name in (DEFAULT, COLOURLESS) if name not in {p.stem for p in paths}]
-    return len(paths), problems
+    own = [(place, path) for place in places for path in sorted(place.glob("*.yaml"))]
+    for place, path in own:
+        try:
+            read_theme(path)
+        except UsageError as error:
+            problems.append(f"{error.message} ({place})")
+    return len(paths) + len(own), problems
 
 
 def textual_theme(theme: ThemeFile) -> Theme:

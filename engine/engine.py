@@ -299,6 +299,7 @@ class Engine:
             spend_today_micros=spend,
             spend_today_grade=grade,
             theme=self.settings.theme,
+            keymap=self.settings.keymap,
             keys=self.settings.keys,
         )
 

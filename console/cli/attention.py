@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -23,14 +24,15 @@ def doctor(
 ) -> None:
     """Look at this machine, this home and its engine, and say what is wrong and how to mend it."""
     import asyncio
+    import os
 
     from console.cli.output import print_json
-    from console.theme import check_themes
+    from console.theme import check_themes, own_places
     from engine.doctor import Check, examine
 
     home = ctx.of(context).home
     checks = asyncio.run(examine(home, deep=deep))
-    count, problems = check_themes()
+    count, problems = check_themes(own_places(home, os.environ))
     checks.append(Check("themes", not problems, f"{count} found", "; ".join(problems)))
     if json:
         print_json(checks)
@@ -46,14 +48,25 @@ def doctor(
         raise typer.Exit(1)
 
 
-def themes(json: _Json = False) -> None:
-    """The themes of the console. `theme: NAME` in headway.yaml or :theme NAME in the console chooses one."""
-    from console.cli.output import print_json
-    from console.theme import load_themes
+def themes(context: typer.Context, json: _Json = False) -> None:
+    """The themes of the console, and what is wrong with your own.
 
-    names = sorted(load_themes())
+    `theme: NAME` in headway.yaml or :theme NAME in the console chooses one. Your own are files in themes/ of the
+    home, or of ~/.config/headway.
+    """
+    import os
+
+    from console.cli.output import note, print_json
+    from console.theme import find_themes, own_places
+
+    home = ctx.of(context).where
+    found, problems = find_themes(own_places(home if isinstance(home, Path) else None, os.environ))
+    for problem in problems:
+        note(problem)
     if json:
-        print_json(names)
-        return
-    for name in names:
-        print(name)
+        print_json(sorted(found))
+    else:
+        for name in sorted(found):
+            print(name)
+    if problems:
+        raise typer.Exit(1)

@@ -77,6 +77,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The tools that agents are given of Headway."""
     context: ContextSettings = field(default_factory=ContextSettings)
     theme: str | None = None
+    keymap: str | None = None
+    """A shipped keymap of the console, beneath `keys`."""
     keys: dict[str, str] = field(default_factory=dict)
     """Console keys moved to others: action -> key."""
 

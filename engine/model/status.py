@@ -44,6 +44,7 @@ class Status(Struct, frozen=True, kw_only=True):
     spend_today_micros: int
     spend_today_grade: Grade
     theme: str | None = None
+    keymap: str | None = None
     keys: dict[str, str] = field(default_factory=dict)
 
 

@@ -7,7 +7,7 @@ import pytest
 from console.actions import ACTIONS, BY_ID, TOGETHER, Action, Scope, commands
 from console.app import ConsoleApp
 from console.commands import read_command, read_job
-from console.keys import Keymap, moved_keys, show_key
+from console.keys import Keymap, keymap_names, moved_keys, show_key
 from console.screens.help import HelpList, HelpScreen
 from console.screens.inbox import InboxScreen
 from console.screens.job import JobScreen
@@ -136,3 +136,19 @@ def test_keys_are_shown_short(key: str, shown: str) -> None:
 
 def test_the_default_keymap_moves_nothing() -> None:
     assert Keymap().for_textual() == {}
+
+
+@pytest.mark.parametrize("name", keymap_names())
+def test_a_shipped_keymap_clashes_with_nothing(name: str) -> None:
+    assert moved_keys({}, name).moved
+
+
+def test_keys_of_ones_own_go_before_those_of_a_keymap() -> None:
+    keymap = moved_keys({"page_down": "ctrl+v"}, "vim")
+    assert keymap.keys_of(BY_ID["page_down"]) == ("ctrl+v",)
+    assert keymap.keys_of(BY_ID["page_up"]) == ("pageup", "ctrl+b")
+    assert moved_keys({}, "arrows").keys_of(BY_ID["down"]) == ("down",)
+    with pytest.raises(UsageError, match=r"keymap: there is no 'emacs'; there are arrows, vim"):
+        moved_keys({}, "emacs")
+    with pytest.raises(UsageError, match=r"'ctrl\+f' would do both"):
+        moved_keys({"cancel": "ctrl+f"}, "vim")
