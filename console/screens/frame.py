@@ -194,12 +194,14 @@ class Frame(Screen[None], inherit_bindings=False):
         self.draw_frame(self.desk.clock())
 
     def on_resynced(self, event: Resynced) -> None:
-        if event.missed:
+        if not event.missed:
+            self.reconnected()
+        elif self.in_sight:
             self.reload()
         else:
-            self.resume()
+            self._missed = True
 
-    def resume(self) -> None:
+    def reconnected(self) -> None:
         """Read again what could not be read while the engine was away; what happened meanwhile is told."""
         if self.in_sight:
             self.reload()

@@ -85,11 +85,11 @@ class QueueScreen(Filtering):
         self._start_running()
         self._start_rows()
 
-    def resume(self) -> None:
+    def reconnected(self) -> None:
         """A list may be long: it is read again only where something that happened says so."""
         if not self.loaded:
-            self.reload()
-        else:
+            super().reconnected()
+        elif self.in_sight:
             self._start_running()
             self._start_rows()
 

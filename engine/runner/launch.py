@@ -163,9 +163,8 @@ class Launcher:
             )
             launch = agent.launch(assignment)
             held = await credentials.held(agent.name, launch, account, os.environ)
-            prepared =_instructed Prepared(agent, placed, launch, brief, account, held)
+            prepared = self._instructed(claim, run, Prepared(agent, placed, launch, brief, account, held))
             prepared = await self._offered(claim, run, prepared)
-            prepared = self._offered(claim, run, prepared)
             if account is not None and account.tap:
                 prepared = self._led(claim, prepared)
             return await self._confined(claim, prepared, run)

@@ -125,7 +125,7 @@ async def test_a_command_that_cannot_be_is_one_line() -> None:
         "job 999": "there is no job 999",
         "job": "which job?",
         "job x": "'x' is not a job's number",
-        "theme dusk": "there is no theme 'dusk'",
+        "theme dawn": "there is no theme 'dawn'",
         "xyzzy": "there is no command :xyzzy",
         "quit now": "takes nothing after it",
         "mark": "",
@@ -244,7 +244,7 @@ async def test_settings_move_keys_and_choose_the_theme() -> None:
     [
         ({"cancle": "D"}, None, "did you mean 'cancel'?"),
         ({"cancel": "r"}, None, "would do both"),
-        ({}, "dusk", "no theme 'dusk'"),
+        ({}, "dawn", "no theme 'dawn'"),
     ],
 )
 async def test_wrong_settings_are_said_and_the_defaults_stay(
