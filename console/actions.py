@@ -109,6 +109,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("deny_card", "deny it, with a reason", Scope.INBOX, ("x",), "deny", command="deny"),
     Action("deny_always", "deny it by a rule, from now on", Scope.INBOX, ("X",), "never", command="deny always"),
     Action("answer_card", "answer a question; read a card", Scope.INBOX, ("enter",), "answer", command="answer"),
+    Action("snooze_card", "put it aside until later", Scope.INBOX, ("s",), command="snooze card"),
     Action("card_job", "open its job", Scope.INBOX, ("l",), "job", command="card job"),
     Action("next_part", "to the card's text, and back", Scope.INBOX, ("tab",)),
     Action("leave_inbox", "back", Scope.INBOX, ("escape",), "back"),

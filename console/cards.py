@@ -153,6 +153,12 @@ def foreseen_lines(foreseen: Sequence[Foreseen], now: int) -> list[str]:
     return [f"{words:<{width}}  {clean_line(follows)}" for words, follows in zip(said, then, strict=True)]
 
 
+def foreseen_entries(foreseen: Sequence[Foreseen], now: int) -> list[Entry]:
+    """The same for the screen, above what is on the card."""
+    lines = foreseen_lines(foreseen, now)
+    return [*(Entry((("", Role.MUTED), (line, Role.MUTED)), True, 2) for line in lines), Entry((("", Role.TEXT),))]
+
+
 def snoozed_line(done: Snoozed, now: int) -> str:
     """`card 3, card 4 are back at 14:00, in 2h; defaults wait as long`."""
     if not done.cards:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
 from engine.agents.events import LogLine
-from engine.decision import Answered, Card, Reply
+from engine.decision import Answered, Card, Foreseen, Reply, SnoozeCards, Snoozed
 from engine.events import Event
 from engine.model import (
     ActionResult,
@@ -59,6 +59,11 @@ class EngineClient(Protocol):
         """What waits for the operator, the oldest first."""
 
     async def reply(self, card: int, reply: Reply) -> Answered: ...
+
+    async def outlooks(self, card: int) -> list[Foreseen]:
+        """What would follow from each answer that a card may have."""
+
+    async def snooze_cards(self, wanted: SnoozeCards) -> Snoozed: ...
 
     async def explain(self, job: int) -> Explanation: ...
 

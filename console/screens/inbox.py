@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.binding import BindingType
@@ -11,7 +13,7 @@ from textual.containers import Container
 from textual.widget import Widget
 
 from console.actions import Scope, bindings
-from console.cards import answered_line, card_entries, choice_text, default_text
+from console.cards import answered_line, card_entries, choice_text, default_text, foreseen_entries, snoozed_line
 from console.desk import Desk
 from console.format import age, clean_line, job_name, plural
 from console.messages import JobsChanged, Pulse
@@ -23,7 +25,7 @@ from console.tabs import Tab
 from console.widgets.ask_bar import AskBar
 from console.widgets.card_list import CardList
 from console.widgets.tail import Tail
-from engine.decision import Card, CardKind, Choice, Reply
+from engine.decision import Card, CardKind, Choice, Reply, SnoozeCards
 from engine.errors import HeadwayError
 
 if TYPE_CHECKING:
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
 #: Seconds after the list moved a card under the cursor by itself in which no key answers it.
 _GRACE = 0.7
 
+#: Seconds that the cursor rests on a card before it is looked what its answers would do.
+_REST = 0.15
+
 #: Which keys answer a card, where another one was pressed.
 _HOW = {
     CardKind.PERMISSION: "a allows it, x denies it",
@@ -39,7 +44,16 @@ _HOW = {
     CardKind.ROUTE: "enter answers it",
     CardKind.BUDGET: "enter answers it",
     CardKind.CLARIFY: "a runs it, enter says more, x cancels it",
+    CardKind.POLICY: "a accepts it, x dismisses it",
 }
+_OTHERWISE = "enter answers it"
+
+#: What `a` and `x` say to a card that no agent waits for.
+_YES = {CardKind.CLARIFY: Choice.RUN, CardKind.POLICY: Choice.ACCEPT}
+_NO = {CardKind.CLARIFY: Choice.CANCEL, CardKind.POLICY: Choice.DISMISS}
+
+#: Kinds of which an agent is told the answer.
+_OF_AGENTS = (CardKind.PERMISSION, CardKind.QUESTION)
 
 
 class InboxScreen(Frame):
@@ -133,6 +147,18 @@ class InboxScreen(Frame):
         card = self.list.card
         self.text.replace(card_entries(card) if card is not None else ())
         self.draw_frame(self.desk.clock())
+        if card is not None:
+            self.in_background(partial(self._foresee, card), "outlooks")
+
+    async def _foresee(self, card: Card) -> None:
+        """Say below a card what each answer would do. That is carried out and taken back, so it takes its time."""
+        await asyncio.sleep(_REST)
+        try:
+            found = await self.desk.client.outlooks(card.id)
+        except HeadwayError:
+            return  # it was answered meanwhile, or the engine is away: the list says so
+        if found and self.list.card == card:
+            self.text.replace([*foreseen_entries(found, self.desk.clock()), *card_entries(card)])
 
     # What is shown
 
@@ -176,21 +202,22 @@ class InboxScreen(Frame):
         elif time.monotonic() - self._moved < _GRACE:
             self.say("the list has just moved: look, then press again", Role.WAIT)
         elif kind is not None and card.kind is not kind:
-            how = _HOW[card.kind]
+            how = _HOW.get(card.kind, _OTHERWISE)
             self.say(f"that is a {card.kind}: {how}", Role.WAIT)
         else:
             return card
         return None
 
-    def _asks_before(self) -> bool:
-        """The card is a question about a job that has not begun."""
-        return self.list.card is not None and self.list.card.kind is CardKind.CLARIFY
+    def _says_by_key(self, choices: Mapping[CardKind, Choice]) -> bool:
+        """Whether the key gives a plain answer to a card of that kind; it is given then."""
+        if self.list.card is None or self.list.card.kind not in choices:
+            return False
+        if (card := self._target()) is not None:
+            self._send(card, Reply(choice=choices[card.kind]))
+        return True
 
     def action_allow_card(self) -> None:
-        if self._asks_before():
-            if (card := self._target()) is not None:
-                self._send(card, Reply(choice=Choice.RUN))
-        elif (card := self._target(CardKind.PERMISSION)) is not None:
+        if not self._says_by_key(_YES) and (card := self._target(CardKind.PERMISSION)) is not None:
             self._send(card, Reply(choice=Choice.ALLOW))
 
     def action_allow_job(self) -> None:
@@ -208,12 +235,11 @@ class InboxScreen(Frame):
             self._prompt(card, "rule", f"always allow {clean_line(card.tool)}:", card.subject)
 
     def action_deny_card(self) -> None:
+        if self._says_by_key(_NO):
+            return
         card = self.list.card
-        if card is not None and card.kind in (CardKind.ROUTE, CardKind.BUDGET):
+        if card is not None and card.kind not in _OF_AGENTS:
             self._target(CardKind.PERMISSION)  # says how it is answered
-        elif card is not None and card.kind is CardKind.CLARIFY:
-            if (card := self._target(CardKind.CLARIFY)) is not None:
-                self._send(card, Reply(choice=Choice.CANCEL))
         elif (card := self._target()) is not None:
             self._prompt(card, "deny", "no, because:", "")
 
@@ -235,8 +261,15 @@ class InboxScreen(Frame):
         elif card is not None and card.kind is CardKind.BUDGET:
             if (card := self._target()) is not None:
                 self._prompt(card, "budget", "more, uncapped or stop, an amount:", card.options[0])
+        elif card is not None and card.kind is not CardKind.QUESTION:
+            if (card := self._target()) is not None:
+                self._prompt(card, "choice", f"{', '.join(card.choices)}, and why:", "")
         elif (card := self._target(CardKind.QUESTION)) is not None:
             self._prompt(card, "answer", "answer:", "")
+
+    def action_snooze_card(self) -> None:
+        if (card := self._target()) is not None:
+            self._prompt(card, "snooze", "put it aside for, or until:", "1h")
 
     def _prompt(self, card: Card, kind: str, sign: str, text: str) -> None:
         self._prompted = card
@@ -244,7 +277,13 @@ class InboxScreen(Frame):
 
     def on_ask_bar_entered(self, event: AskBar.Entered) -> None:
         card, self._prompted = self._prompted, None
+        if card is not None and event.kind == "snooze":
+            if event.text.strip():
+                self.work(self._put_aside(card, event.text.strip()))
+            return
         reply = _reply(event.kind, event.text.strip(), card) if card is not None else None
+        if card is not None and reply is None and event.kind == "choice" and event.text.strip():
+            self.say(f"choose {', '.join(card.choices)}", Role.WAIT)
         if card is None or reply is None:
             return
         if reply.choice in (Choice.ANSWER, Choice.REROUTE, Choice.EDIT) and not reply.reason:
@@ -264,6 +303,17 @@ class InboxScreen(Frame):
     async def _answered(self, card: Card, reply: Reply) -> str:
         self.desk.require_engine()
         return answered_line(await self.desk.client.reply(card.id, reply))
+
+    async def _put_aside(self, card: Card, until: str) -> None:
+        done = await self.attempt(self._snoozed(card, until))
+        if done is not None:
+            self.say(done)
+        self.reload()
+
+    async def _snoozed(self, card: Card, until: str) -> str:
+        self.desk.require_engine()
+        wanted = SnoozeCards(cards=[card.id], until=until)
+        return snoozed_line(await self.desk.client.snooze_cards(wanted), self.desk.clock())
 
     def action_card_job(self) -> None:
         card = self.list.card
@@ -295,6 +345,8 @@ def _reply(kind: str, text: str, card: Card) -> Reply | None:
             return Reply(choice=Choice.EDIT, reason=text)
         case "budget":
             return _of_budget(_option(text, card))
+        case "choice":
+            return _chosen(text, card)
         case "answer":
             return Reply(choice=Choice.ANSWER, reason=_option(text, card))
         case "route":
@@ -303,6 +355,14 @@ def _reply(kind: str, text: str, card: Card) -> Reply | None:
             return Reply(choice=Choice.REROUTE, reason=text)
         case _:
             return None
+
+
+def _chosen(text: str, card: Card) -> Reply | None:
+    """One of a card's choices, by its word or its number, and what is said to it."""
+    word, _, rest = text.partition(" ")
+    if word.isdecimal() and 1 <= int(word) <= len(card.choices):
+        word = card.choices[int(word) - 1]
+    return Reply(choice=Choice(word), reason=rest.strip() or None) if word in card.choices else None
 
 
 def _option(text: str, card: Card) -> str:

@@ -12,7 +12,7 @@ import msgspec
 
 from engine import events as log
 from engine.agents.events import AnyAgentEvent, LogLine
-from engine.decision import Answered, Card, Choice, Reply, Rule
+from engine.decision import Answered, Card, Choice, Foreseen, Outlook, Reply, Rule, SnoozeCards, Snoozed
 from engine.errors import NoEngineError, NotFoundError, RefusedError, UsageError
 from engine.events import AnyBody, Cancelled, Event, Held, Released, Retried, Stopping
 from engine.model import (
@@ -80,6 +80,8 @@ class FakeEngine:
         self.keys: dict[str, str] = {}
         self.cards: list[Card] = []
         self.replies: list[tuple[int, Reply]] = []
+        self.foresees = False
+        self.snoozes: list[SnoozeCards] = []
         self.diffs: dict[int, str] = {}
         self.waiting: dict[int, list[Reason]] = {}
         self.sessions: dict[int, list[Session]] = {}
@@ -270,6 +272,19 @@ class FakeEngine:
         rule = Rule(tool=found.tool, pattern=reply.pattern or found.subject, project=found.project, id=1)
         done = msgspec.structs.replace(found, answered_at=NOW, choice=reply.choice, reason=reply.reason, by="operator")
         return Answered(card=done, rule=rule if reply.choice is Choice.RULE else None)
+
+    async def outlooks(self, card: int) -> list[Foreseen]:
+        self._answer()
+        outlook = Outlook(says=["its agent goes on"])
+        return [Foreseen(choice=choice, outlook=outlook) for choice in self.cards[0].choices] if self.foresees else []
+
+    async def snooze_cards(self, wanted: SnoozeCards) -> Snoozed:
+        self._answer()
+        self.snoozes.append(wanted)
+        found = [one for one in self.cards if one.id in wanted.cards]
+        for card in found:
+            self.close_card(card.id)
+        return Snoozed(cards=found, until=NOW + 60 * MINUTE)
 
     def close_card(self, card: int) -> None:
         """A card is answered, by whom ever."""

@@ -241,3 +241,42 @@ def test_arguments_that_are_no_object_are_shown_as_they_came() -> None:
     assert texts.argument_lines(card) == ["command: git push origin v0.3.0", "description: Push the tag"]
     assert texts.argument_lines(replace(card, arguments='{"cut": "in two')) == ['{"cut": "in two']
     assert texts.argument_lines(replace(card, arguments='{"a": "x\\ny", "b": [1]}')) == ["a: x", "  y", "b: [1]"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "typed", "reply"),
+    [
+        ("a", None, Reply(choice=Choice.ACCEPT)),
+        ("x", None, Reply(choice=Choice.DISMISS)),
+        ("enter", "2 too wide", Reply(choice=Choice.DISMISS, reason="too wide")),
+        ("enter", "accept", Reply(choice=Choice.ACCEPT)),
+    ],
+)
+async def test_a_proposed_rule_is_answered_like_any_card(keys: str, typed: str | None, reply: Reply) -> None:
+    engine = scenes.asking()
+    engine.cards[0] = replace(engine.cards[0], kind=CardKind.POLICY, of_job=False)
+    async with console(engine) as stage:
+        await opened(stage)
+        await stage.press(keys)
+        if typed is not None:
+            await stage.type(typed)
+            await stage.press("enter")
+        await stage.until(lambda: engine.replies == [(7, reply)])
+
+
+async def test_a_card_is_put_aside_by_a_key() -> None:
+    engine = scenes.asking()
+    async with console(engine) as stage:
+        screen = await opened(stage)
+        await stage.press("s", "enter")
+        await stage.until(lambda: [(one.cards, one.until) for one in engine.snoozes] == [([7], "1h")])
+        await stage.until(lambda: len(screen.list.cards) == 2 and "put aside until" in stage.text)
+
+
+async def test_what_each_answer_would_do_stands_above_the_card() -> None:
+    engine = scenes.asking()
+    engine.foresees = True
+    async with console(engine) as stage:
+        await opened(stage)
+        await stage.until(lambda: "allow  its agent goes on" in stage.text)
+        assert "deny   its agent goes on" in stage.text
