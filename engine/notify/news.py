@@ -20,6 +20,13 @@ WORTH: tuple[type[log.Body], ...] = (
 
 _HOUR = 3_600_000
 
+#: How a card is called, where its kind is no noun for it.
+_NAMES = {
+    CardKind.CLARIFY: "a vague job",
+    CardKind.ROUTE: "a choice of route",
+    CardKind.BUDGET: "a budget that is used up",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class About:
@@ -79,16 +86,17 @@ def _of_card(body: log.Asked | log.DefaultNear | log.Escalated, at: int, name: s
         return None  # a proposal can wait for ever, and that a budget is used up is told as such
     text = "\n".join(filter(None, (_line(body.summary, 300), about.title, f"headway inbox {body.card}")))
     who = f"{name}: " if name else ""
+    thing = _NAMES.get(body.what) or f"{'an' if body.what[0] in 'aeiou' else 'a'} {body.what}"
     match body:
-        case log.Asked(card=card, what=what, due=due):
+        case log.Asked(card=card, due=due):
             if due is not None:
                 text += f"; its default is taken at {_clock(due)}"
-            return NoticeClass.NEEDS_YOU, f"card {card}", f"{who}a {what} waits for you", text, card
-        case log.DefaultNear(card=card, what=what, default=default, due=due):
-            title = f"{who}a {what} is answered with {default} at {_clock(due)}"
+            return NoticeClass.NEEDS_YOU, f"card {card}", f"{who}{thing} waits for you", text, card
+        case log.DefaultNear(card=card, default=default, due=due):
+            title = f"{who}{thing} is answered with {default} at {_clock(due)}"
             return NoticeClass.NEEDS_YOU, f"near {card} {due}", title, text, card
-        case log.Escalated(card=card, what=what, times=times, since=since):
-            title = f"{who}a {what} has waited for {span(at - since)}"
+        case log.Escalated(card=card, times=times, since=since):
+            title = f"{who}{thing} has waited for {span(at - since)}"
             return NoticeClass.ESCALATED, f"escalated {card} {times} {since}", title, text, card
 
 

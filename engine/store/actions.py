@@ -165,7 +165,7 @@ def undo(
         lost[TOLD] = inverse.told
     changes: dict[int, tuple[JobRow, JobRow]] = {}
     for job, fields in inverse.jobs.items():
-        why = _restore(tx, by, number, job, fields, changes)
+        why = _went_on(tx, at, job, fields) or _restore(tx, by, number, job, fields, changes)
         if why is None:
             restored.append(job)
         else:
@@ -195,6 +195,15 @@ def _decode(text: str) -> Inverse:
         return msgspec.json.decode(text, type=Inverse)
     except msgspec.MsgspecError:
         raise RefusedError("an older Headway recorded this action in a way that cannot be taken back") from None
+
+
+def _went_on(tx: Transaction, at: int, job: int, fields: dict[str, tuple[Any, Any]]) -> str | None:
+    """Why a job cannot wait for its card again: since the answer it has begun to run. None where it can."""
+    was, _ = fields.get("held_by", (None, None))
+    row = read_job(tx.connection, job)
+    if cards.held_by_words(was) is None or row is None or row.started_at is None or row.started_at < at:
+        return None
+    return f"it has begun since: it is {row.state}"
 
 
 def _restore(

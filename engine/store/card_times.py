@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine import events as log
-from engine.decision import Card, SnoozeCards, Snoozed
+from engine.decision import Card, CardKind, SnoozeCards, Snoozed
 from engine.errors import NotFoundError, RefusedError, UsageError
 from engine.store import actions, answering, cards, policy_cards, rules
 from engine.store.actions import CardTime, Inverse
@@ -71,7 +71,7 @@ def tick(tx: Transaction, kinds: Kinds, attention: Attention) -> Ticked:
 
 def _reminders(tx: Transaction, card: Card, attention: Attention) -> tuple[int | None, int | None]:
     """When a card is to say that its default is near, and when it is to be said louder; None for never again."""
-    if card.snoozed_until is not None:
+    if card.snoozed_until is not None or card.kind is CardKind.POLICY:  # a proposal can wait for ever
         return None, None
     warned, escalated = tx.connection.execute(_TIMES, (card.id,)).fetchone()
     warn = louder = None

@@ -105,7 +105,12 @@ def holder(card: int) -> str:
 
 def held_by(row: JobRow) -> int | None:
     """The number of the card by which a job is held."""
-    word, _, number = (row.held_by or "").partition(" ")
+    return held_by_words(row.held_by)
+
+
+def held_by_words(words: str | None) -> int | None:
+    """The number of the card that a hold says, as `holder` writes it; None where it says none."""
+    word, _, number = (words or "").partition(" ")
     return int(number) if word == "card" and number.isdecimal() else None
 
 

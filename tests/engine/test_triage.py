@@ -110,6 +110,19 @@ async def test_the_question_closes_however_the_job_is_decided(engine: Engine, wa
     assert (await engine.row(row.id)).state is State.CANCELLED
 
 
+async def test_what_has_begun_since_the_answer_is_not_asked_about_again(engine: Engine) -> None:
+    row = await submit(engine, "fix it")
+    await engine.inbox.answer(1, Reply(choice=Choice.RUN), "me")
+    await engine.act(Order(verb=Verb.CAP, scope="agent:rehearsal", limit=1), "me")
+    await ended(engine, [row.id])
+    (action,) = [one.id for one in await engine.store.read.actions(10) if one.verb == "answer"]
+    undone = await engine.undo(action, "me", dry_run=False)
+    assert undone.said == "card 1 stays answered: its job has moved on"
+    assert [*undone.lost.values()] == [[row.id]]
+    assert (await engine.row(row.id)).held_by is None
+    assert await engine.inbox.cards() == []
+
+
 async def test_a_vague_job_whose_other_failed_asks_nothing_any_more(engine: Engine) -> None:
     specs = [
         JobSpec(prompt="exit 1", agent="shell", name="first", not_before="1h"),
