@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -40,6 +41,8 @@ class Web:
     url: str = ""
     got: list[Got] = field(default_factory=list)
     answers: list[int] = field(default_factory=list)
+    hold: threading.Event = field(default_factory=threading.Event)
+    """While it is clear, nothing is answered."""
     news: threading.Condition = field(default_factory=threading.Condition)
 
     async def wait(self, count: int) -> list[Got]:
@@ -56,6 +59,7 @@ class Web:
 @pytest.fixture
 def web() -> Iterator[Web]:
     one = Web()
+    one.hold.set()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -64,9 +68,11 @@ def web() -> Iterator[Web]:
                 status = one.answers.pop(0) if one.answers else 200
                 one.got.append(Got(self.path, {k.lower(): v for k, v in self.headers.items()}, body))
                 one.news.notify_all()
-            self.send_response(status)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+            one.hold.wait(PATIENCE)
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # whoever asked may be dead
+                self.send_response(status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
 
         def log_message(self, format: str, *args: object) -> None:
             pass
