@@ -25,7 +25,7 @@ from engine.mcp.tools import JobStatus, SubmitJob
 from engine.model import Answer, JobDetail, JobSpec, Permission, State, Wanted
 from engine.permission import chosen
 from engine.redact import Secrets
-from engine.store import Store, tools
+from engine.store import Store, kin
 from engine.store.tools import Parent
 
 RESULT = 4_000  #: characters of a last word
@@ -89,12 +89,12 @@ class Work:
         await self._own(caller, job)
         if given.wait_seconds and job != caller.job:
             await self._ended(job, given.wait_seconds)
-        standing = _standing(await self._doors.job(job), await self._store.look(lambda tx: tools.children(tx, job)))
+        standing = _standing(await self._doors.job(job), await self._store.look(lambda tx: kin.children(tx, job)))
         return self._secrets.out_of(clean(msgspec.json.encode(standing).decode()))
 
     async def _own(self, caller: Caller, job: int) -> None:
         """Raises one and the same error for what is not there and for what is somebody else's."""
-        if job != caller.job and job not in await self._store.look(lambda tx: tools.children(tx, caller.job)):
+        if job != caller.job and job not in await self._store.look(lambda tx: kin.children(tx, caller.job)):
             raise NotFoundError(f"there is no job {job} among yours: you see your own job, and those that it submitted")
 
     async def _ended(self, job: int, seconds: int) -> None:
@@ -125,6 +125,7 @@ class Work:
             tags=own.tags,
             permission=self._permission(caller, agent),
             mcp=own.mcp,
+            budget=own.budget,
             after=list(given.after),
         )
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from engine import events as log
-from engine.budgets import JOB, Allow, Amount, BudgetLine
+from engine.budgets import Allow, Amount, BudgetLine
 from engine.decision import CardKind, Choice, Reply
 from engine.documents import nearest
 from engine.errors import NotFoundError, UsageError
@@ -11,7 +10,6 @@ from engine.spend.budgets import Budget, Budgets, effective, standing
 from engine.store import actions, answering, budgets
 from engine.store.actions import Inverse
 from engine.store.budget_cards import BudgetCards
-from engine.store.fold import record
 from engine.store.rows import read_job, read_spec
 from engine.store.writer import Transaction
 
@@ -47,17 +45,17 @@ def allow_more(tx: Transaction, all_: Budgets, wanted: Allow, by: str) -> Budget
         budgets.check(tx, budget.scope, now.since, cap, amount)
     allowed = budgets.allow(tx, budget.scope, now.since, amount, by)
     changes = {}
-    job = _job_of(budget.scope)
-    row = read_job(tx.connection, job) if job is not None else None
-    if row is not None and row.held_by == budgets.HOLD:
-        changes[row.id] = actions.changed(row, record(tx, row, log.Released(by=by)))
-    actions.note(tx, "allow", by, [row.id] if row is not None else (), Inverse(jobs=changes, allowed=allowed))
+    job = budgets.job_of(budget.scope)
+    for before, after in budgets.let_go(tx, budget.scope, by):
+        changes[after.id] = actions.changed(before, after)
+    about = dict.fromkeys([*([job] if job is not None else []), *changes])
+    actions.note(tx, "allow", by, [*about], Inverse(jobs=changes, allowed=allowed))
     return _line(tx, budget)
 
 
 def _named(tx: Transaction, all_: Budgets, scope: str) -> Budget:
     found = next((one for one in all_.shared if one.scope == scope), None)
-    job = _job_of(scope)
+    job = budgets.job_of(scope)
     if found is None and job is not None:
         found = _own(tx, all_, job)
     if found is None or found.cap is None:
@@ -65,11 +63,6 @@ def _named(tx: Transaction, all_: Budgets, scope: str) -> Budget:
         hint = nearest(scope, known) if known else "headway.yaml has none: budgets:"
         raise NotFoundError(f"there is no budget {scope!r} with a cap; {hint}")
     return found
-
-
-def _job_of(scope: str) -> int | None:
-    kind, _, number = scope.partition(":")
-    return int(number) if kind == JOB and number.isascii() and number.isdigit() and len(number) < 19 else None
 
 
 def _own(tx: Transaction, all_: Budgets, job: int) -> Budget | None:

@@ -16,11 +16,11 @@ from engine.errors import UsageError
 from engine.model import ALL, Grade
 from engine.spend import budgets as rules
 from engine.spend.budgets import Budget, Budgets, Means, Period, Spent, effective, period, standing, title
-from engine.store import cards, spend
+from engine.store import cards, kin, spend
 from engine.store.cards import Asking, Due
 from engine.store.fold import record
 from engine.store.ledger import worst_of
-from engine.store.rows import AttemptRow, JobRow, lane_of
+from engine.store.rows import AttemptRow, JobRow, lane_of, read_job, read_spec
 from engine.store.writer import Transaction
 
 HOLD = "its budget"  #: who holds a job that is parked for its own budget
@@ -30,7 +30,7 @@ _SUMS = (
     "ifnull(sum({0}.cost_micros), 0), ifnull(sum(" + _ALL_TOKENS + "), 0), "
     "ifnull(sum(iif({0}.cost_micros IS NULL, " + _ALL_TOKENS + ", 0)), 0)"
 )
-_JOB_USAGE = "FROM attempts AS a JOIN usage AS u ON u.attempt = a.id WHERE a.job = ?"
+_JOB_USAGE = f"FROM attempts AS a JOIN usage AS u ON u.attempt = a.id WHERE a.job IN {kin.LINE}"
 _OF_JOB = f"SELECT {_SUMS.format('u')} {_JOB_USAGE}"
 _OF_ATTEMPT = f"SELECT {_SUMS.format('usage')} FROM usage WHERE attempt = ?"
 _FIND = "SELECT micros, tokens, unpriced, warned, reached FROM budget_spend WHERE scope = ? AND since = ?"
@@ -52,7 +52,9 @@ _LEDGER = (
 )
 _FROM_LEDGER = f"SELECT {_SUMS.format('l')} {_LEDGER}"
 _FROM_PRUNED = f"SELECT {_SUMS.format('p')} FROM pruned_usage AS p WHERE p.day >= ? AND {{within}}"
-_ANSWERED = "SELECT choice FROM decisions WHERE job = ? AND kind = 'budget' AND tool = ? ORDER BY id DESC LIMIT 1"
+_ANSWERED = (
+    f"SELECT choice FROM decisions WHERE job IN {kin.LINE} AND kind = 'budget' AND tool = ?2 ORDER BY id DESC LIMIT 1"
+)
 _OPEN = "SELECT id, attempt FROM decisions WHERE job = ? AND kind = 'budget' AND tool = ? AND answered_at IS NULL"
 _OPEN_OF = "SELECT id FROM decisions WHERE kind = 'budget' AND tool = ? AND answered_at IS NULL ORDER BY id"
 
@@ -87,7 +89,7 @@ def charge(tx: Transaction, row: JobRow, tried: AttemptRow, before: Sums, means:
         row = _tell(tx, row, tried, budget, now)
     own = means.own
     if own is not None:
-        sums = Sums(*tx.connection.execute(_OF_JOB, (row.id,)).fetchone())
+        sums = Sums(*tx.connection.execute(_OF_JOB, (job_of(own.scope),)).fetchone())
         tx.connection.execute(_PUT, (own.scope, 0, sums.micros, sums.tokens, sums.unpriced))
         row = _tell(tx, row, tried, own, Period(0, None))
     return row
@@ -149,12 +151,32 @@ def exhausted(tx: Transaction, all_: Budgets) -> dict[str, tuple[Budget, Spent, 
 
 
 def own_of(tx: Transaction, row: JobRow, said: str | float | None, all_: Budgets) -> Budget | None:
-    """The budget of a job of its own."""
+    """The budget of a job of its own. What agents submit spends of that of the job at the beginning of the line."""
+    root = kin.kinship(tx, row.id).root
+    if root != row.id and (first := read_job(tx.connection, root)) is not None:
+        shared = own_of(tx, first, read_spec(tx.connection, first).budget, all_)
+        if shared is not None:
+            return shared
     usual = None
     if said is None and all_.job is None and all_.usual and row.kind is not None:
         usual = spend.usual(tx, row.kind)
     median, count = (usual.median, usual.count) if usual is not None else (None, 0)
     return all_.of_job(row.id, said, median, count)
+
+
+def job_of(scope: str) -> int | None:
+    """The job whose own budget a scope is; None for a shared one."""
+    kind, _, number = scope.partition(":")
+    return int(number) if kind == JOB and number.isascii() and number.isdigit() and len(number) < 19 else None
+
+
+def let_go(tx: Transaction, scope: str, by: str, besides: int = 0) -> list[tuple[JobRow, JobRow]]:
+    """Release the jobs that are parked for a job's budget: each as it was, and as it stands then."""
+    root = job_of(scope)
+    if root is None:
+        return []
+    rows = [read_job(tx.connection, job) for job in kin.line(tx, root) if job != besides]
+    return [(row, record(tx, row, log.Released(by=by))) for row in rows if row is not None and row.held_by == HOLD]
 
 
 def status(tx: Transaction, budget: Budget) -> tuple[Spent, Period]:
@@ -210,7 +232,8 @@ def take_back(tx: Transaction, number: int, by: str) -> str:
 
 def stopped(tx: Transaction, job: int) -> bool:
     """The operator chose to leave it at the job's own budget."""
-    found = tx.connection.execute(_ANSWERED, (job, f"{JOB}:{job}")).fetchone()
+    root = kin.kinship(tx, job).root
+    found = tx.connection.execute(_ANSWERED, (root, f"{JOB}:{root}")).fetchone()
     return found is not None and found[0] == Choice.STOP
 
 
@@ -221,8 +244,11 @@ def open_card(tx: Transaction, scope: str) -> int | None:
 
 
 def close_own(tx: Transaction, row: JobRow) -> JobRow:
-    """A job has ended: nobody has to say any more what follows from its own budget."""
-    for card, attempt in tx.connection.execute(_OPEN, (row.id, f"{JOB}:{row.id}")).fetchall():
+    """A job has ended: nobody has to say any more what follows from its own budget, unless others spend of it."""
+    root = kin.kinship(tx, row.id).root
+    if kin.goes_on(tx, root, besides=row.id):
+        return row
+    for card, attempt in tx.connection.execute(_OPEN, (row.id, f"{JOB}:{root}")).fetchall():
         row = cards.close(tx, row, attempt, card, cards.Closing(Choice.WITHDRAWN, "headway"))
         cards.sent(tx, card)
     return row

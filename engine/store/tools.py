@@ -11,6 +11,7 @@ from engine.errors import RefusedError
 from engine.model import Report
 from engine.store import cards, jobs
 from engine.store.fold import record
+from engine.store.kin import children, kinship
 from engine.store.writer import Transaction
 
 _FIND = "SELECT ok, answer FROM tool_calls WHERE attempt = ? AND call = ?"
@@ -58,15 +59,6 @@ class Parent:
 
 
 @dataclass(frozen=True, slots=True)
-class Kinship:
-    """Where a job stands among those that agents submitted."""
-
-    parent: int | None
-    root: int
-    depth: int
-
-
-@dataclass(frozen=True, slots=True)
 class Told:
     """What agents said of a job, and whom they submitted."""
 
@@ -110,18 +102,6 @@ def of_job(tx: Transaction, job: int) -> Told:
     found = tx.connection.execute(_REPORTS, (job,))
     reports = {int(attempt): Report(line=line, share=share, at=at) for attempt, line, share, at in found}
     return Told(kinship(tx, job).parent, children(tx, job), reports)
-
-
-def kinship(tx: Transaction, job: int) -> Kinship:
-    """A job that no agent submitted is the first of its line."""
-    found = tx.connection.execute("SELECT parent, root, depth FROM children WHERE job = ?", (job,)).fetchone()
-    return Kinship(*found) if found else Kinship(None, job, 0)
-
-
-def children(tx: Transaction, job: int) -> list[int]:
-    """The jobs that a job's agents submitted, in their order."""
-    found = tx.connection.execute("SELECT job FROM children WHERE parent = ? ORDER BY job", (job,))
-    return [int(child) for (child,) in found]
 
 
 def adopt(tx: Transaction, parent: Parent, child: int) -> None:
