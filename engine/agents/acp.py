@@ -43,6 +43,7 @@ class Acp(Agent):
     asks = True
     takes_tools = True
     stall_seconds = 900
+    lingers = 3  # its standard input is closed: gemini then lives on for as long as the MCP servers that it started
     footprint = 320 << 20  # gemini's tree was seen at 249 to 390 MB
     pass_env = (
         "GEMINI_API_KEY", "GEMINI_CLI_HOME", "GEMINI_MODEL", "GOOGLE_API_KEY", "GOOGLE_GEMINI_BASE_URL",

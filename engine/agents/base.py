@@ -177,6 +177,8 @@ class Agent(ABC):
     """It talks to a provider, whose limits and outages all of its jobs share."""
     stall_seconds: float = 0
     """How long an attempt may go without an event where nobody says so; 0 is for ever."""
+    lingers: float | None = None
+    """Seconds that it is given to end after its last word, where that is less than the settings say."""
     footprint: int
     """Bytes that an attempt holds, for as long as none has been measured."""
     pass_env: tuple[str, ...] = ()

@@ -441,7 +441,8 @@ class Runner:
             return ASKED
 
         async def lingers() -> Cut | None:
-            await watch.overdue(settings.agent(agent.name).linger)
+            linger = settings.agent(agent.name).linger
+            await watch.overdue(linger if agent.lingers is None else min(linger, agent.lingers))
             return None
 
         purse, means = paying

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from engine import events as log
 from engine.config import Settings
 from engine.decision import Choice, Reply
-from engine.model import JobSpec, State, Wanted
+from engine.model import JobSpec, Permission, State, Wanted
 from engine.server.agents import serving_agents
 from engine.server.client import Client
 from engine.serving import serving
@@ -148,3 +149,31 @@ async def test_each_agent_is_offered_the_tools_and_calls_one(agent: RealAgent, h
     assert run_git(repository, "status", "--porcelain") == ""
     assert not (home / "worktrees" / "1-do-it" / ".gemini").exists()
     assert "headway" not in (repository / ".git" / "info" / "exclude").read_text()
+
+
+@pytest.mark.parametrize(
+    ("program", "tool", "arguments"),
+    [
+        ("gemini", NAMES["gemini"], ["--acp", "-m", "gemini-2.5-pro"]),
+        ("opencode", NAMES["opencode"], ["acp"]),
+    ],
+    ids=["gemini", "opencode"],
+)
+async def test_an_acp_agent_is_not_asked_for_the_tools_either(
+    home: Path, repository: Path, program: str, tool: str, arguments: list[str]
+) -> None:
+    real = next(one for one in AGENTS if one.name == program)
+    command = [str(installed(program)), *arguments]
+    steps = [Step("I report.", tool=(tool + "report_progress", {"message": "begun"})), Step("Done.")]
+    async with model_server(steps) as server:
+        own = replace(settings(real, server.url, shell=False), command=command)
+        own = replace(own, permission=Permission.ASK)
+        async with serving(home, Settings(grace=3.0, agents={"acp": own})) as engine, serving_agents(engine):
+            spec = JobSpec(prompt="do it", agent="acp", project=str(repository))
+            (job,) = (await engine.submit(Wanted([spec]))).ids
+            await ended(engine, [job])
+            detail = await engine.job(job)
+            events = [event.body for event in await engine.store.read.events(0, 1_000, job)]
+    assert detail.job.state is State.SUCCEEDED, detail.job.reason
+    assert log.Reported("begun") in events
+    assert not [body for body in events if isinstance(body, log.Asked)]
