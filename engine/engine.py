@@ -16,6 +16,7 @@ from engine.agents.base import Agent
 from engine.card_kinds import all_kinds
 from engine.clock import now_ms
 from engine.config import Settings
+from engine.context.personas import Personas
 from engine.contexts import Contexts
 from engine.dispatch.dispatcher import Dispatcher
 from engine.dispatch.preview import Change
@@ -158,7 +159,9 @@ class Engine:
         self.notify = notify
         self._draining: asyncio.Task[None] | None = None
         doors = Doors(self.submit, self.job, self.hand_offs.write)
-        self.tools = desk(store, hub, settings, agents, secrets, memory, grants, runner, doors)
+        self.tools = desk(
+            store, hub, settings, agents, secrets, memory, Personas.of(home, settings), grants, runner, doors
+        )
 
     # ---- the operator's verbs
 

@@ -59,7 +59,7 @@ class Offers:
             return frozenset()
         project = claim.job.project
         tools = offered(self.settings, agent.name, project, claim.spec.mcp)
-        if project is None or not told(self.settings, agent.name, project):
+        if (project is None and claim.spec.persona is None) or not told(self.settings, agent.name, project):
             tools -= {Tool.RECALL, Tool.REMEMBER}  # nothing of memory is its own
         return tools
 

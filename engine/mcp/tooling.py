@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from engine.agents.base import Agent
 from engine.config import Settings
+from engine.context.personas import Personas
 from engine.hub import Hub
 from engine.mcp.asking import Questions
 from engine.mcp.caller import Handler
@@ -28,6 +29,7 @@ def desk(
     agents: Mapping[str, Agent],
     secrets: Secrets,
     memory: Memory,
+    personas: Personas,
     grants: Grants,
     runner: Runner,
     doors: Doors,
@@ -36,7 +38,7 @@ def desk(
     questions = Questions(store, settings, secrets, runner.waits)
     reports = Reports(store, secrets, runner.reported, doors.hand_off)
     work = Work(store, hub, settings, agents, secrets, doors)
-    knowledge = Knowledge(memory, proposes=settings.mcp.proposes)
+    knowledge = Knowledge(memory, personas, proposes=settings.mcp.proposes)
     handlers: Mapping[Tool, Handler] = {
         Tool.ASK_OPERATOR: questions.ask,
         Tool.REPORT_PROGRESS: reports.report,

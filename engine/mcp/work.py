@@ -126,6 +126,7 @@ class Work:
             permission=self._permission(caller, agent),
             mcp=own.mcp,
             budget=own.budget,
+            memory=own.memory,
             after=list(given.after),
         )
 
@@ -146,8 +147,12 @@ class Work:
             if agent is not None and not self._agents[agent].asks:
                 raise RefusedError(f"you ask before you use a tool, and {agent} could not: choose an agent that asks")
             return Permission.ASK
+        may = any(one.allow_bypass for one in settings.projects.values() if one.directory == project)
+        if has is Permission.BYPASS or not may:
+            return None
+        # Neither what the project says of all its jobs, nor a persona of it, may give the child more.
         theirs = chosen(None, agent or parent.attempt.agent, project, settings)
-        return Permission.PRESET if theirs is Permission.BYPASS and has is not Permission.BYPASS else None
+        return Permission.PRESET if theirs is Permission.BYPASS else theirs
 
 
 def _standing(detail: JobDetail, children: list[int]) -> Standing:
