@@ -54,6 +54,7 @@ from engine.opinion import Opinions
 from engine.passing import HandOffs
 from engine.races import Races
 from engine.redact import Secrets
+from engine.remembering import Remembering
 from engine.routes import Routes
 from engine.runner.follow import Follower
 from engine.runner.launch import Launcher
@@ -154,6 +155,7 @@ class Engine:
         self._workspaces = workspaces
         self._takeovers = takeovers
         self.memory = memory
+        self.remembering = Remembering(store, memory)
         self.hand_offs = HandOffs(store, secrets)
         self.contexts = Contexts(home, store, launcher, agents)
         self.notify = notify
@@ -226,6 +228,10 @@ class Engine:
         Raises `NotFoundError` where there is none.
         """
         taken = await self.store.write(lambda tx: actions.undo(tx, by, action, self.inbox.kinds, dry_run=dry_run))
+        undone = taken.undone
+        if taken.memory:
+            told = await self.remembering.take_back(taken.memory, dry_run=dry_run)
+            undone = replace(undone, said="; ".join(filter(None, (undone.said, told))))
         if not dry_run:
             self.triage.forget()
             self.inbox.taken_back()
@@ -234,7 +240,7 @@ class Engine:
                 self._end_drain()
             self._dispatcher.wake()
             self.schedules.wake()
-        return taken.undone
+        return undone
 
     async def attach(self, job: int, request: AttachRequest, by: str) -> Takeover:
         """Give a job's session to the operator at a terminal. What runs of the job is parked first."""

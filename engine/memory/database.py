@@ -15,6 +15,8 @@ from engine.errors import RefusedError, StorageError
 from engine.store.schema import BUSY_MS, split, storage_error
 
 APPLICATION_ID = 0x4844574D  #: "HDWM" in the file's header: this file is a memory of Headway
+_KEEP_CHANGE = "INSERT INTO changes (token, item, before, after, at) VALUES (?, ?, ?, ?, ?)"
+_CHANGES = "SELECT item, before, after FROM changes WHERE token = ? ORDER BY item"
 CACHE_KIB = 65_536  #: of the page cache: the text index of some 100,000 items is read from it
 
 
@@ -184,14 +186,31 @@ class Ledger:
         with said_of(self._path), writing(self._connection):
             self._connection.execute("UPDATE uses SET counted = ? WHERE job = ? AND counted IS NULL", (ended, job))
 
-    def forget(self, ids: Iterable[int]) -> None:
+    def keep_changes(self, rows: Sequence[tuple[str, int, str | None, str, int]]) -> None:
+        """Of one action: its token, an item, what that was before and is since, and when."""
         with said_of(self._path), writing(self._connection):
-            self._connection.executemany("DELETE FROM uses WHERE item = ?", [(one,) for one in ids])
+            self._connection.executemany(
+                "INSERT INTO changes (token, item, before, after, at) VALUES (?, ?, ?, ?, ?)", rows
+            )
+
+    def changes(self, token: str) -> list[tuple[int, str | None, str]]:
+        """What an action changed: an item, what it was before, and what it left."""
+        rows = self._connection.execute(
+            "SELECT item, before, after FROM changes WHERE token = ? ORDER BY item", (token,)
+        )
+        return [(int(item), before, str(after)) for item, before, after in rows]
+
+    def forget(self, ids: Iterable[int]) -> None:
+        gone = [(one,) for one in ids]
+        with said_of(self._path), writing(self._connection):
+            self._connection.executemany("DELETE FROM uses WHERE item = ?", gone)
+            self._connection.executemany("DELETE FROM changes WHERE item = ?", gone)
 
     def prune(self, before: int) -> None:
         """Remove counted uses of before a time, and give what is free back to the file system."""
         with said_of(self._path), writing(self._connection):
             self._connection.execute("DELETE FROM uses WHERE at < ? AND counted IS NOT NULL", (before,))
+            self._connection.execute("DELETE FROM changes WHERE at < ?", (before,))
         self.clean()
 
     def clean(self) -> bool:

@@ -21,7 +21,7 @@ import msgspec
 from engine.errors import RefusedError, StorageError
 from engine.memory.database import Ledger
 from engine.memory.item import Item, Kind, Source, Standing
-from engine.memory.sqlite import COLUMNS
+from engine.memory.rows import COLUMNS
 from engine.memory.store import ANY, Backend, Embedded, Size, Which
 
 if TYPE_CHECKING:

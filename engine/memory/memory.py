@@ -13,12 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from msgspec.structs import replace
-
 from engine.clock import now_ms
 from engine.config import KeyReference, Settings
-from engine.documents import nearest
-from engine.errors import HeadwayError, NotFoundError, RefusedError, UsageError
+from engine.errors import HeadwayError, NotFoundError, RefusedError
 from engine.memory import core, files
 from engine.memory.answers import (
     Change,
@@ -34,8 +31,8 @@ from engine.memory.answers import (
     Remember,
     Written,
 )
-from engine.memory.database import Use
-from engine.memory.item import GLOBAL, PERSONA, PROJECT, Draft, Item, Kind, Standing
+from engine.memory.item import Draft, Item, Kind, Standing
+from engine.memory.scopes import scope_of
 from engine.memory.store import ANY, Backend, Which
 from engine.redact import Secrets
 
@@ -158,24 +155,7 @@ class Memory:
 
     def scope(self, word: str) -> str:
         """A scope as a person writes it, with a project's name as its directory. Raises `UsageError`."""
-        kind, colon, name = word.partition(":")
-        if word == GLOBAL:
-            return word
-        if colon and name and kind == "persona":
-            if not name.replace("-", "").replace("_", "").replace(".", "").isalnum() or not name[0].isalnum():
-                raise UsageError(f"{name!r} is no name of a persona: letters, digits and . _ -")
-            return PERSONA + name
-        if colon and name and kind == "project":
-            return PROJECT + self._directory(name)
-        raise UsageError(f"{word!r} is no scope; write global, project:NAME, project:DIRECTORY or persona:NAME")
-
-    def _directory(self, name: str) -> str:
-        if name in self._settings.projects:
-            return self._settings.projects[name].directory
-        if name.startswith(("/", "~")):
-            return str(Path(name).expanduser())
-        hint = nearest(name, self._settings.projects) if self._settings.projects else "give its directory"
-        raise UsageError(f"there is no project {name!r} in headway.yaml; {hint}")
+        return scope_of(word, self._settings)
 
     def _which(self, scopes: Sequence[str], kinds: Sequence[Kind], standings: Sequence[Standing]) -> Which:
         return Which(tuple(map(self.scope, scopes)), tuple(kinds), tuple(standings))
@@ -258,13 +238,19 @@ class Memory:
 
     # ---- what is written
 
-    async def remember(self, wanted: Remember) -> list[Written]:
-        """Remember things, durably; what is known already is merged."""
-        from engine.memory import writing
+    async def remember(self, wanted: Remember, token: str = "") -> list[Written]:
+        """Remember things, durably; what is known already is merged. `token`: to take it back by."""
+        from engine.memory import undoing, writing
 
         drafts = [(draft, self.scope(draft.scope)) for draft in wanted.drafts]
-        write = writing.foresee if wanted.dry_run else writing.remember
-        written = await self.run(lambda archive: write(archive, drafts, self._redact, now_ms()))
+
+        def write(archive: Archive) -> list[Written]:
+            if wanted.dry_run:
+                return writing.foresee(archive, drafts, self._redact, now_ms())
+            with undoing.kept(archive, token, now_ms()):
+                return writing.remember(archive, drafts, self._redact, now_ms())
+
+        written = await self.run(write)
         self._new.set()
         return written
 
@@ -272,14 +258,28 @@ class Memory:
         """The same, for the engine itself."""
         return await self.remember(Remember(drafts=list(drafts))) if drafts else []
 
-    async def change(self, wanted: Change) -> list[Item]:
-        from engine.memory import writing
+    async def change(self, wanted: Change, token: str = "") -> list[Item]:
+        """Carry out a change on all that it names, or on none. `token`: to take it back by."""
+        from engine.memory import undoing, writing
 
         if not self.begun:
             raise _unknown(wanted.ids[0])
-        changed = await self.run(lambda archive: writing.change(archive, wanted, self._redact, now_ms()))
+
+        def write(archive: Archive) -> list[Item]:
+            with undoing.kept(archive, "" if wanted.dry_run else token, now_ms()):
+                return writing.change(archive, wanted, self._redact, now_ms())
+
+        changed = await self.run(write)
         self._new.set()
         return changed
+
+    async def take_back(self, token: str, *, dry_run: bool) -> str:
+        """Let things stand as before an action; what came of it, in words."""
+        from engine.memory import undoing
+
+        taken = await self.run(lambda archive: undoing.take_back(archive, token, dry_run=dry_run))
+        self._new.set()
+        return taken.words()
 
     async def forget(self, wanted: Forget) -> Forgotten:
         """Remove things so that nothing of them is left in the files of memory. Raises `NotFoundError`."""
@@ -319,29 +319,18 @@ class Memory:
     async def note_use(self, items: Sequence[int], job: int, attempt: int) -> None:
         """Things were told to an attempt. Never raises: the attempt runs already."""
 
-        def note(archive: Archive) -> None:
-            now = now_ms()
-            fresh = archive.ledger.used(Use(item, job, attempt, now) for item in items)
-            there = archive.store.get(fresh).values()
-            archive.store.put([replace(one, use_count=one.use_count + 1, last_used_at=now) for one in there])
+        from engine.memory import using
 
         if items:
-            await self._quietly(note)
+            await self._quietly(lambda archive: using.note_use(archive, items, job, attempt, now_ms()))
 
     async def note_ends(self, ended: Mapping[int, bool]) -> None:
         """Jobs have ended, well or not: what they were told helped, or did not. Never raises."""
 
-        def count(archive: Archive) -> None:
-            for job, well in ended.items():
-                told = {use.item for use in archive.ledger.open_uses(job)}
-                there = archive.store.get(told).values()
-                archive.store.put(
-                    [replace(one, helped=one.helped + well, failed=one.failed + (not well)) for one in there]
-                )
-                archive.ledger.count(job, "succeeded" if well else "failed")
+        from engine.memory import using
 
         if ended and self.begun:
-            await self._quietly(count)
+            await self._quietly(lambda archive: using.count_ends(archive, ended))
 
     async def _quietly(self, operation: Callable[[Archive], None]) -> None:
         try:

@@ -9,14 +9,13 @@ import re
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import msgspec
+from typing import TYPE_CHECKING
 
 from engine.errors import StorageError
 from engine.memory import database, files
 from engine.memory.database import said_of, writing
-from engine.memory.item import Item, Kind, Source, Standing
+from engine.memory.item import Item
+from engine.memory.rows import COLUMNS, as_json, item_of, values_of
 from engine.memory.store import ANY, Backend, Embedded, Size, Which
 from engine.memory.terms import fts5
 
@@ -26,11 +25,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-COLUMNS = (
-    "id", "scope", "kind", "standing", "text", "subject", "tags", "created_at", "updated_at", "valid_from", "valid_to",
-    "verify_by", "superseded_by", "importance", "use_count", "last_used_at", "helped", "failed", "verified_count",
-    "contradicted_count", "last_verified_at", "source", "transcript", "position", "embed_model", "embed_dim",
-)  # fmt: skip
 _SELECT = f"SELECT {', '.join(f'items.{name}' for name in COLUMNS)} FROM items"
 _UPSERT = (
     f"INSERT INTO items ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) ON CONFLICT (id) DO UPDATE SET "
@@ -124,7 +118,7 @@ class SqliteStore:
                 old = before.get(one.id)
                 kept = old is not None and not _loses(old, one)
                 model, dim = (old.embed_model, old.embed_dim) if old is not None and kept else (None, None)
-                rows.append((*self._values(one), model, dim))
+                rows.append((*values_of(one, self._scope(one.scope)), model, dim))
             self._connection.executemany(_UPSERT, rows)
             self._index(items)
             self._drop(lost)
@@ -137,33 +131,18 @@ class SqliteStore:
             self._matrix.put(list(held), scopes, list(held.values()))
             self._matrix.written(generation)
 
-    def _values(self, one: Item) -> tuple[Any, ...]:
-        return (
-            one.id, self._scope(one.scope), one.kind, one.standing, one.text, one.subject, _json(one.tags),
-            one.created_at, one.updated_at, one.valid_from, one.valid_to, one.verify_by, one.superseded_by,
-            one.importance, one.use_count, one.last_used_at, one.helped, one.failed, one.verified_count,
-            one.contradicted_count, one.last_verified_at, _json(one.source), one.transcript, one.position,
-        )  # fmt: skip
-
-    def _item(self, row: Sequence[Any]) -> Item:
-        given = dict(zip(COLUMNS, row, strict=True))
-        given["scope"] = self._names.get(given["scope"]) or self._again(given["scope"])
-        given["kind"], given["standing"] = Kind(given["kind"]), Standing(given["standing"])
-        given["tags"] = msgspec.json.decode(given["tags"], type=list[str])
-        given["source"] = msgspec.json.decode(given["source"], type=Source)
-        return Item(**given)
-
-    def _again(self, scope: int) -> str:
-        self._read_scopes()
+    def _named(self, scope: int) -> str:
+        if scope not in self._names:
+            self._read_scopes()
         return self._names[scope]
 
     def _items(self, where: str, values: Sequence[object] = ()) -> list[Item]:
         with said_of(self._path):
             rows = self._connection.execute(f"{_SELECT} {where}", values).fetchall()
-        return [self._item(row) for row in rows]
+        return [item_of(row, self._named) for row in rows]
 
     def get(self, ids: Collection[int]) -> dict[int, Item]:
-        return {one.id: one for one in self._items(f"WHERE items.id {_THESE}", (_json(list(ids)),))}
+        return {one.id: one for one in self._items(f"WHERE items.id {_THESE}", (as_json(list(ids)),))}
 
     def page(self, after: int, limit: int, which: Which = ANY) -> list[Item]:
         where, values = self._which(which)
@@ -177,11 +156,11 @@ class SqliteStore:
         wheres, values = [], list[object]()
         if which.scopes:
             wheres.append(f"scope {_THESE}")
-            values.append(_json([self._scopes.get(name, 0) for name in which.scopes]))
+            values.append(as_json([self._scopes.get(name, 0) for name in which.scopes]))
         for name, chosen in (("kind", which.kinds), ("standing", which.standings)):
             if chosen:
                 wheres.append(f"{name} {_THESE}")
-                values.append(_json(list(chosen)))
+                values.append(as_json(list(chosen)))
         if which.subject is not None:
             wheres.append("subject = ?")
             values.append(which.subject)
@@ -256,7 +235,7 @@ class SqliteStore:
         except ImportError:
             return {}
         with said_of(self._path):
-            rows = self._connection.execute(_VECTORS_OF, (model, _json(list(ids)))).fetchall()
+            rows = self._connection.execute(_VECTORS_OF, (model, as_json(list(ids)))).fetchall()
         return {int(number): np.frombuffer(data, dtype=np.float32) for number, data in rows}
 
     def unembedded(self, model: str, limit: int) -> list[Item]:
@@ -341,7 +320,7 @@ class SqliteStore:
             self._drop(there)
             self._connection.executemany("DELETE FROM items WHERE id = ?", [(one,) for one in there])
             self._connection.execute(
-                f"UPDATE items SET superseded_by = NULL WHERE superseded_by {_THESE}", (_json(list(there)),)
+                f"UPDATE items SET superseded_by = NULL WHERE superseded_by {_THESE}", (as_json(list(there)),)
             )
             self._ledger.forget(there)
             generation = self._changed(bool(there))
@@ -403,7 +382,3 @@ def _loses(old: Item, new: Item) -> bool:
 
 def _is_spoilt(error: sqlite3.Error) -> bool:
     return (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF in _SPOILT
-
-
-def _json(value: object) -> str:
-    return msgspec.json.encode(value).decode()

@@ -95,6 +95,10 @@ class Inverse(Struct, frozen=True, omit_defaults=True):
     """Cards that were put aside, or taken up again."""
     parts: list[Inverse] = field(default_factory=list)
     """Of several answers in one action, what is no field of a job, each for itself."""
+    memory: str = ""
+    """The token under which memory keeps what things were before."""
+    forgot: int = 0
+    """Things that were forgotten."""
     worker: str = ""
     """A persistent worker that was added or removed."""
     had: KeptWorker | None = None
@@ -118,6 +122,8 @@ class Taken:
 
     undone: Undone
     drain: bool = False
+    memory: str = ""
+    """The token under which memory takes the action back."""
     changes: Mapping[int, tuple[JobRow, JobRow]] | None = None
 
 
@@ -184,7 +190,7 @@ def undo(
     said = "; ".join(filter(None, told))
     tx.connection.execute("UPDATE actions SET undone_at = ? WHERE id = ?", (tx.now, number))
     undone = Undone(action=number, verb=verb, at=at, restored=restored, lost=lost, said=said, dry_run=dry_run)
-    taken = Taken(undone, inverse.drain, changes)
+    taken = Taken(undone, inverse.drain, inverse.memory, changes)
     if dry_run:
         raise RollbackError(taken)
     return taken
@@ -307,6 +313,8 @@ def _restore_scopes(tx: Transaction, by: str, inverse: Inverse) -> str:
     if inverse.allowed is not None:
         said.append(budgets.take_back(tx, inverse.allowed, by))
     said += [_take_up(tx, number, time, by) for number, time in inverse.card_times.items()]
+    if inverse.forgot:
+        said.append(f"{inverse.forgot} forgotten things cannot come back: nothing of them was kept")
     if inverse.worker:
         said.append(workers.restore(tx, inverse.worker, inverse.had, inverse.hired, by))
     said += [merge_undo.take_back(tx, stood, by) for stood in inverse.merges]
