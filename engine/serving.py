@@ -24,6 +24,7 @@ from engine.dispatch.routebook import Routebook
 from engine.dispatch.settling import Rules
 from engine.engine import Engine
 from engine.errors import StorageError
+from engine.extraction import Extraction
 from engine.home import Holder, Lock, make_home
 from engine.hub import Hub
 from engine.mcp.capability import Grants
@@ -119,6 +120,7 @@ async def _working(home: Path, settings: Settings, store: Store, hub: Hub, subre
             "opinions": engine.opinions.run(),
             "schedules": engine.schedules.run(),
             "upkeep": keep_up(home, settings.upkeep, launcher.workspaces.locks),
+            "extraction": Extraction(home, store, hub, book, secrets, memory, dispatcher.wake).run(),
             "learner": Learner(home, settings, store, hub, memory, known).run(),
         }
         working = [tasks.create_task(run, name=name) for name, run in at_work.items()]

@@ -95,6 +95,7 @@ FLOORS: list[set[str]] = [
         "engine.last_words",
         "engine.shelf",
         "engine.contexts",
+        "engine.extraction",
         "engine.remembering",
         "engine.staff",
         "engine.scheduling",

@@ -37,7 +37,7 @@ def complaints(settings: Settings, agents: Collection[str]) -> Iterator[Complain
     yield from triage.complaints(settings)
     yield from upkeep.complaints(settings)
     yield from tap.complaints(settings)
-    yield from memory.complaints(settings)
+    yield from memory.complaints(settings, agents)
     yield from mcp.complaints(settings, agents)
     yield from merging.complaints(settings)
     yield from pacing.complaints(settings)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
@@ -12,7 +12,8 @@ from msgspec import Meta, Struct, field
 from engine.config import checks
 from engine.config.keys import KeyReference
 from engine.config.tap import LOOPBACK
-from engine.documents import Complaint
+from engine.documents import Complaint, nearest
+from engine.model import Target
 from engine.units import milliseconds
 
 if TYPE_CHECKING:
@@ -72,6 +73,21 @@ class Weights(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         return milliseconds(self.half_life)
 
 
+class ExtractSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A model that reads ended jobs and proposes what is worth remembering."""
+
+    target: Annotated[str, Meta(min_length=1)]
+    """Such as `llm:openai/gpt-5-mini`."""
+    most: Annotated[int, Meta(ge=0, le=10_000)] = 50
+    """Jobs that are read on one day, in UTC."""
+    daily: Annotated[float, Meta(ge=0, le=10_000)] = 0.5
+    """Dollars of one day, after which none is read."""
+    budget: str | int | float = "$0.05"
+    """What one reading may cost."""
+    timeout: str | int = "5m"
+    """And how long it may take."""
+
+
 class MemorySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Memory. A project and an agent may have their own word on `recall`."""
 
@@ -88,6 +104,7 @@ class MemorySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     core_lines: Annotated[int, Meta(ge=0, le=1_000)] = 60
     """Of each core file."""
     learn: Learn | bool = False
+    extract: ExtractSettings | None = None
     weights: Weights = field(default_factory=Weights)
     embedder: Embedder = Embedder.AUTO
     endpoint: EndpointSettings | None = None
@@ -108,11 +125,23 @@ def told(settings: Settings, agent: str, project: str | None) -> bool:
     return own if own is not None else settings.memory.recall
 
 
-def complaints(settings: Settings) -> Iterator[Complaint]:
+def complaints(settings: Settings, agents: Collection[str]) -> Iterator[Complaint]:
     """What is wrong with it beyond the types."""
     memory = settings.memory
     if memory.learn is True:
         yield ("memory", "learn"), "say what: outcomes, or off"
+    if memory.extract is not None:
+        try:
+            target = Target.parse(memory.extract.target)
+        except ValueError as error:
+            yield ("memory", "extract", "target"), str(error)
+        else:
+            if target.agent not in agents:
+                yield (
+                    ("memory", "extract", "target"),
+                    f"there is no agent {target.agent!r}; {nearest(target.agent, agents)}",
+                )
+        yield from checks.spans(("memory", "extract"), memory.extract, "timeout")
     if memory.embedder is Embedder.ENDPOINT and memory.endpoint is None:
         yield ("memory", "embedder"), "endpoint needs memory.endpoint: {base_url: ..., model: ...}"
     if memory.embedder is Embedder.MINILM and memory.tokenizer is None:

@@ -20,11 +20,12 @@ from engine.context.conversation import HANDOFF
 from engine.context.handoff import Deeds, Ran
 from engine.context.record import deeds_of
 from engine.errors import HeadwayError
+from engine.hand_off import Cause, Stored
 from engine.hub import Hub
-from engine.memory.item import GLOBAL, PROJECT, TEXT_LIMIT, Draft, Kind, Source
+from engine.memory.item import GLOBAL, PROJECT, READER, TEXT_LIMIT, Draft, Kind, Source
 from engine.memory.memory import Memory
 from engine.runner.run_dir import read_regular, run_dir
-from engine.store import Store
+from engine.store import Store, hand_offs
 from engine.store.rows import AttemptRow, JobRow
 
 logger = logging.getLogger(__name__)
@@ -100,6 +101,8 @@ class Learner:
         for one in found:
             if one.job is not None and isinstance(one.body, log.HandedOff):
                 drafts += await self._of_handoff(one.job, one.attempt)
+            if one.job is not None and isinstance(one.body, log.HandOffStored) and one.body.cause is Cause.OWN:
+                drafts += await self._of_own(one.job, one.body.id)
         for job, well in ended.items():
             drafts += await self._of_end(job, well=well)
         await self.memory.learn(drafts)
@@ -107,7 +110,7 @@ class Learner:
     async def _of_end(self, job: int, *, well: bool) -> list[Draft]:
         rows = await self.store.read.rows([job])
         attempts = [one for one in await self.store.read.attempts(job) if one.started_at is not None]
-        if not rows or not attempts or not self._converses(attempts[-1].agent):
+        if not rows or not attempts or rows[0].kind == READER or not self._converses(attempts[-1].agent):
             return []
         deeds = await asyncio.to_thread(deeds_of, self.home, attempts, self.agents)
         return of_end(rows[0], attempts, deeds, well=well)
@@ -119,6 +122,13 @@ class Learner:
             return []
         data = read_regular(run_dir(self.home, job, tried.number).path / HANDOFF, HANDOFF_BYTES)
         return of_handoff(rows[0], tried, (data or b"").decode(errors="replace"))
+
+    async def _of_own(self, job: int, number: int) -> list[Draft]:
+        """What an agent, or the operator, wrote for whoever goes on."""
+        rows = await self.store.read.rows([job])
+        found = await self.store.look(lambda tx: hand_offs.of_job(tx, job))
+        written = next((one for one in found if one.id == number), None)
+        return of_own(rows[0], written) if rows and written is not None else []
 
     def _converses(self, name: str) -> bool:
         agent = self.agents.get(name)
@@ -200,6 +210,17 @@ def of_handoff(job: JobRow, tried: AttemptRow, text: str) -> list[Draft]:
             )
         )
     return drafts
+
+
+def of_own(job: JobRow, written: Stored) -> list[Draft]:
+    """The traps that somebody met and wrote down: proposed, whoever it was. Pure."""
+    source = Source(
+        by=written.by, job=job.id, attempt=written.attempt, evidence=[f"hand-off {written.id} of J{job.id}"]
+    )
+    return [
+        Draft(text=f"{job.title}: {trap}"[:TEXT_LIMIT], kind=Kind.FACT, scope=_scope(job), proposed=True, source=source)
+        for trap in written.note.traps
+    ]
 
 
 def _scope(job: JobRow) -> str:

@@ -10,6 +10,7 @@ from msgspec import Meta, Struct, field
 GLOBAL = "global"  #: the scope that holds everywhere
 PROJECT = "project:"  #: and a directory
 PERSONA = "persona:"  #: and a name
+READER = "memory"  #: the kind of the jobs in which a model reads ended ones; they are told and taught nothing
 TEXT_LIMIT = 8_000  #: characters of one thing; what is longer is a document and belongs into the project
 DAY_MS = 86_400_000
 

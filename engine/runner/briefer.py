@@ -21,6 +21,7 @@ from engine.context.conversation import Conversation, Earlier, Talks
 from engine.context.known import Known
 from engine.context.personas import Personas, scopes_of
 from engine.memory.answers import Recalled
+from engine.memory.item import READER
 from engine.model import JobSpec
 from engine.personas import telling
 from engine.personas.persona import Persona
@@ -86,7 +87,7 @@ class Briefer:
         talk = await Talks(self.home, self.settings, self.agents, self._version, own).of(claim, agent, placed, earlier)
         order = self._order(claim, agent, placed, resumes=talk.begun.resumes is not None)
         packing = await kit.pack(order, self.settings)
-        scopes = scopes_of(job.project, persona)
+        scopes = scopes_of(job.project, persona) if job.kind != READER else []
         recalled = await self._recalled(agent, job.project, f"{job.title}\n{spec.prompt}", scopes)
         # One that goes on was told when it began.
         fresh = recalled if talk.begun.resumes is None else structs.replace(recalled, parts=[], left=0)
