@@ -13,15 +13,13 @@ from engine.briefing import Briefing, Context
 from engine.errors import NotFoundError, RefusedError
 from engine.model import State, Workspace
 from engine.runner.briefer import earlier_of
-from engine.runner.launch import CONTEXT, Launcher
+from engine.runner.launch import CONTEXT, CONTEXT_BYTES, Launcher
 from engine.runner.run_dir import read_regular, run_dir
 from engine.runner.workspace import Placed, Wanted
 from engine.store import Store, Transaction, claims
 from engine.store.claims import Claim
 from engine.store.rows import AttemptRow, read_job
 from engine.store.writer import RollbackError
-
-CONTEXT_BYTES = 4 << 20
 
 
 class Contexts:

@@ -44,6 +44,7 @@ REMARKS: Mapping[type[log.Body], frozenset[State]] = {
     log.Spawned: frozenset({State.RUNNING}),
     log.Adopted: frozenset({State.RUNNING}),
     log.HandOffStored: frozenset(State),
+    log.ContextTold: frozenset({State.RUNNING}),
     log.Stopping: frozenset({State.RUNNING}),
     # A route asks about a job that waits, a merge about one that has ended; and what nobody answered is withdrawn
     # wherever the job has got to.

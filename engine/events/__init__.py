@@ -18,7 +18,7 @@ from engine.events.cards import (
     RuleProposed,
 )
 from engine.events.event import AnyBody, Event
-from engine.events.handoffs import HandOffStored
+from engine.events.handoffs import ContextTold, HandOffStored
 from engine.events.judgement import RaceBegun, RaceChecked, RaceMoved, Routed, Triaged
 from engine.events.life import (
     Adopted,
@@ -76,6 +76,7 @@ __all__ = [
     "CardSnoozed",
     "Claimed",
     "Compacted",
+    "ContextTold",
     "DefaultNear",
     "Detached",
     "Draining",

@@ -1,7 +1,8 @@
-"""What passes from attempt to attempt."""
+"""What an attempt is told, and what passes from attempt to attempt."""
 
 from __future__ import annotations
 
+from engine.briefing import Part
 from engine.events.body import Body
 from engine.hand_off import Cause
 
@@ -14,4 +15,10 @@ class HandOffStored(Body, frozen=True, tag="hand_off_stored"):
     cause: Cause
 
 
-HandOffBody = HandOffStored
+class ContextTold(Body, frozen=True, tag="context_told"):
+    """What the attempt was told beside its task, in tokens by part, about."""
+
+    tokens: dict[Part, int]
+
+
+HandOffBody = HandOffStored | ContextTold

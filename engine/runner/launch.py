@@ -13,7 +13,7 @@ import msgspec
 
 from engine.agents.base import STANDING, Agent, Assignment, Launch
 from engine.agents.registry import check_job
-from engine.briefing import Context
+from engine.briefing import Context, Part
 from engine.config import AccountSettings, Settings
 from engine.context.conversation import HANDOFF, Earlier
 from engine.context.known import Known
@@ -28,7 +28,7 @@ from engine.runner.cells import Cells
 from engine.runner.cgroup import Cgroups
 from engine.runner.credentials import Held
 from engine.runner.environment import environment
-from engine.runner.run_dir import Facts, RunDir
+from engine.runner.run_dir import Facts, RunDir, read_regular
 from engine.runner.tree import Tree
 from engine.runner.version import Versions
 from engine.runner.workspace import Placed, Wanted, Workspaces
@@ -38,6 +38,7 @@ from engine.tap.leading import lead
 from engine.tap.tap import Tap
 from engine.units import tokens
 
+CONTEXT_BYTES = 4 << 20
 CONTEXT = "context.json"  #: the file of a run directory that says what was told, why, and what was left out
 NOTHING = Earlier()  #: a job's first attempt has nothing before it
 
@@ -278,6 +279,15 @@ def account_of(run: RunDir, context: Context) -> None:
     if len(context.pieces) > 1 or context.left_out or context.without:
         pieces = [msgspec.structs.replace(one, text=None) for one in context.pieces]
         (run.path / CONTEXT).write_bytes(msgspec.json.encode(msgspec.structs.replace(context, pieces=pieces)))
+
+
+def told_of(run: RunDir) -> dict[Part, int]:
+    """Tokens of what an attempt is told beside its task, as its run directory keeps it."""
+    try:
+        context = msgspec.json.decode(read_regular(run.path / CONTEXT, CONTEXT_BYTES) or b"", type=Context)
+    except msgspec.MsgspecError:
+        return {}
+    return {one.part: one.tokens for one in context.pieces if one.part is not Part.TASK and one.tokens}
 
 
 def facts(prepared: Prepared) -> Facts:

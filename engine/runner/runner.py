@@ -36,7 +36,7 @@ from engine.runner.briefer import earlier_of
 from engine.runner.cut import ASKED, Cut
 from engine.runner.ending import End, grace_of, outcome_of, runs, until_end
 from engine.runner.follow import Follower
-from engine.runner.launch import Launcher, facts, placed_at
+from engine.runner.launch import Launcher, facts, placed_at, told_of
 from engine.runner.limits import Halt, Limits, Past
 from engine.runner.meter import Meter, recent_peaks
 from engine.runner.purse import Purse
@@ -554,7 +554,7 @@ class Runner:
         if noted.resumes is not None or noted.why:  # else the attempt's row and the session's name say it
             begun = Begun(noted.session, noted.resumes, noted.forked, noted.retires, noted.why, noted.handed)
         launched = Launched(
-            pid, noted.session, noted.workspace, noted.branch, noted.base, begun, noted.note, noted.tokens
+            pid, noted.session, noted.workspace, noted.branch, noted.base, begun, noted.note, noted.tokens, told_of(run)
         )
         equipped = kit.read_kit(run)
 

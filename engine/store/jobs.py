@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine import events as log
 from engine.agents.base import Outcome
+from engine.briefing import Part
 from engine.decision import Choice
 from engine.errors import NotFoundError, RefusedError
 from engine.model import DiffStat, Failure, Usage
@@ -37,6 +38,8 @@ class Launched:
     """What to know of the session that it goes on in."""
     tokens: int = 0
     """Of the hand-off, where it begins a new session with one."""
+    told: Mapping[Part, int] = field(default_factory=dict)
+    """Tokens of all that it is told beside its task, by part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,8 @@ def launched(tx: Transaction, attempt: int, facts: Launched) -> None:
         log.Launched(facts.pid, facts.workspace, facts.session, begun.resumes, begun.forked, facts.note),
         attempt,
     )
+    if facts.told:
+        row = record(tx, row, log.ContextTold(dict(facts.told)), attempt)
     if handoff is not None:
         record(tx, row, log.HandedOff(handoff, begun.retires, facts.tokens), attempt)
 

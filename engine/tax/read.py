@@ -13,13 +13,23 @@ import msgspec
 
 from engine import events as log
 from engine import opinion, races
+from engine.briefing import Part as About
+from engine.memory.item import READER
 from engine.model import Failure, Grade, State
 from engine.model.tax import VAIN, Part, Slice, Spent, Tax, Toll
 from engine.store import Transaction
 from engine.tax.split import Charge, Piece, Sum, Try, pieces, waits
 
 #: Kinds of the jobs that the engine submits for itself.
-ROLES = {opinion.KIND: Part.TRIAGE, races.JUDGE_KIND: Part.REVIEW}
+ROLES = {opinion.KIND: Part.TRIAGE, races.JUDGE_KIND: Part.REVIEW, READER: Part.MEMORY}
+#: Parts of what an attempt is told, and as what they count.
+TOLD = {
+    About.PERSONA: Part.PERSONAS,
+    About.RULES: Part.PERSONAS,
+    About.CORE: Part.MEMORY,
+    About.RECALLED: Part.MEMORY,
+    About.SKILLS: Part.SKILLS,
+}
 
 #: Jobs of which something ended, was used, or runs.
 _JOBS = "SELECT job FROM attempts WHERE ended_at IS NULL OR ended_at >= :since"
@@ -37,6 +47,7 @@ _SAID = (
     f"SELECT attempt, body FROM events WHERE job IN (SELECT job FROM attempts WHERE handoff IS NOT NULL AND job IN "
     f'({_JOBS})) AND (body LIKE \'{{"kind":"handed_off"%\' OR body LIKE \'{{"kind":"requeued"%\')'
 )
+_TOLD = f'SELECT attempt, body FROM events WHERE job IN ({_JOBS}) AND body LIKE \'{{"kind":"context_told"%\''
 _PRUNED = (
     "SELECT sum(attempts), sum(input_tokens + output_tokens + cache_read_tokens + cache_write_tokens), "
     "sum(cost_micros), grade FROM pruned_usage WHERE day >= :since - 43200000 "
@@ -121,11 +132,20 @@ def _jobs(tx: Transaction, since: int, project: str | None) -> Iterator[_Job]:
                 set_back.add(attempt)
             case _:
                 pass
+    told: dict[int, dict[Part, int]] = defaultdict(lambda: defaultdict(int))
+    for attempt, body in tx.connection.execute(_TOLD, given):
+        match _DECODE(body):
+            case log.ContextTold(tokens=sizes):
+                for about, size in sizes.items():
+                    if about in TOLD:
+                        told[attempt][TOLD[about]] += size
+            case _:
+                pass
     for (_, state, where, kind), rows in groupby(tx.connection.execute(_TRIES, given), itemgetter(0, 1, 2, 3)):
         tries = [
             Try(
                 number, created, started, ended, bool(succeeded), Failure(failure) if failure else None, session,
-                resumes, handed.get(attempt), attempt in set_back, charges.pop(attempt, ()),
+                resumes, handed.get(attempt), told.get(attempt, {}), attempt in set_back, charges.pop(attempt, ()),
             )
             for _, _, _, _, attempt, number, created, started, ended, succeeded, failure, session, resumes in rows
         ]  # fmt: skip

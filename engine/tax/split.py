@@ -6,8 +6,8 @@ handed its state. Whatever no attempt went on from was done in vain, and so was 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 from engine.model import Failure, Grade, State
@@ -40,6 +40,8 @@ class Try:
     resumes: str | None = None
     handed: int | None = None
     """Tokens of the hand-off that it began with; None where it had none."""
+    told: Mapping[Part, int] = field(default_factory=dict)
+    """Tokens of what else it began with beside its task, by what that was."""
     set_back: bool = False
     """Its workspace was set back after it."""
     charges: Sequence[Charge] = ()
@@ -109,11 +111,9 @@ def pieces(tries: Sequence[Try], state: State, role: Part | None = None) -> Iter
     for one in tries:
         part = role or _part(one, good, state)
         yield Piece(part, one.ended_at or one.created_at, attempts=1, ms=one.ms, failure=one.failure)
-        handed = (one.handed or 0) if part is Part.USEFUL else 0
+        left = {Part.HAND_OFFS: one.handed or 0, **one.told} if part is Part.USEFUL else {}
         for charge in one.charges:
-            told = min(handed, charge.tokens)
-            handed -= told
-            yield from _charged(charge, told, part, one.failure)
+            yield from _charged(charge, left, part, one.failure)
 
 
 def _part(one: Try, good: set[int], state: State) -> Part:
@@ -124,17 +124,24 @@ def _part(one: Try, good: set[int], state: State) -> Part:
     return Part.USEFUL if one.number in good else Part.RETRIES
 
 
-def _charged(charge: Charge, told: int, part: Part, failure: Failure | None) -> Iterator[Piece]:
-    """A charge, with the tokens of it that a hand-off took, and their share of the money, apart."""
-    whole = Piece(part, charge.at, tokens=charge.tokens, cost=charge.cost, grade=charge.grade, failure=failure)
-    if told <= 0:
-        yield whole
-        return
-    grade = max(charge.grade, Grade.ESTIMATED, key=_GRADES.index)  # nobody has counted its tokens
-    cost = None if charge.cost is None else charge.cost * told // charge.tokens
-    rest = None if charge.cost is None else charge.cost - (cost or 0)
-    yield Piece(Part.HAND_OFFS, charge.at, tokens=told, cost=cost, grade=grade)
-    yield replace(whole, tokens=charge.tokens - told, cost=rest, grade=grade)
+def _charged(charge: Charge, left: dict[Part, int], part: Part, failure: Failure | None) -> Iterator[Piece]:
+    """A charge, with the tokens of it by which the attempt was told something, and their share of the money, apart.
+
+    `left`: what of that was in no charge yet; it is taken from there.
+    """
+    tokens, cost = charge.tokens, charge.cost
+    grade = charge.grade
+    for about in list(left):
+        told = min(left[about], tokens)
+        left[about] -= told
+        if told <= 0:
+            continue
+        grade = max(charge.grade, Grade.ESTIMATED, key=_GRADES.index)  # nobody has counted its tokens
+        share = None if charge.cost is None else charge.cost * told // charge.tokens
+        yield Piece(about, charge.at, tokens=told, cost=share, grade=grade)
+        tokens -= told
+        cost = None if cost is None else cost - (share or 0)
+    yield Piece(part, charge.at, tokens=tokens, cost=cost, grade=grade, failure=failure)
 
 
 def waits(tries: Sequence[Try]) -> Iterator[tuple[Try, int]]:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 
 from engine import events as log
+from engine.briefing import Part
 from engine.budgets import Amount
 from engine.decision import CardKind, Choice, Effect, Past, Rule
 from engine.hand_off import Cause
@@ -86,6 +87,7 @@ EXAMPLES: tuple[log.AnyBody, ...] = (
     log.SkillsGiven((Given(name="log-forensics", how=How.NATIVE, reason="named", sha256="ab", tokens=90, score=0.5),)),
     log.SkillsUsed(("log-forensics",)),
     log.WorkerSet("me", "reviewer", KeptWorker(spec=WorkerSpec(persona="reviewer"), by="me")),
+    log.ContextTold({Part.RECALLED: 300, Part.PERSONA: 40}),
     log.HandOffStored(3, "claude", Cause.OWN),
     log.ScheduleSet("me", "nightly", Kept(spec=ScheduleSpec(cron="0 2 * * *", job=JobSpec(prompt="p")), by="me")),
     log.ScheduleFired("nightly", 9, 2, "me", (3,)),

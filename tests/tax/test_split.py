@@ -50,6 +50,15 @@ def test_who_is_handed_the_state_goes_on_from_it_and_pays_for_the_telling() -> N
     assert [(one.cost, one.grade) for one in money] == [(3, Grade.ESTIMATED)]
 
 
+def test_what_else_it_is_told_is_told_apart_and_nothing_is_counted_twice() -> None:
+    told = {Part.PERSONAS: 20, Part.MEMORY: 25, Part.SKILLS: 200}
+    first, second = Charge(1, 60, 6, Grade.REPORTED), Charge(2, 50, 5, Grade.REPORTED)
+    one = attempt(1, "s", told=told, handed=10, charges=(first, second), succeeded=True)
+    assert parts([one]) == {Part.HAND_OFFS: 10, Part.PERSONAS: 20, Part.MEMORY: 25, Part.SKILLS: 55}
+    assert sum(piece.cost or 0 for piece in pieces([one], State.SUCCEEDED)) == 11
+    assert parts([one], State.FAILED) == {Part.FAILED: 110}, "what came to nothing was in vain, whatever it was"
+
+
 def test_a_hand_off_brings_nothing_back_that_was_set_back() -> None:
     left = attempt(1, "s", failure=Failure.CRASHED, set_back=True)
     assert parts([left, attempt(2, "t", handed=30)]) == {Part.RETRIES: 100, Part.USEFUL: 70, Part.HAND_OFFS: 30}
