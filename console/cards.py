@@ -28,12 +28,16 @@ _PAST = {
     Choice.UNCAPPED: "goes on without a cap",
     Choice.ACCEPT: "made a rule",
     Choice.DISMISS: "not made a rule",
+    Choice.APPROVE: "approved",
     Choice.BACK: "sent back",
     Choice.RETRY: "tried again",
     Choice.DROP: "dropped",
     Choice.LEAVE: "left to you",
     Choice.WITHDRAWN: "not asked any more",
 }
+
+#: What Headway asks itself: its arguments are texts to read.
+_TOLD = frozenset({CardKind.ROUTE, CardKind.MERGE, CardKind.APPROVAL, CardKind.STEP})
 
 
 def stands(card: Card, now: int) -> str:
@@ -75,7 +79,7 @@ def card_lines(card: Card, now: int) -> list[str]:
     lines = [f"card {card.id}  {card.kind}"]
     lines += [f"  {name:<9} {value}" for name, value in facts.items() if value]
     if card.kind not in (CardKind.BUDGET, CardKind.POLICY):
-        told = card.kind in (CardKind.ROUTE, CardKind.MERGE)
+        told = card.kind in _TOLD
         arguments = argument_lines(card) if told else clean_lines(card.arguments)
         lines += ["", "  arguments", *(f"    {line}" for line in arguments)]
     if card.diff:

@@ -8,6 +8,7 @@ from engine.agents.base import Agent
 from engine.decision import CardKind
 from engine.dispatch.route_cards import RouteCards
 from engine.dispatch.routebook import Routebook
+from engine.pipelines.cards import StepCards
 from engine.store.answering import Kind
 from engine.store.budget_cards import BudgetCards
 from engine.store.clarify_cards import ClarifyCards
@@ -18,11 +19,14 @@ from engine.store.policy_cards import PolicyCards
 
 def all_kinds(book: Routebook, agents: Mapping[str, Agent]) -> dict[CardKind, Kind]:
     """What an engine's cards are answered by."""
+    converse = frozenset(name for name, one in agents.items() if one.resumable or one.converses)
     return {
         **OF_AGENTS,
         CardKind.ROUTE: RouteCards(book),
         CardKind.CLARIFY: ClarifyCards(),
         CardKind.BUDGET: BudgetCards(),
         CardKind.POLICY: PolicyCards(),
-        CardKind.MERGE: MergeCards(frozenset(name for name, one in agents.items() if one.resumable or one.converses)),
+        CardKind.MERGE: MergeCards(converse),
+        CardKind.APPROVAL: StepCards(converse),
+        CardKind.STEP: StepCards(converse),
     }

@@ -34,6 +34,10 @@ class CardKind(StrEnum):
     """Whether a rule is to give an answer that the operator has given again and again."""
     MERGE = "merge"
     """What becomes of a job's work that cannot come to its branch as it is."""
+    APPROVAL = "approval"
+    """Whether a pipeline goes on with what one of its steps said."""
+    STEP = "step"
+    """What becomes of a pipeline whose step found something that nobody could mend."""
 
 
 class Asker(StrEnum):
@@ -80,6 +84,8 @@ class Choice(StrEnum):
     """The proposed rule is kept."""
     DISMISS = "dismiss"
     """It is not, and not proposed again."""
+    APPROVE = "approve"
+    """It goes on so."""
     BACK = "back"
     """It goes back to who did it, in the same session, with what is wrong and the words of the reason."""
     RETRY = "retry"
@@ -101,6 +107,8 @@ CHOICES: dict[CardKind, tuple[Choice, ...]] = {
     CardKind.BUDGET: (Choice.MORE, Choice.UNCAPPED, Choice.STOP),
     CardKind.POLICY: (Choice.ACCEPT, Choice.DISMISS),
     CardKind.MERGE: (Choice.BACK, Choice.RETRY, Choice.DROP, Choice.LEAVE),
+    CardKind.APPROVAL: (Choice.APPROVE, Choice.BACK, Choice.CANCEL),
+    CardKind.STEP: (Choice.BACK, Choice.RETRY, Choice.APPROVE, Choice.STOP),
 }
 
 

@@ -52,6 +52,7 @@ from engine.monitoring import Monitoring
 from engine.notify.notifier import Notifier
 from engine.opinion import Opinions
 from engine.passing import HandOffs
+from engine.pipelines.pipelines import Pipelines
 from engine.races import Races
 from engine.redact import Secrets
 from engine.remembering import Remembering
@@ -133,6 +134,9 @@ class Engine:
         self.weather = Weather(store, dispatcher.wake)
         self.races = Races(home, store, hub, book, secrets, self.act, dispatcher.wake)
         self.merges = Merges(home, store, hub, settings, secrets, dispatcher.wake)
+        self.pipelines = Pipelines(
+            home, store, hub, book, agents, secrets, self.merges, self.submit, runner.stop, dispatcher.wake
+        )
         self.scores = Scores(store, settings)
         self.opinions = Opinions(home, store, hub, book, secrets, dispatcher.wake)
         self.triage = Triaging(store, book, self.opinions, dispatcher.wake)
@@ -252,7 +256,7 @@ class Engine:
 
     def _notes(self, tx: Transaction, row: JobRow) -> list[str]:
         """What the rooms have to say of a job."""
-        return [*self.routes.notes(tx, row), *self.merges.notes(tx, row)]
+        return [*self.routes.notes(tx, row), *self.pipelines.notes(tx, row), *self.merges.notes(tx, row)]
 
     def drain(self) -> None:
         """Start nothing more, and stop once nothing runs. For this engine alone: the next one starts again."""
@@ -411,7 +415,13 @@ class Engine:
 
     async def idle(self) -> bool:
         """Nothing runs, checks included, nothing would start by itself, and nobody works in a session."""
-        if self._takeovers.open or self.races.busy or await self.schedules.waits() or await self.merges.waits():
+        if (
+            self._takeovers.open
+            or self.races.busy
+            or self.pipelines.busy
+            or await self.schedules.waits()
+            or await self.merges.waits()
+        ):
             return False
         counts = await self.store.read.counts()
         return counts.running == 0 and (counts.ready == 0 or await self.store.read.held_all() is not None)

@@ -117,6 +117,7 @@ async def _working(home: Path, settings: Settings, store: Store, hub: Hub, subre
             "notify": engine.notify.run(),
             "races": engine.races.run(),
             "merges": engine.merges.run(),
+            "pipelines": engine.pipelines.run(),
             "opinions": engine.opinions.run(),
             "schedules": engine.schedules.run(),
             "upkeep": keep_up(home, settings.upkeep, launcher.workspaces.locks),

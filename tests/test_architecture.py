@@ -91,6 +91,7 @@ FLOORS: list[set[str]] = [
         "engine.scoreboard",
         "engine.races",
         "engine.merges",
+        "engine.pipelines",
         "engine.opinion",
         "engine.last_words",
         "engine.shelf",

@@ -17,6 +17,7 @@ FAMILIES = {
     "memory": "memory",
     "routes": "routes",
     "triage": "triage",
+    "pipelines": "run pipelines",
     "merge": "merge merges",
     "race": "race",
     "scores": "scoreboard compare",

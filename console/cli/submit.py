@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -119,6 +120,9 @@ def submit(
     token: Annotated[
         str | None, typer.Option(help="Your own name for this submission: sent again, it submits nothing twice.")
     ] = None,
+    pipeline: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Run this pipeline with the prompt, as headway run does.")
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything, say what would become of it, submit nothing.")
     ] = False,
@@ -173,6 +177,9 @@ def submit(
         "schema": _schema(schema),
     }
     chosen = {name: value for name, value in given.items() if value is not None}
+    if pipeline is not None:
+        _run(context, pipeline, prompt, chosen, scratch=scratch, token=token, dry_run=dry_run, json=as_json)
+        return
     listed: JobFile | None = None
     if file is not None:
         listed = _read_file(file)
@@ -193,6 +200,41 @@ def submit(
         asked = replace(asked, then=replace(JobSpec(prompt=then), **shared))
     answer = _send(context, asked, listed)
     _report(context, answer, len(specs), dry_run, as_json)
+
+
+def _run(
+    context: typer.Context,
+    name: str,
+    prompt: str | None,
+    chosen: Mapping[str, Any],
+    *,
+    scratch: bool,
+    token: str | None,
+    dry_run: bool,
+    json: bool,
+) -> None:
+    """Run a pipeline instead. What it says of each of its steps is not said here."""
+    from console.cli.pipelines import begin
+    from engine.errors import UsageError
+    from engine.model import PipelineWanted
+
+    if prompt is None:
+        raise UsageError("--pipeline takes a prompt, and no file")
+    if wrong := sorted(chosen.keys() - _OF_PIPELINES):
+        option = wrong[0].replace("_", "-")
+        raise UsageError(
+            f"--{option} is for a job: a pipeline says it of each step, or takes it with headway run --input"
+        )
+    text = sys.stdin.read() if prompt == "-" else prompt
+    told = {key: value for key, value in chosen.items() if key != "project"}
+    project = None if scratch else chosen.get("project") or str(Path.cwd())
+    begin(
+        context, PipelineWanted(name=name, what=text, project=project, token=token, dry_run=dry_run, **told), json=json
+    )
+
+
+#: What can be said of a pipeline as of a job.
+_OF_PIPELINES = frozenset({"project", "base", "title", "priority", "tags"})
 
 
 def _send(context: typer.Context, asked: Wanted, listed: JobFile | None) -> Answer:

@@ -72,7 +72,7 @@ def asks(card: Card) -> Reason:
         ends = f"{first}, {' or '.join(others)} ends it"
         return Reason(Cause.DECISION, f"card {card.id} asks you: {card.why}", ends, jobs=[card.job])
     text = f"its agent waits for card {card.id}: {card.tool} {card.summary}"
-    if card.kind in (CardKind.ROUTE, CardKind.MERGE):
+    if card.kind in (CardKind.ROUTE, CardKind.MERGE, CardKind.APPROVAL, CardKind.STEP):
         text = f"card {card.id} waits for you: {card.summary}"
     return Reason(Cause.DECISION, text, ends, card.due, jobs=[card.job])
 

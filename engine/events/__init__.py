@@ -36,6 +36,7 @@ from engine.events.life import (
 from engine.events.merging import MergeEntered, MergeMoved
 from engine.events.money import BudgetAllowed, BudgetReached, BudgetStopped, BudgetWarned, Drifted, total_cost
 from engine.events.notices import Notified
+from engine.events.pipelines import PipelineEntered, PipelineMoved, StepMoved
 from engine.events.schedules import ScheduleFired, ScheduleMissed, ScheduleSet
 from engine.events.skills import SkillsGiven, SkillsUsed
 from engine.events.talk import Attached, Compacted, Detached, HandedOff, Parked
@@ -98,6 +99,8 @@ __all__ = [
     "Moved",
     "Notified",
     "Parked",
+    "PipelineEntered",
+    "PipelineMoved",
     "Prioritised",
     "Pruned",
     "RaceBegun",
@@ -122,6 +125,7 @@ __all__ = [
     "Snoozed",
     "Spawned",
     "Standing",
+    "StepMoved",
     "Stopping",
     "Submitted",
     "Succeeded",

@@ -12,6 +12,7 @@ from engine.events.life import LifeBody
 from engine.events.merging import MergingBody
 from engine.events.money import MoneyBody
 from engine.events.notices import NoticeBody
+from engine.events.pipelines import PipelineBody
 from engine.events.schedules import ScheduleBody
 from engine.events.skills import SkillBody
 from engine.events.talk import TalkBody
@@ -33,6 +34,7 @@ AnyBody = (
     | ToolBody
     | WorkerBody
     | MergingBody
+    | PipelineBody
     | AroundBody
 )
 

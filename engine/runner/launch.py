@@ -125,16 +125,17 @@ class Launcher:
         check_job(claim.spec, agent.name, claim.attempt.model, self.settings)
         permission = self.permission(claim.spec, claim.job.project, agent)
         previous = claim.previous
+        before = previous or claim.shares
         run.make()
         wanted = Wanted(
-            job=claim.job.id,
+            job=claim.job.within or claim.job.id,
             title=claim.job.title,
             project=claim.job.project if agent.effects else None,
             workspace=claim.spec.workspace or Workspace.WORKTREE,
-            base=previous.base if previous else None,
-            branch=previous.branch if previous else claim.desk.branch if claim.desk is not None else None,
+            base=before.base if before else None,
+            branch=before.branch if before else claim.desk.branch if claim.desk is not None else None,
             marker=claim.attempt.marker,
-            first=claim.attempt.number == 1,
+            first=claim.attempt.number == 1 and not claim.job.within,
             start=claim.spec.base,
             worker=claim.desk.name if claim.desk is not None else None,
         )
@@ -171,7 +172,8 @@ class Launcher:
             return await self._confined(claim, prepared, run)
         except HeadwayError:
             await kit.take_away(run)
-            await self.workspaces.tidy(placed)
+            if claim.job.within is None:
+                await self.workspaces.tidy(placed)
             raise
 
     def _instructed(self, claim: Claim, run: RunDir, prepared: Prepared) -> Prepared:

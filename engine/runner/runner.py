@@ -469,7 +469,7 @@ class Runner:
             cpu_ms=took.cpu_ms,
             processes_peak=took.processes_peak,
             resumable=agent.resumable and session is not None and placed.directory.is_dir(),
-            restorable=placed.repository is not None and placed.base is not None,
+            restorable=placed.repository is not None and placed.base is not None and not live.claim.job.within,
             harmless=not agent.effects,
             provider=agent.provider,
         )
@@ -496,6 +496,8 @@ class Runner:
             return None
 
     async def _tidy(self, live: Live, placed: Placed) -> None:
+        if live.claim.job.within is not None:  # others work there after it
+            return
         try:
             await self._around.launcher.workspaces.tidy(placed)
         except HeadwayError as error:

@@ -41,6 +41,7 @@ from engine.server.calls.limits import LimitCalls
 from engine.server.calls.memory import MemoryCalls
 from engine.server.calls.merges import MergeCalls
 from engine.server.calls.notify import NotifyCalls
+from engine.server.calls.pipelines import PipelineCalls
 from engine.server.calls.races import RaceCalls
 from engine.server.calls.routes import RouteCalls
 from engine.server.calls.schedules import ScheduleCalls
@@ -62,6 +63,7 @@ class Client(
     ContextCalls,
     RaceCalls,
     MergeCalls,
+    PipelineCalls,
     RouteCalls,
     ForecastCalls,
     HealthCalls,

@@ -18,10 +18,23 @@ from engine.decision import Card, CardKind, Rule
 from engine.errors import NotFoundError, RefusedError
 from engine.model import Undone
 from engine.schedule import Kept
-from engine.store import budgets, cards, corrections, dependencies, merge_undo, moves, racing, rules, schedules, workers
+from engine.store import (
+    budgets,
+    cards,
+    corrections,
+    dependencies,
+    merge_undo,
+    moves,
+    pipeline_undo,
+    racing,
+    rules,
+    schedules,
+    workers,
+)
 from engine.store.fold import record
 from engine.store.merges import Stood
 from engine.store.moves import Moving
+from engine.store.pipelines import Stood as PipelineStood
 from engine.store.racing import Outcome
 from engine.store.rows import JobRow, holder_of, read_job
 from engine.store.writer import RollbackError, Transaction
@@ -87,6 +100,8 @@ class Inverse(Struct, frozen=True, omit_defaults=True):
     """What was allowed beyond a budget."""
     merges: list[Stood] = field(default_factory=list)
     """Merges that were queued, or taken out of the queue."""
+    pipelines: list[PipelineStood] = field(default_factory=list)
+    """Pipelines that were begun, held, cancelled or put back."""
     cards: list[int] = field(default_factory=list)
     """Cards that were answered."""
     note: str = ""
@@ -134,6 +149,13 @@ def changed(before: JobRow, after: JobRow) -> dict[str, tuple[Any, Any]]:
         for name in _FIELDS
         if getattr(before, name) != getattr(after, name)
     }
+
+
+def amend(tx: Transaction, action: int, inverse: Inverse) -> None:
+    """Say more of an action that this transaction has just recorded."""
+    tx.connection.execute(
+        "UPDATE actions SET inverse = ? WHERE id = ?", (msgspec.json.encode(inverse).decode(), action)
+    )
 
 
 def note(tx: Transaction, verb: str, by: str, ids: Iterable[int], inverse: Inverse) -> int:
@@ -318,6 +340,7 @@ def _restore_scopes(tx: Transaction, by: str, inverse: Inverse) -> str:
     if inverse.worker:
         said.append(workers.restore(tx, inverse.worker, inverse.had, inverse.hired, by))
     said += [merge_undo.take_back(tx, stood, by) for stood in inverse.merges]
+    said += [pipeline_undo.take_back(tx, stood, by) for stood in inverse.pipelines]
     if inverse.drain:
         tx.log(log.Draining(by=by, ended=True))
         said.append("the engine takes up work again")

@@ -65,6 +65,8 @@ class Desk:
     """The last attempt of the job before, as far as that is still known."""
     task: str = ""
     """Of that job."""
+    shares: AttemptRow | None = None
+    """The newest attempt of the job in whose worktree it works."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,9 +181,18 @@ def claim(tx: Transaction, chosen: Sequence[JobRow], resumable: Callable[[str], 
     desks = [_desk(tx, row) if row.worker is not None else None for row in chosen]
     workers.take(tx, [(row.worker, row.id) for row in chosen if row.worker is not None])
     return [
-        Claim(now, spec, one, tried, row.anew, row.fresh, on.session, on.fork, on.why, desk=desk)
+        Claim(
+            now, spec, one, tried, row.anew, row.fresh, on.session, on.fork, on.why, desk=desk, shares=_shared(tx, row)
+        )
         for now, spec, one, tried, row, on, desk in zip(after, specs, given, before, chosen, going, desks, strict=True)
     ]
+
+
+def _shared(tx: Transaction, row: JobRow) -> AttemptRow | None:
+    if not row.within:
+        return None
+    values = tx.connection.execute(_PREVIOUS, (row.within,)).fetchone()
+    return attempt_row(values) if values else None
 
 
 def _served_now(tx: Transaction, chosen: Sequence[JobRow]) -> dict[Lane, int]:

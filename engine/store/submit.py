@@ -43,6 +43,7 @@ class Sorted:
 
 
 UNSORTED = Sorted()
+OWN = 0  #: a worktree that stays though its job changes nothing in it: others are to work there
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class Accepted:
     parent: Parent | None = None
     """The attempt whose agent submits it."""
     within: int | None = None
-    """The job in whose worktree it works, and goes on with its branch."""
+    """The job in whose worktree it works, and goes on with its branch; `OWN` for its own, which others share."""
 
     @property
     def waits(self) -> bool:
@@ -92,6 +93,8 @@ class Submission:
     batch: str | None = None
     follow_up: Accepted | None = None
     """Runs once all of the batch have ended."""
+    into: int | None = None
+    """A batch that is there already."""
 
     @property
     def all(self) -> list[Accepted]:
@@ -107,7 +110,7 @@ class Submission:
     @property
     def is_plain(self) -> bool:
         """Its jobs have nothing to do with any other job."""
-        if self.token is not None or self.batch is not None or self.follow_up is not None:
+        if self.token is not None or self.batch is not None or self.into is not None or self.follow_up is not None:
             return False
         return not any(job.waits or job.question or job.spec.key is not None or job.parent for job in self.jobs)
 
@@ -157,7 +160,7 @@ def admit(tx: Transaction, submission: Submission) -> Admitted:
     """Accept a submission, raising as `Admission` says."""
     if submission.token is not None and (known := _known(tx, submission)) is not None:
         return known
-    batch = None
+    batch = submission.into
     if submission.batch is not None:
         batch = tx.connection.execute(
             "INSERT INTO batches (name, at) VALUES (?, ?)", (submission.batch, tx.now)

@@ -31,6 +31,7 @@ _ENDED = (
     "SELECT ended_at, id, state FROM jobs WHERE ended_at IS NOT NULL "
     "AND ended_at >= ? AND ended_at < ? AND (ended_at, id) > (?, ?) AND id NOT IN (SELECT job FROM attachments) "
     "AND id NOT IN (SELECT job FROM merges WHERE merges.ended_at IS NULL) "
+    "AND NOT EXISTS (SELECT 1 FROM pipelines WHERE pipelines.batch = jobs.batch AND pipelines.ended_at IS NULL) "
     "ORDER BY ended_at, id LIMIT ?"
 )
 _THESE = "IN (SELECT value FROM json_each(?1))"

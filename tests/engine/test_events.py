@@ -14,7 +14,7 @@ from engine.briefing import Part
 from engine.budgets import Amount
 from engine.decision import CardKind, Choice, Effect, Past, Rule
 from engine.hand_off import Cause
-from engine.model import Failure, Grade, JobSpec, MergeState, RaceState, State, Triage, Usage
+from engine.model import Failure, Grade, JobSpec, MergeState, PipelineState, RaceState, State, StepState, Triage, Usage
 from engine.notice import NoticeClass
 from engine.schedule import Kept, ScheduleSpec
 from engine.skills.skill import Given, How
@@ -82,6 +82,9 @@ EXAMPLES: tuple[log.AnyBody, ...] = (
     log.RaceBegun(3, "fix it", (4, 5), "me"),
     log.RaceChecked(3, False, False, "make test: exit 1"),
     log.RaceMoved(3, RaceState.DECIDED, "me", 4, "why"),
+    log.PipelineEntered(3, "code", "fix it", "me"),
+    log.PipelineMoved(3, PipelineState.FAILED, "me", "why"),
+    log.StepMoved(3, "write", StepState.RUNNING, "headway", "why", 2, (4,)),
     log.MergeEntered(2, "main", "me"),
     log.MergeMoved(2, MergeState.MERGED, "headway", "why", "ab"),
     log.SkillsGiven((Given(name="log-forensics", how=How.NATIVE, reason="named", sha256="ab", tokens=90, score=0.5),)),
