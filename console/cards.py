@@ -33,6 +33,7 @@ _PAST = {
     Choice.RETRY: "tried again",
     Choice.DROP: "dropped",
     Choice.LEAVE: "left to you",
+    Choice.DONE: "taken for done",
     Choice.WITHDRAWN: "not asked any more",
 }
 

@@ -55,6 +55,7 @@ _KEPT = {
     Cause.MEMORY: (READY, "low memory"),
     Cause.BUDGET: (LIMITED, "budget"),
     Cause.PRIVATE: (LIMITED, "private"),
+    Cause.GATE: (GATING, "gating"),
 }
 
 _LIMITS = frozenset({Failure.RATE_LIMITED, Failure.OVERLOADED})

@@ -38,6 +38,8 @@ class CardKind(StrEnum):
     """Whether a pipeline goes on with what one of its steps said."""
     STEP = "step"
     """What becomes of a pipeline whose step found something that nobody could mend."""
+    GATE = "gate"
+    """What becomes of work that its gate refuses, and that does not get better by itself."""
 
 
 class Asker(StrEnum):
@@ -78,6 +80,8 @@ class Choice(StrEnum):
     """It is not begun."""
     MORE = "more"
     """So much more may be spent: as much again, or the amount of the reply."""
+    DONE = "done"
+    """It is taken for done, whatever its gate says."""
     UNCAPPED = "uncapped"
     """It may go on to its end, whatever that costs: of a shared budget, for as long as its period goes on."""
     ACCEPT = "accept"
@@ -109,6 +113,7 @@ CHOICES: dict[CardKind, tuple[Choice, ...]] = {
     CardKind.MERGE: (Choice.BACK, Choice.RETRY, Choice.DROP, Choice.LEAVE),
     CardKind.APPROVAL: (Choice.APPROVE, Choice.BACK, Choice.CANCEL),
     CardKind.STEP: (Choice.BACK, Choice.RETRY, Choice.APPROVE, Choice.STOP),
+    CardKind.GATE: (Choice.DONE, Choice.BACK, Choice.REROUTE, Choice.STOP),
 }
 
 

@@ -23,6 +23,8 @@ from engine.dispatch.preview import Change
 from engine.dispatch.routebook import Routebook
 from engine.errors import NotFoundError, NotStartedError, RefusedError, UsageError
 from engine.foresight import Foresight
+from engine.gate.book import Gatebook
+from engine.gates.gates import Gates
 from engine.hub import Hub
 from engine.inbox import Inbox
 from engine.mcp.capability import Grants
@@ -119,13 +121,17 @@ class Engine:
         self.asked_to_stop = asyncio.Event()
         self.routes = Routes(store, book)
         self.tap = tap
-        self.foresight = Foresight(store, hub, dispatcher, settings.max_attempts, agents, self._notes)
+        gatebook = Gatebook.of(settings, agents, book.privacy)
+        self.gates = Gates(home, store, hub, gatebook, book, workspaces, secrets, self.act, dispatcher.wake)
+        self.foresight = Foresight(
+            store, hub, dispatcher, settings.max_attempts, agents, self._notes, self.gates.standing
+        )
         self.inbox = Inbox(
             store,
             hub,
             settings,
             secrets,
-            all_kinds(book, agents),
+            all_kinds(book, agents, gatebook),
             self.foresight.foresee,
             self._answered,
             dispatcher.wake,
@@ -285,7 +291,7 @@ class Engine:
 
     async def _drain(self) -> None:
         seq = self.hub.seq
-        while (await self.store.read.counts()).running and not self.hub.closing.is_set():
+        while ((await self.store.read.counts()).running or self.gates.busy) and not self.hub.closing.is_set():
             await self.hub.changed(seq, self.hub.progress_after(0)[0])
             seq = self.hub.seq
         self.asked_to_stop.set()
@@ -347,6 +353,7 @@ class Engine:
             parent=said.parent,
             children=said.children,
             moves=await self.routes.moves(job),
+            looks=await self.gates.looks(job),
         )
 
     async def _attempt(self, tried: AttemptRow) -> Attempt:
@@ -419,7 +426,9 @@ class Engine:
             self._takeovers.open
             or self.races.busy
             or self.pipelines.busy
-            or await self.schedules.waits()
+            or self.gates.busy:
+            return False
+        if await self.schedules.waits()
             or await self.merges.waits()
         ):
             return False

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from engine.agents.registry import check_job
 from engine.budgets import Amount
 from engine.config import Settings
+from engine.config.gates import unknown
 from engine.context.skills import Known
 from engine.documents import nearest
 from engine.errors import RefusedError, UsageError
@@ -37,6 +38,11 @@ class WrongError(UsageError):
 def check_base(spec: JobSpec, project: str | None) -> None:
     if spec.base is not None and (project is None or spec.workspace is Workspace.PROJECT):
         raise WrongError("base", "only the worktree of a project begins at a commit")
+
+
+def check_gate(spec: JobSpec, settings: Settings) -> None:
+    if (wrong := unknown(spec.gate, settings.gates)) is not None:
+        raise WrongError("gate", wrong)
 
 
 def agent_of(spec: JobSpec, settings: Settings, agents: Collection[str]) -> str:

@@ -62,12 +62,14 @@ class Foresight:
         max_attempts: int,
         agents: Mapping[str, Agent],
         routes: Callable[[Transaction, JobRow], list[str]] = lambda tx, row: [],
+        gates: Callable[[JobRow], list[Reason]] = lambda row: [],
     ) -> None:
         self._store = store
         self._hub = hub
         self._dispatcher = dispatcher
         self._max_attempts = max_attempts
         self._routes = routes
+        self._gates = gates
         self.free = frozenset(name for name, agent in agents.items() if not agent.provider)
         """Agents that cost nothing."""
         self._kept: dict[int, Estimate] = {}
@@ -99,7 +101,7 @@ class Foresight:
 
     async def waiting(self, row: JobRow) -> list[Reason]:
         """Why a job does not run."""
-        if row.state not in (State.READY, State.BLOCKED) and row.waiting_on is None:
+        if row.state not in (State.READY, State.BLOCKED, State.GATING) and row.waiting_on is None:
             return []
         found, _ = await self._store.look(lambda tx: self._reasons(tx, row))
         return found
@@ -115,7 +117,7 @@ class Foresight:
         card = cards.one(tx, row.waiting_on) if row.waiting_on is not None else None
         if card is not None and row.held_by == cards.holder(card.id):
             found = [one for one in found if one.cause is not Cause.HELD or not one.jobs]  # the card says it
-        return [*found, *([asks(card)] if card is not None else [])], world
+        return [*found, *self._gates(row), *([asks(card)] if card is not None else [])], world
 
     async def waits(self, rows: Sequence[JobRow]) -> list[Wait]:
         """Why rows of a list do not start, of each the first reason: what is its own comes before what many share."""

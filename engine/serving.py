@@ -25,6 +25,7 @@ from engine.dispatch.settling import Rules
 from engine.engine import Engine
 from engine.errors import StorageError
 from engine.extraction import Extraction
+from engine.gate.book import Gatebook
 from engine.home import Holder, Lock, make_home
 from engine.hub import Hub
 from engine.mcp.capability import Grants
@@ -87,7 +88,13 @@ async def _working(home: Path, settings: Settings, store: Store, hub: Hub, subre
         secrets=secrets, tap=tap, offers=Offers(home, settings, grants), known=remembers, cells=cells,
     )  # fmt: skip
     book = Routebook.of(settings, known, os.environ)
-    rules = Rules(settings.max_attempts, Budget.of(settings), book, Budgets.of(settings))
+    rules = Rules(
+        settings.max_attempts,
+        Budget.of(settings),
+        book,
+        Budgets.of(settings),
+        Gatebook.of(settings, known, book.privacy),
+    )
     around = Surroundings(
         home, store, hub, follower, launcher, boot, settings.grace, rules, Prices.of_settings(settings), subreaper
     )
@@ -118,6 +125,7 @@ async def _working(home: Path, settings: Settings, store: Store, hub: Hub, subre
             "races": engine.races.run(),
             "merges": engine.merges.run(),
             "pipelines": engine.pipelines.run(),
+            "gates": engine.gates.run(),
             "opinions": engine.opinions.run(),
             "schedules": engine.schedules.run(),
             "upkeep": keep_up(home, settings.upkeep, launcher.workspaces.locks),

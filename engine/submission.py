@@ -21,6 +21,7 @@ from engine.entry import (
     agent_of,
     check_agent,
     check_base,
+    check_gate,
     check_measure,
     check_permission,
     check_prompt,
@@ -179,6 +180,7 @@ def _accept_one(
         trial.of(check_permission, spec, target.agent, project, settings)
         trial.of(_check_privacy, target, project, book)
     trial.of(check_base, spec, project)
+    trial.of(check_gate, spec, settings)
     trial.of(check_skills, spec, project, known)
     deadline = trial.of(deadline_of, spec, now)
     not_before = trial.of(time_of, "not_before", spec.not_before, now)

@@ -1,7 +1,6 @@
 """The state machine of a job: one table, and the only code that changes a state.
 
-The key is the state a job is in and the event that happens to it. What is not in the table raises. The state
-`gating` has no rows yet: nothing leads there until gates exist.
+The key is the state a job is in and the event that happens to it. What is not in the table raises.
 """
 
 from __future__ import annotations
@@ -26,6 +25,11 @@ TRANSITIONS: Mapping[tuple[State | None, type[log.Body]], State] = {
     (State.RUNNING, log.Cancelled): State.CANCELLED,
     (State.RUNNING, log.Requeued): State.READY,
     (State.RUNNING, log.Parked): State.READY,
+    (State.RUNNING, log.Gated): State.GATING,
+    (State.GATING, log.Succeeded): State.SUCCEEDED,
+    (State.GATING, log.SentBack): State.READY,
+    (State.GATING, log.Failed): State.FAILED,
+    (State.GATING, log.Cancelled): State.CANCELLED,
     (State.SUCCEEDED, log.Retried): State.READY,
     (State.FAILED, log.Retried): State.READY,
     (State.CANCELLED, log.Retried): State.READY,
@@ -55,6 +59,8 @@ REMARKS: Mapping[type[log.Body], frozenset[State]] = {
     log.DefaultNear: frozenset(State),
     log.Escalated: frozenset(State),
     log.Triaged: frozenset(State),
+    log.GateChecked: frozenset({State.RUNNING, State.GATING}),
+    log.GateReviewed: frozenset(State),
     log.Routed: frozenset({State.BLOCKED, State.READY}),
     log.RaceChecked: frozenset(State),
     log.MergeEntered: frozenset(State),
@@ -79,10 +85,10 @@ _OVER = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED})
 #: Where taking an action back may lead a job from each state. What runs or has run cannot be made undone.
 RESTORABLE: Mapping[State, frozenset[State]] = {
     State.BLOCKED: _WAITING | _OVER,
-    State.READY: _WAITING | _OVER,
-    State.CANCELLED: _WAITING | {State.CANCELLED},
-    State.FAILED: _WAITING | {State.FAILED},
-    State.SUCCEEDED: frozenset({State.SUCCEEDED}),
+    State.READY: _WAITING | _OVER | {State.GATING},
+    State.CANCELLED: _WAITING | {State.CANCELLED, State.GATING},
+    State.FAILED: _WAITING | {State.FAILED, State.GATING},
+    State.SUCCEEDED: frozenset({State.SUCCEEDED, State.GATING}),
     State.RUNNING: frozenset({State.RUNNING}),
     State.GATING: frozenset({State.GATING}),
 }

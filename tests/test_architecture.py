@@ -92,6 +92,7 @@ FLOORS: list[set[str]] = [
         "engine.races",
         "engine.merges",
         "engine.pipelines",
+        "engine.gates",
         "engine.opinion",
         "engine.last_words",
         "engine.shelf",

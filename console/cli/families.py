@@ -20,6 +20,7 @@ FAMILIES = {
     "pipelines": "run pipelines",
     "merge": "merge merges",
     "race": "race",
+    "gates": "gates gate",
     "scores": "scoreboard compare",
     "sessions": "sessions attach",
     "foresight": "explain forecast batches breakers",

@@ -132,6 +132,7 @@ def show(
 
 def _described(detail: JobDetail) -> list[str]:
     from console.format import clean_line, moment, money, number
+    from console.gates import look_lines
     from console.moves import move_text
     from console.status import mark_of
     from engine.clock import now_ms
@@ -147,6 +148,7 @@ def _described(detail: JobDetail) -> list[str]:
         "project": job.project or "none: a directory of its own",
         "priority": str(job.priority),
         "kind": job.kind,
+        "gate": detail.spec.gate,
         "triage": job.triage,
         "tags": " ".join(job.tags),
         "key": job.key,
@@ -178,6 +180,7 @@ def _described(detail: JobDetail) -> list[str]:
     known = {one.id: one for one in detail.sessions}
     for attempt in detail.attempts:
         lines += _attempt_lines(attempt, known.get(attempt.session or ""))
+    lines += look_lines(detail.looks)
     lines += ["", "  prompt", *(f"    {clean_line(line)}" for line in detail.spec.prompt.splitlines())]
     return lines
 

@@ -108,6 +108,14 @@ def submit(
         str | None,
         typer.Option(metavar="NAME", help="Done in this worker, after what waits for it already."),
     ] = None,
+    gate: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="What must hold before it is done: a gate of headway.yaml, or none.  [default: its "
+            "project's, or that of its kind]",
+        ),
+    ] = None,
     key: Annotated[
         str | None, typer.Option(help="While a job with this key is unfinished, give that one instead of a new one.")
     ] = None,
@@ -172,6 +180,7 @@ def submit(
         "skills": skill,
         "persona": persona,
         "worker": worker,
+        "gate": gate,
         "key": key,
         "system": system,
         "schema": _schema(schema),

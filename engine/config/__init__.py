@@ -9,6 +9,7 @@ from engine.config.agents import (
     SessionSettings,
 )
 from engine.config.budgets import BudgetSettings
+from engine.config.gates import CheckSettings, EvidenceSettings, GateSettings
 from engine.config.keys import KeyReference
 from engine.config.mcp import McpSettings, Offer
 from engine.config.memory import Embedder, EndpointSettings, Learn, MemorySettings, Weights
@@ -32,8 +33,11 @@ __all__ = [
     "AgentSettings",
     "Api",
     "BudgetSettings",
+    "CheckSettings",
     "Embedder",
     "EndpointSettings",
+    "EvidenceSettings",
+    "GateSettings",
     "KeyReference",
     "Learn",
     "MatchSettings",

@@ -8,6 +8,7 @@ from engine.config import agents as agents_section
 from engine.config import (
     budgets,
     checks,
+    gates,
     inbox,
     mcp,
     memory,
@@ -47,6 +48,7 @@ def complaints(settings: Settings, agents: Collection[str]) -> Iterator[Complain
     yield from notify.complaints(settings)
     yield from sandbox.complaints(settings)
     yield from workers.complaints(settings, agents)
+    yield from gates.complaints(settings, agents)
 
 
 def _at_the_top(settings: Settings, agents: Collection[str]) -> Iterator[Complaint]:

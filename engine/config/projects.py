@@ -67,6 +67,8 @@ class ProjectSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     branch: Annotated[str, Meta(min_length=1, max_length=250)] | None = None
     """What the work of its jobs is merged into. Unset: the branch that its checkout is on."""
     merge: MergeSettings = field(default_factory=MergeSettings)
+    gate: str | None = None
+    """The gate of its jobs, where they name none; `none` is none, whatever their kind has."""
     recall: bool | None = None
     """Whether its jobs are told what is known, where that differs from the agent's word."""
     mcp: Offer | None = None

@@ -9,6 +9,7 @@ from msgspec import Meta, Struct, field
 from engine.config.agents import AccountSettings, AgentSettings, SessionSettings, Slots
 from engine.config.budgets import BudgetSettings
 from engine.config.context import ContextSettings
+from engine.config.gates import GateSettings
 from engine.config.inbox import InboxSettings
 from engine.config.mcp import McpSettings
 from engine.config.memory import MemorySettings
@@ -76,6 +77,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     mcp: McpSettings = field(default_factory=McpSettings)
     """The tools that agents are given of Headway."""
     context: ContextSettings = field(default_factory=ContextSettings)
+    gates: dict[str, GateSettings] = field(default_factory=dict)
+    """What must hold before a job is done, by name."""
     theme: str | None = None
     keymap: str | None = None
     """A shipped keymap of the console, beneath `keys`."""

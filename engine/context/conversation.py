@@ -36,6 +36,12 @@ RESUMED = (
     "You were working on this task and were interrupted: {reason}. Look at what is already done in the working "
     "directory, then finish the task."
 )
+REFUSED = (
+    "You said that this task is done. It is not: what has to hold before it is done was looked at, and refused.\n\n"
+    "{findings}\n\nMend that in this working directory, then finish the task. Tests are not deleted, skipped or "
+    "weakened for it, and what you say at the end is held against what you did."
+)
+FOUND = "What has to hold before it is done was looked at, and refused:\n\n{findings}"
 TAKEN = (
     "The operator worked in this session with you, and has given the task back to you. Keep to what was agreed, look "
     "at what is already done in the working directory, then finish the task."
@@ -68,6 +74,8 @@ class Earlier:
     events: Sequence[log.Event] = ()
     own: Stored | None = None
     """The newest hand-off that an agent or the operator wrote."""
+    refused: str = ""
+    """What its gate found of the attempt before, in words, where it was refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +132,7 @@ class Talks:
         if claim.session is not None:
             why, note = await self._judge(claim, claim.session, agent, placed)
         if claim.session is not None and not why:
-            return _going_on(claim, claim.session, agent, note)
+            return _going_on(claim, claim.session, agent, note, earlier.refused)
         if claim.previous is None and claim.desk is not None:
             return await self._at_desk(claim, claim.desk, agent, placed, earlier, why)
         session = str(uuid.uuid4()) if agent.chooses_session else None
@@ -133,13 +141,14 @@ class Talks:
         begun = Begun(session, retires=retires if why else None, why=why if previous is not None else "")
         if previous is None or not _is_told(claim, agent):
             # A command has no conversation; and where nothing of the old work is left, there is nothing to hand over.
-            return Conversation(claim.spec.prompt, replace(begun, handed=False))
+            lead = FOUND.format(findings=earlier.refused) if earlier.refused and agent.provider else ""
+            return Conversation(claim.spec.prompt, replace(begun, handed=False), lead=lead)
         form = AGAIN if previous.workspace == str(placed.directory) else MOVED
         story = await self._story(claim, agent, placed, earlier, begun.why)
         return Conversation(
             IS.format(prompt=claim.spec.prompt),
             begun,
-            lead=form.format(workspace=previous.workspace, reason=_reason(claim)),
+            lead=_lead(form.format(workspace=previous.workspace, reason=_reason(claim)), earlier.refused),
             story=story,
             room=self._policy(agent).handoff_tokens,
             others=(earlier.own.id,) if story is not None and earlier.own is not None else (),
@@ -203,15 +212,20 @@ class Talks:
         )
 
 
-def _going_on(claim: Claim, session: Session, agent: Agent, note: str | None) -> Conversation:
-    form = TAKEN if _given_back(claim, session) else RESUMED
+def _going_on(claim: Claim, session: Session, agent: Agent, note: str | None, refused: str) -> Conversation:
+    form = TAKEN if _given_back(claim, session) else REFUSED if refused else RESUMED
     first = claim.previous is None and claim.desk is not None
     forked = str(uuid.uuid4()) if agent.chooses_session else None
     name = forked if claim.fork else session.id
     task = WAS.format(prompt=claim.spec.prompt)
     if first:
         task, form = IS.format(prompt=claim.spec.prompt), NEXT
-    return Conversation(task, Begun(name, session.id, claim.fork), note, lead=form.format(reason=_reason(claim)))
+    lead = form.format(reason=_reason(claim), findings=refused)
+    return Conversation(task, Begun(name, session.id, claim.fork), note, lead=lead)
+
+
+def _lead(text: str, refused: str) -> str:
+    return f"{text}\n\n{FOUND.format(findings=refused)}" if refused else text
 
 
 def _end_of(last: AttemptRow) -> str:

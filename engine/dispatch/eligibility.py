@@ -23,6 +23,9 @@ NAMED = 5  #: of the jobs that one waits for, so many are named
 
 def reasons(job: JobRow, world: World, needs: Sequence[int] = ()) -> list[Reason]:
     """Why a job does not start now; none if it may start, runs, or has ended. `needs`: what it waits for."""
+    if job.state is State.GATING and job.held_by is not None:
+        ends = f"`headway release {job.id}` ends it"
+        return [Reason(Cause.HELD, f"it is not looked at: held by {job.held_by}", ends, jobs=[job.id])]
     if job.state in (State.RUNNING, State.GATING) or job.ended_at is not None:
         return []
     own, shared = of_job(job, world, needs), of_lane(lane_of(job), world)
@@ -72,7 +75,7 @@ def asks(card: Card) -> Reason:
         ends = f"{first}, {' or '.join(others)} ends it"
         return Reason(Cause.DECISION, f"card {card.id} asks you: {card.why}", ends, jobs=[card.job])
     text = f"its agent waits for card {card.id}: {card.tool} {card.summary}"
-    if card.kind in (CardKind.ROUTE, CardKind.MERGE, CardKind.APPROVAL, CardKind.STEP):
+    if card.kind in (CardKind.ROUTE, CardKind.MERGE, CardKind.APPROVAL, CardKind.STEP, CardKind.GATE):
         text = f"card {card.id} waits for you: {card.summary}"
     return Reason(Cause.DECISION, text, ends, card.due, jobs=[card.job])
 

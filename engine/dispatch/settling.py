@@ -20,15 +20,17 @@ from engine.dispatch.retry import Action, Case, Next
 from engine.dispatch.routebook import NOTHING, Routebook
 from engine.dispatch.routing import Ask, Move, Stay, Stop
 from engine.errors import RefusedError
-from engine.model import LIMITS, Breaker, DiffStat, Failure, JobSpec, Target
+from engine.gate.book import NOTHING as NO_GATES
+from engine.gate.book import Gate, Gatebook
+from engine.model import LIMITS, Breaker, DiffStat, Failure, JobSpec, State, Target
 from engine.model.route import CAUSES
 from engine.money import Entry
 from engine.spend.budgets import Budget as OwnBudget
 from engine.spend.budgets import Budgets, Means
-from engine.store import attachments, budgets, dependencies, jobs
+from engine.store import attachments, budgets, dependencies, gatings, jobs
 from engine.store import windows as kept
 from engine.store.jobs import Requeue, Settlement
-from engine.store.rows import AttemptRow, JobRow, read_spec
+from engine.store.rows import AttemptRow, JobRow, read_attempts, read_spec
 from engine.store.sessions import Heard
 from engine.store.writer import Transaction
 
@@ -45,6 +47,7 @@ class Rules:
     budget: Budget
     book: Routebook = NOTHING
     budgets: Budgets = field(default_factory=Budgets)
+    gates: Gatebook = NO_GATES
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,8 @@ class Ending:
     """The agent talks to a provider that its other jobs depend on as well."""
     short: bool = False
     """It never began, because this machine was short of something that may be there later."""
+    gate: Gate | None = None
+    """What has to hold before its job is done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +105,9 @@ class Settle:
         ended, follows = [], []
         for one, (row, tried) in zip(operations, found, strict=True):
             ending, limited = _tell_windows(tx, row, tried, one.ending)
+            if ending.gate is not None and ending.outcome.succeeded and _is_wanted(tx, row):
+                # Nobody has said yet that the work is done: what the operator wants goes before that.
+                ending = replace(ending, outcome=replace(ending.outcome, succeeded=False))
             follow = _Follow(None, ending.outcome)
             parked = not ending.outcome.succeeded and attachments.holder(tx, row.id) is not None
             if not ending.outcome.succeeded and row.stopping is None and not parked:
@@ -107,7 +115,7 @@ class Settle:
             settlement = Settlement(
                 follow.outcome, ending.exit_code, ending.diff, ending.heard, follow.requeue,
                 ending.memory_peak, ending.cpu_ms, ending.processes_peak, ending.spent,
-                Means(one.rules.budgets, ending.own),
+                Means(one.rules.budgets, ending.own), ending.gate.name if ending.gate is not None else None,
             )  # fmt: skip
             ended.append((row, tried, settlement))
             follows.append(follow)
@@ -121,6 +129,11 @@ class Settle:
         ]
         dependencies.after_end(tx, [row for row in settled if row.ended_at is not None])
         return settled
+
+
+def _is_wanted(tx: Transaction, row: JobRow) -> bool:
+    """The operator has asked for its end, or for its session."""
+    return row.stopping is not None or attachments.holder(tx, row.id) is not None
 
 
 def settle(tx: Transaction, attempt: int, ending: Ending, rules: Rules) -> JobRow:
@@ -220,13 +233,15 @@ def _staying(decided: Next, at: int | None, why: str) -> Next:
 
 
 def _follow(tx: Transaction, row: JobRow, attempt: int, follow: _Follow, ending: Ending) -> JobRow:
-    """Write what follows a settlement: a move, a card, a hold."""
+    """Write what follows a settlement: a look, a move, a card, a hold."""
+    if row.state is State.GATING and ending.gate is not None:
+        gatings.first(tx, read_attempts(tx.connection, [attempt])[attempt], ending.gate.name, ending.gate.digest)
     if follow.turn is not None and row.ended_at is None:
         if isinstance(follow.turn.verdict, Move):
             row = rerouting.make(tx, row, follow.turn.verdict, follow.turn, attempt)
         elif isinstance(follow.turn.verdict, Ask):
             row = route_cards.put_up(tx, row, attempt, follow.turn.verdict, follow.turn)
-    if row.ended_at is None and budgets.own_used_up(tx, ending.own):
+    if row.ended_at is None and row.state is not State.GATING and budgets.own_used_up(tx, ending.own):
         return jobs.put_on_hold(tx, row, budgets.HOLD)
     if follow.requeue is not None and follow.requeue.hold and row.ended_at is None:
         row = jobs.put_on_hold(tx, row, dependencies.ENGINE)

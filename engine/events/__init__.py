@@ -18,6 +18,7 @@ from engine.events.cards import (
     RuleProposed,
 )
 from engine.events.event import AnyBody, Event
+from engine.events.gates import GateChecked, Gated, GateReviewed, SentBack
 from engine.events.handoffs import ContextTold, HandOffStored
 from engine.events.judgement import RaceBegun, RaceChecked, RaceMoved, Routed, Triaged
 from engine.events.life import (
@@ -89,6 +90,9 @@ __all__ = [
     "Escalated",
     "Event",
     "Failed",
+    "GateChecked",
+    "GateReviewed",
+    "Gated",
     "HandOffStored",
     "HandedOff",
     "Held",
@@ -120,6 +124,7 @@ __all__ = [
     "ScheduleFired",
     "ScheduleMissed",
     "ScheduleSet",
+    "SentBack",
     "SkillsGiven",
     "SkillsUsed",
     "Snoozed",

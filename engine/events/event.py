@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from engine.events.around import AroundBody
 from engine.events.cards import CardBody
+from engine.events.gates import GateBody
 from engine.events.handoffs import HandOffBody
 from engine.events.judgement import JudgementBody
 from engine.events.life import LifeBody
@@ -35,6 +36,7 @@ AnyBody = (
     | WorkerBody
     | MergingBody
     | PipelineBody
+    | GateBody
     | AroundBody
 )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,14 +49,22 @@ class Place:
     grace: float = GRACE_SECONDS
 
 
-async def run_checks(checks: Sequence[Check], place: Place, *, all_of_them: bool = True) -> list[CheckResult]:
+async def run_checks(
+    checks: Sequence[Check],
+    place: Place,
+    *,
+    all_of_them: bool = True,
+    began: Callable[[int], None] = lambda number: None,
+) -> list[CheckResult]:
     """Run checks one after the other; up to the first that fails unless `all_of_them`.
 
-    What an engine before this one left of them is ended first. Raises nothing that comes of the checks themselves.
+    What an engine before this one left of them is ended first. `began` is told the number of each. Raises nothing that
+    comes of the checks themselves.
     """
     await tree.stop(Tree(None, place.marker, None), place.grace)
     results: list[CheckResult] = []
     for number, check in enumerate(checks, 1):
+        began(number)
         results.append(await _run(check, place, number))
         if not results[-1].passed and not all_of_them:
             break

@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import Struct, field
 
 from engine.model.attempt import Attempt
+from engine.model.gate import GateLook
 from engine.model.job import Job, JobSpec
 from engine.model.reason import Estimate, Reason
 from engine.model.route import Rerouting
@@ -31,6 +32,8 @@ class JobDetail(Struct, frozen=True, kw_only=True):
     """The jobs that its agents submitted."""
     moves: list[Rerouting] = field(default_factory=list)
     """From which target to which it went, the oldest move first."""
+    looks: list[GateLook] = field(default_factory=list)
+    """What its gate has found, the oldest look first."""
 
 
 class Explanation(Struct, frozen=True, kw_only=True):

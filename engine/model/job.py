@@ -73,6 +73,8 @@ class JobSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     """Who its agent is to be. Unset: what its worker or its project says."""
     worker: Annotated[str, Meta(pattern=TAG, max_length=64)] | None = None
     """The worker that it is done in: one after the other, in the same session and directory."""
+    gate: Annotated[str, Meta(pattern=TAG)] | None = None
+    """A gate of the settings. Unset: its project's, else that of its kind; `none` is none."""
 
 
 class Job(Struct, frozen=True, kw_only=True):

@@ -29,6 +29,8 @@ class Cause(StrEnum):
     """Another job is done in its worker."""
     PRIVATE = "private"
     """Its project does not let it go to its target's provider."""
+    GATE = "gate"
+    """Its agent is done, and its gate looks at what it did."""
     TURN = "turn"
     """Nothing: it may start, and others go first."""
 

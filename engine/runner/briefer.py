@@ -20,9 +20,10 @@ from engine.context.assembly import Assembled, Offer, Way, assemble, whole
 from engine.context.conversation import Conversation, Earlier, Talks
 from engine.context.known import Known
 from engine.context.personas import Personas, scopes_of
+from engine.gate import verdict
 from engine.memory.answers import Recalled
 from engine.memory.item import READER
-from engine.model import JobSpec
+from engine.model import JobSpec, Verdict
 from engine.personas import telling
 from engine.personas.persona import Persona
 from engine.runner import credentials, kit, sheets
@@ -30,7 +31,7 @@ from engine.runner.credentials import Held
 from engine.runner.environment import environment
 from engine.runner.version import Versions
 from engine.runner.workspace import Placed
-from engine.store import Store, hand_offs
+from engine.store import Store, gatings, hand_offs
 from engine.store.claims import Claim
 
 PAST_EVENTS = 10_000  #: of a job's log that a hand-off is made from
@@ -183,7 +184,10 @@ async def earlier_of(store: Store, claim: Claim) -> Earlier:
         return Earlier()
     attempts = [one for one in await read.attempts(job) if one.id != claim.attempt.id]
     own = await store.look(lambda tx: hand_offs.newest(tx, job, own=True))
-    return Earlier(attempts, await read.events(0, PAST_EVENTS, job), own)
+    look = await store.look(lambda tx: gatings.newest(tx, job))
+    here = look is not None and look.verdict is Verdict.REFUSED and look.attempt == claim.previous.number
+    refused = verdict.told(look) if look is not None and here else ""
+    return Earlier(attempts, await read.events(0, PAST_EVENTS, job), own, refused)
 
 
 def _folder(account: AccountSettings | None) -> Held:

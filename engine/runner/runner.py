@@ -472,6 +472,7 @@ class Runner:
             restorable=placed.repository is not None and placed.base is not None and not live.claim.job.within,
             harmless=not agent.effects,
             provider=agent.provider,
+            gate=self._around.rules.gates.gate(live.claim.spec, live.claim.job.project, agent.name),
         )
 
     async def _ends(self, live: Live, ending: Ending) -> bool:

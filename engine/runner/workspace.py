@@ -51,6 +51,14 @@ class Placed:
 
 
 @dataclass(frozen=True, slots=True)
+class Looked:
+    """A working tree as a git tree object, and how it differs from the base."""
+
+    tree: str
+    diff: DiffStat
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
     """The workspace that an attempt asks for. `base` and `branch` are an earlier attempt's, kept for its retries.
 
@@ -219,6 +227,11 @@ class Workspaces:
 
     async def measure(self, placed: Placed, run: RunDir) -> DiffStat | None:
         """Write what changed since the base into the run's `diff.patch`. None outside git."""
+        looked = await self.look(placed, run)
+        return looked.diff if looked is not None else None
+
+    async def look(self, placed: Placed, run: RunDir) -> Looked | None:
+        """The same, with the tree that stands there now."""
         if placed.root is None or placed.base is None:
             return None
         async with self._measuring:
@@ -318,7 +331,7 @@ def _move_aside(root: Path) -> None:
     root.rename(aside)
 
 
-async def _measure(root: Path, base: str, run: RunDir) -> DiffStat:
+async def _measure(root: Path, base: str, run: RunDir) -> Looked:
     tree, whole = await snapshot(root, run)
     with run.diff.open("wb") as file:
         await git(root, *_DIFF, "--patch", "--binary", base, tree, stdout=file.fileno())
@@ -329,7 +342,7 @@ async def _measure(root: Path, base: str, run: RunDir) -> DiffStat:
         files += 1
         added += int(plus) if plus.isdigit() else 0
         removed += int(minus) if minus.isdigit() else 0
-    return DiffStat(files=files, added=added, removed=removed, whole=whole)
+    return Looked(tree, DiffStat(files=files, added=added, removed=removed, whole=whole))
 
 
 async def _tree(root: Path, run: RunDir) -> str:

@@ -16,6 +16,7 @@ from engine.server.routes import (
     cards,
     context,
     forecast,
+    gates,
     health,
     limits,
     memory,
@@ -87,6 +88,7 @@ def make_app(engine: Engine) -> Starlette:
             *memory.routes(engine),
             *context.routes(engine),
             *staff.routes(engine),
+            *gates.routes(engine),
         ],
         exception_handlers={HeadwayError: _refuse, 404: _unknown, 405: _unknown},
     )

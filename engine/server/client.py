@@ -36,6 +36,7 @@ from engine.model.listing import Wait
 from engine.server.calls.cards import CardCalls
 from engine.server.calls.context import ContextCalls
 from engine.server.calls.forecast import ForecastCalls
+from engine.server.calls.gates import GateCalls
 from engine.server.calls.health import HealthCalls
 from engine.server.calls.limits import LimitCalls
 from engine.server.calls.memory import MemoryCalls
@@ -66,6 +67,7 @@ class Client(
     PipelineCalls,
     RouteCalls,
     ForecastCalls,
+    GateCalls,
     HealthCalls,
     ScheduleCalls,
     SkillCalls,

@@ -10,7 +10,7 @@ from msgspec import structs
 from msgspec.structs import replace
 
 from engine import events as log
-from engine.model import Grade, JobSpec, Usage
+from engine.model import Failure, Grade, JobSpec, Usage
 from engine.store import workers
 from engine.store.rows import JobRow, save_jobs
 from engine.store.writer import Transaction
@@ -90,6 +90,21 @@ def apply(row: JobRow | None, event: log.Event) -> JobRow:
                 reason=f"parked: {body.by} works in its session",
                 stopping=None,
                 tries=max(0, row.tries - 1),
+            )
+        case log.Gated():
+            return replace(paid(row, body.usage), state=state, stopping=None)
+        case log.GateReviewed():
+            return paid(row, body.usage)
+        case log.SentBack():
+            # The gate bounds its rounds itself: they use up none of the job's attempts.
+            return replace(
+                row,
+                state=state,
+                failure=Failure.GATE_REFUSED,
+                reason=body.reason,
+                fresh=row.fresh or body.fresh,
+                tries=max(0, row.tries - 1),
+                waits=0,
             )
         case log.Succeeded():
             return replace(paid(row, body.usage), state=state, ended_at=event.at, reason=body.reason, stopping=None)

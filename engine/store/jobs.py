@@ -71,6 +71,8 @@ class Settlement:
     """What it used, message by message; None where no more is known than the ledger and the outcome say."""
     means: Means = UNBOUNDED
     """What it may spend of."""
+    gate: str | None = None
+    """What has to hold before its job is done."""
 
 
 def launched(tx: Transaction, attempt: int, facts: Launched) -> None:
@@ -183,6 +185,8 @@ def _reason(row: JobRow, verdict: log.AnyBody, outcome: Outcome) -> str | None:
 def _verdict(row: JobRow, end: Settlement, attached: str | None) -> log.AnyBody:
     """`attached`: who works in the job's session, or waits to."""
     outcome = end.outcome
+    if outcome.succeeded and end.gate is not None:
+        return log.Gated(gate=end.gate, result=outcome.result, exit_code=end.exit_code, usage=outcome.usage)
     if outcome.succeeded:
         reason = "it finished before the cancel reached it" if row.stopping else outcome.reason
         return log.Succeeded(result=outcome.result, reason=reason, exit_code=end.exit_code, usage=outcome.usage)

@@ -63,6 +63,10 @@ _RACED = (
     "SELECT one.job, races.winner IS NOT NULL, ifnull(races.winner = one.job, 0), one.passed "
     f"FROM race_entries AS one JOIN races ON races.id = one.race WHERE one.job {_THESE}"
 )
+_GATED = (
+    "SELECT job, verdict = 'passed' FROM gate_looks WHERE verdict IS NOT NULL AND id IN "
+    f"(SELECT max(id) FROM gate_looks WHERE claimed = 0 AND job {_THESE} GROUP BY job)"
+)
 _DUE = "SELECT job FROM scores_due ORDER BY job LIMIT ?"
 _OLD = "SELECT {columns} FROM scores WHERE job IN (SELECT value FROM json_each(?1))"
 
@@ -233,6 +237,10 @@ def scores_of(tx: Transaction, jobs: Sequence[int]) -> list[Score]:
         job: _Race(bool(raced), bool(won), passed)
         for job, raced, won, passed in tx.connection.execute(_RACED, (these,))
     }
+    # A gate says as checks do whether work is right. Where both have, the gate came first.
+    for job, passed in tx.connection.execute(_GATED, (these,)):
+        race = races.get(job, _Race())
+        races[job] = _Race(race.raced, race.won, min(passed, 1 if race.passed is None else race.passed))
     return [
         score
         for job, row in sorted(rows.items())

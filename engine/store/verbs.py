@@ -9,7 +9,7 @@ from engine import events as log
 from engine.decision import Choice
 from engine.errors import NotFoundError, UsageError
 from engine.model import ALL, ActionResult, JobSpec, State, Target, Verb
-from engine.store import actions, attachments, cards, clarify, dependencies, moves
+from engine.store import actions, attachments, cards, clarify, dependencies, gatings, moves
 from engine.store.actions import Inverse
 from engine.store.cards import Closing
 from engine.store.claims import newest_launched
@@ -214,7 +214,7 @@ def _cancel(tx: Transaction, row: JobRow, request: Request, tally: _Tally) -> No
         if row.ended_at is not None:
             tally.skip(row, f"already {row.state}")
     elif row.state is not State.RUNNING:
-        now = clarify.over(tx, now, Choice.CANCEL, request.by)
+        now = gatings.over(tx, clarify.over(tx, now, Choice.CANCEL, request.by), request.by)
         ended = _do(tx, now, tally, log.Cancelled(by=request.by))
         for before in dependencies.after_end(tx, [ended]):
             _followed(tx, before, tally, SKIPPED)

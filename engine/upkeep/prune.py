@@ -71,6 +71,7 @@ _DELETE_EVENTS = f"DELETE FROM events WHERE job {_THESE}"
 _DELETE_DEPENDENCIES = f"DELETE FROM dependencies WHERE job {_THESE}"
 _DELETE_DECISIONS = f"DELETE FROM decisions WHERE job {_THESE}"
 _DELETE_RULES = f"DELETE FROM rules WHERE job {_THESE}"
+_DELETE_LOOKS = f"DELETE FROM gate_looks WHERE job {_THESE}"
 _DELETE_MOVES = f"DELETE FROM moves WHERE job {_THESE}"
 _DELETE_JOBS = f"DELETE FROM jobs WHERE id {_THESE}"
 
@@ -131,6 +132,7 @@ def prune(tx: Transaction, wanted: Wanted, by: str) -> Pruned:
     run(_DELETE_DECISIONS, (these,))
     run(_DELETE_RULES, (these,))
     run(_DELETE_MOVES, (these,))
+    run(_DELETE_LOOKS, (these,))
     run(_DELETE_JOBS, (these,))
     budgets.forget(tx, ids)
     tx.log(log.Pruned(by=by, jobs=len(ids), before=latest(wanted.before, tx.now)))

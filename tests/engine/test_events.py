@@ -14,7 +14,19 @@ from engine.briefing import Part
 from engine.budgets import Amount
 from engine.decision import CardKind, Choice, Effect, Past, Rule
 from engine.hand_off import Cause
-from engine.model import Failure, Grade, JobSpec, MergeState, PipelineState, RaceState, State, StepState, Triage, Usage
+from engine.model import (
+    Failure,
+    Grade,
+    JobSpec,
+    MergeState,
+    Opinion,
+    PipelineState,
+    RaceState,
+    State,
+    StepState,
+    Triage,
+    Usage,
+)
 from engine.notice import NoticeClass
 from engine.schedule import Kept, ScheduleSpec
 from engine.skills.skill import Given, How
@@ -92,6 +104,10 @@ EXAMPLES: tuple[log.AnyBody, ...] = (
     log.WorkerSet("me", "reviewer", KeptWorker(spec=WorkerSpec(persona="reviewer"), by="me")),
     log.ContextTold({Part.RECALLED: 300, Part.PERSONA: 40}),
     log.HandOffStored(3, "claude", Cause.OWN),
+    log.Gated("strict", "done", 0, (Usage(model="m"),)),
+    log.GateChecked("strict", 2, False, ("pytest -q: exit 1",), True, True),
+    log.GateReviewed("strict", 2, "codex", Opinion.REFUSE, "why", 7, True, (Usage(model="m"),)),
+    log.SentBack("strict", 2, "why", "me", True),
     log.ScheduleSet("me", "nightly", Kept(spec=ScheduleSpec(cron="0 2 * * *", job=JobSpec(prompt="p")), by="me")),
     log.ScheduleFired("nightly", 9, 2, "me", (3,)),
     log.ScheduleMissed("nightly", 2, 8, 9, "the engine was away", True),
