@@ -19,9 +19,12 @@ class Scope(StrEnum):
     TABLE = "tables"
     MARKS = "tables with marks"
     QUEUE = "queue"
+    WORKERS = "workers"
+    READING = "reading"
     JOB = "job"
     INBOX = "inbox"
     HELP = "help"
+    CHOOSE = "while there is something to choose"
     ASK = "while a question is open"
 
 
@@ -29,10 +32,13 @@ class Scope(StrEnum):
 TOGETHER = (
     frozenset({Scope.EVERYWHERE, Scope.LIST, Scope.TABLE, Scope.MARKS, Scope.JOBS, Scope.QUEUE}),
     frozenset({Scope.EVERYWHERE, Scope.TEXT, Scope.TABLE, Scope.MARKS, Scope.JOBS, Scope.QUEUE}),
-    frozenset({Scope.EVERYWHERE, Scope.TEXT, Scope.JOBS, Scope.JOB}),
+    frozenset({Scope.EVERYWHERE, Scope.LIST, Scope.JOBS, Scope.WORKERS}),
+    frozenset({Scope.EVERYWHERE, Scope.TEXT, Scope.READING, Scope.JOBS, Scope.WORKERS}),
+    frozenset({Scope.EVERYWHERE, Scope.TEXT, Scope.READING, Scope.JOBS, Scope.JOB}),
     frozenset({Scope.EVERYWHERE, Scope.LIST, Scope.INBOX}),
     frozenset({Scope.EVERYWHERE, Scope.TEXT, Scope.INBOX}),
     frozenset({Scope.EVERYWHERE, Scope.LIST, Scope.HELP}),
+    frozenset({Scope.LIST, Scope.CHOOSE}),
     frozenset({Scope.ASK}),
 )
 
@@ -78,10 +84,10 @@ ACTIONS: tuple[Action, ...] = (
     Action("cancel", "cancel", Scope.JOBS, ("x",), "cancel", danger=True, command="cancel"),
     Action("raise", "more urgent by one", Scope.JOBS, ("+",), command="raise"),
     Action("lower", "less urgent by one", Scope.JOBS, ("-",), command="lower"),
-    Action("snooze", "let it wait until a time", Scope.JOBS, command="snooze", argument="WHEN"),
-    Action("reroute", "run it on another target", Scope.JOBS, command="reroute", argument="TARGET"),
+    Action("reroute", "run it on another target", Scope.JOBS, ("R",), "reroute", command="reroute", argument="TARGET"),
+    Action("snooze", "let it wait until a time", Scope.JOBS, ("Z",), command="snooze", argument="WHEN"),
     Action("move", "move it in the queue", Scope.JOBS, command="move", argument="PLACE"),
-    Action("explain", "why it stands where it stands", Scope.JOBS, ("w",), command="explain"),
+    Action("explain", "why it stands where it stands", Scope.JOBS, ("W",), command="explain"),
     Action("attach", "work in its session yourself", Scope.JOBS, ("a",), command="attach"),
     Action("copy", "copy the job's id", Scope.JOBS, ("y",), command="copy"),
     Action("edit", "open the workspace in $EDITOR", Scope.JOBS, ("o",), command="edit"),
@@ -94,12 +100,32 @@ ACTIONS: tuple[Action, ...] = (
     Action("range", "mark from here; again: to here", Scope.MARKS, ("v",), command="range"),
     Action("mark_all", "mark all that match", Scope.MARKS, ("*",), command="mark all"),
     Action("clear_marks", "clear the marks", Scope.MARKS, ("\\",), command="clear marks"),
+    Action("invert_marks", "mark what is not, unmark what is", Scope.QUEUE, ("I",), command="invert marks"),
+    Action("sort", "sort by a column", Scope.QUEUE, ("s",), "sort", command="sort", argument="COLUMN"),
+    Action("reverse", "turn the order around", Scope.QUEUE, ("S",), command="reverse"),
+    Action("view", "a saved view", Scope.QUEUE, ("V",), "views", command="view", argument="NAME"),
+    Action("save_view", "save filter and order", Scope.QUEUE, command="save view", argument="NAME"),
+    Action("drop_view", "forget a saved view", Scope.QUEUE, command="drop view", argument="NAME"),
     Action("apply_order", "apply the new order", Scope.QUEUE, (".",), command="apply"),
     Action("next_failed", "go to the next that failed or asks", Scope.QUEUE, ("n",), command="next failed"),
+    Action("preview", "the preview: beside, below, none", Scope.QUEUE, ("w",), command="preview"),
     Action("next_pane", "go to the next pane", Scope.TABLE, ("tab",), "pane", command="pane"),
     Action("previous_pane", "go to the previous pane", Scope.TABLE, ("shift+tab",)),
     Action("zoom", "zoom this pane, again to return", Scope.TABLE, ("f",), "zoom", command="zoom"),
     Action("clear", "close, clear filter, clear marks, back", Scope.TABLE, ("escape",)),
+    Action("open_worker", "open its job", Scope.WORKERS, ("enter",), "open", command="open worker"),
+    Action("next_worker", "to the next worker", Scope.WORKERS, ("tab",), "next"),
+    Action("previous_worker", "to the worker before", Scope.WORKERS, ("shift+tab",)),
+    Action("zoom_worker", "zoom this worker, again to return", Scope.WORKERS, ("f",), "zoom", command="zoom worker"),
+    Action("worker_list", "panes, or a list", Scope.WORKERS, ("w",), "list", command="worker list"),
+    Action("layout", "1, 2, 4, 8 panes, or all", Scope.WORKERS, ("L",), "layout", command="layout", argument="PANES"),
+    Action("leave_worker", "end the zoom, or the search", Scope.WORKERS, ("escape",)),
+    Action("search", "search the text", Scope.READING, ("/",), "search", command="search", argument="TEXT"),
+    Action("next_match", "the next match", Scope.READING, ("n",)),
+    Action("previous_match", "the match before", Scope.READING, ("N",)),
+    Action("copy_text", "copy what is in sight", Scope.READING, ("Y",), command="copy text"),
+    Action("page_text", "open the text in $PAGER", Scope.READING, ("P",), command="pager"),
+    Action("edit_text", "open the text in $EDITOR", Scope.READING, ("O",), command="editor"),
     Action("previous_tab", "previous tab", Scope.JOB, ("[",), "tab"),
     Action("next_tab", "next tab", Scope.JOB, ("]",), "tab"),
     Action("back", "back to the row", Scope.JOB, ("escape",), "back", command="back"),
@@ -111,7 +137,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("answer_card", "answer a question; read a card", Scope.INBOX, ("enter",), "answer", command="answer"),
     Action("snooze_card", "put it aside until later", Scope.INBOX, ("s",), command="snooze card"),
     Action("card_job", "open its job", Scope.INBOX, ("l",), "job", command="card job"),
-    Action("next_part", "to the card's text, and back", Scope.INBOX, ("tab",)),
+    Action("next_card_part", "to the card's text, and back", Scope.INBOX, ("tab",)),
     Action("leave_inbox", "back", Scope.INBOX, ("escape",), "back"),
     Action("run", "do the action", Scope.HELP, ("enter",), "do it"),
     Action("close_help", "close the help", Scope.HELP, ("escape",), "close"),
@@ -136,7 +162,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("palette", "palette of everything", Scope.EVERYWHERE, ("ctrl+p",), "palette", command="palette"),
     Action("inbox", "the oldest card for you, or this job's", Scope.EVERYWHERE, ("i",), command="card"),
     Action("last_screen", "back to the last screen", Scope.EVERYWHERE, ("`",), command="last"),
-    *(_place("queue", "2"), _place("inbox", "4")),
+    *(_place("queue", "2"), _place("workers", "3"), _place("inbox", "4")),
     Action("undo", "take back what was done last", Scope.EVERYWHERE, ("z",), "undo", command="undo"),
     Action("resync", "read everything again from the engine", Scope.EVERYWHERE, ("ctrl+r",), command="resync"),
     Action("quit", "detach; the work goes on", Scope.EVERYWHERE, ("q",), "detach", command="quit"),
@@ -147,6 +173,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("hold_all", "hold everything", Scope.EVERYWHERE, command="hold all"),
     Action("release_all", "release everything", Scope.EVERYWHERE, command="release all"),
     Action("shutdown", "drain and stop the engine", Scope.EVERYWHERE, command="shutdown", danger=True),
+    Action("take", "take it; a digit takes that one", Scope.CHOOSE, ("enter",), "take it"),
+    Action("leave", "choose nothing", Scope.CHOOSE, ("escape",), "leave it"),
     Action("yes", "yes", Scope.ASK, ("y",), "yes"),
     Action("no", "no", Scope.ASK, ("n", "escape"), "no"),
 )

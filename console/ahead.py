@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from console.format import age, clean_line, moment, money
-from engine.model import Explanation, Grade, Preview, Shift, State
+from engine.model import Explanation, Grade, Preview, Quota, Shift, State
 
 NAMED = 10  #: jobs of a preview that are told line by line
 
@@ -68,12 +68,44 @@ def preview_lines(preview: Preview, now: int) -> list[str]:
         known = "" if preview.cost_micros is None else _signed(preview.cost_micros)
         rest = f"{preview.unpriced} without a known price" if preview.unpriced else ""
         lines.append(f"  cost       {', '.join(filter(None, (known, rest)))}")
+    if preview.quota:
+        lines.append(f"  limits     {', '.join(map(quota_text, preview.quota))}")
     return lines
 
 
-def _signed(micros: int) -> str:
+def preview_line(preview: Preview | None, now: int) -> str:
+    """A change in one line: when all is done then, what it costs more or less, whose limits it weighs on.
+
+    Empty where it changes none of the three as far as anybody knows.
+    """
+    if preview is None:
+        return ""
+    said = []
+    before, after = preview.finish_before, preview.finish_after
+    if after is not None:
+        moved = after - before if before is not None else 0
+        how = f" ({age(abs(moved))} {'later' if moved > 0 else 'earlier'})" if abs(moved) >= 1_000 else ""
+        said.append(f"all done in {age(after - now)}{how}" if after > now else f"all is done{how}")
+    elif preview.shifts or preview.others:
+        said.append("end not known")
+    if preview.cost_micros:
+        said.append(f"{_signed(preview.cost_micros, 2)}")
+    if preview.unpriced:
+        said.append(f"{preview.unpriced} of no known price")
+    said += [quota_text(one) for one in preview.quota[:3]]
+    return ", ".join(said)
+
+
+def quota_text(one: Quota) -> str:
+    """`claude@work +12 (five_hour 74%)`."""
+    used = f" ({clean_line(one.window)} {one.used:.0%})" if one.used is not None else ""
+    more = f"+{one.jobs}" if one.jobs > 0 else f"−{-one.jobs}"
+    return f"{clean_line(one.account)} {more}{used}"
+
+
+def _signed(micros: int, digits: int = 4) -> str:
     sign = "+" if micros >= 0 else "−"
-    return f"{sign}{money(abs(micros), Grade.ESTIMATED, 4)}"
+    return f"{sign}{money(abs(micros), Grade.ESTIMATED, digits)}"
 
 
 def _shift_line(shift: Shift, now: int) -> str:

@@ -46,9 +46,10 @@ class Beat:
     def pulse(self, now: int) -> Pulse:
         """What may happen at this beat. `now` is milliseconds UTC."""
         steady = self._count % (self._fast // self._steady) == 0
+        calm = self._count % self._fast == 0
         self._count += 1
         second = now // 1000
         passed = steady and second != self._second
         if passed:
             self._second = second
-        return Pulse(fast=True, steady=steady, second=passed, now=now)
+        return Pulse(fast=True, steady=steady, calm=calm, second=passed, now=now)

@@ -11,6 +11,7 @@ from engine.decision import Answered, Card, Foreseen, Reply, SnoozeCards, Snooze
 from engine.events import Event
 from engine.model import (
     ActionResult,
+    Estimate,
     Explanation,
     Job,
     JobDetail,
@@ -21,6 +22,8 @@ from engine.model import (
     Undone,
     Verb,
 )
+from engine.model.listing import Wait
+from engine.model.route import RouteChoice
 from engine.window import WindowState
 
 
@@ -29,8 +32,10 @@ class EngineClient(Protocol):
 
     async def status(self) -> Status: ...
 
-    async def order(self, filter: str = "") -> array[int]:
-        """Ids of all jobs that match, as `array('q')`: running, then ready by priority, then ended, newest first."""
+    async def order(self, filter: str = "", sort: str = "") -> array[int]:
+        """Ids of all jobs that match, as `array('q')`: running, then ready by priority, then ended, newest first; or
+        sorted, as `cost`, or `-cost` the other way round.
+        """
 
     async def rows(self, ids: Sequence[int]) -> list[Job]:
         """The named jobs, in the order asked; ids that do not exist are left out."""
@@ -66,6 +71,13 @@ class EngineClient(Protocol):
     async def snooze_cards(self, wanted: SnoozeCards) -> Snoozed: ...
 
     async def explain(self, job: int) -> Explanation: ...
+
+    async def waits(self, ids: Sequence[int]) -> list[Wait]:
+        """Why rows of a list do not start; those that may, that run or that have ended are left out."""
+
+    async def estimates(self, ids: Sequence[int]) -> list[Estimate]: ...
+
+    async def route_of(self, job: int) -> RouteChoice: ...
 
     def follow(self, after: int | None = None) -> AsyncIterator[Event | Progress]:
         """The engine's log from after that sequence number on (None: from now), with `Progress` in between."""

@@ -9,6 +9,7 @@ from console.format import age, clean_line, fit, job_name, money, right, tokens
 from console.roles import Part, Role
 from console.status import Mark, mark_of, shown_age
 from engine.model import Job, State
+from engine.model.listing import Wait
 
 #: A title narrower than this says too little: other columns go first.
 _TITLE_LEAST = 20
@@ -96,10 +97,16 @@ def head_parts(columns: list[tuple[Column, int]]) -> list[Part]:
 
 
 def row_parts(
-    job: Job, columns: list[tuple[Column, int]], now: int, *, marked: bool, ascii: bool = False
+    job: Job,
+    columns: list[tuple[Column, int]],
+    now: int,
+    *,
+    marked: bool,
+    ascii: bool = False,
+    wait: Wait | None = None,
 ) -> list[Part]:
-    """The line of one job."""
-    mark = mark_of(job, now)
+    """The line of one job. `wait`: why it does not start, where that was asked."""
+    mark = mark_of(job, now, wait)
     over = job.state in (State.SUCCEEDED, State.CANCELLED)
     parts: list[Part] = [("*" if marked else " ", Role.ACCENT), (mark.ascii if ascii else mark.glyph, mark.role)]
     parts.append((" ", Role.TEXT))

@@ -51,6 +51,8 @@ class Pulse(Message):
     """Widgets with the focus may refresh."""
     steady: bool
     """All widgets may refresh."""
+    calm: bool
+    """Widgets without the focus may refresh that change all the time: once a second."""
     second: bool
     """Ages and countdowns may have changed."""
     now: int

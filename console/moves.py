@@ -33,7 +33,7 @@ def target_cells(one: Standing, now: int) -> tuple[str, ...]:
         f"{one.used:.0%}" if one.used is not None else "-",
         one.breaker or "-",
         cost_text(one.expected),
-        f"+{money(one.added)}" if one.added is not None else "?",
+        f"{'−' if one.added < 0 else '+'}{money(abs(one.added))}" if one.added is not None else "?",
         record,
         stands(one, now),
     )

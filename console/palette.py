@@ -29,7 +29,7 @@ class Everything(Provider):
         app = self._console
         scopes = app.frame.live_scopes() if app.frame else {Scope.EVERYWHERE}
         for action in in_scopes(scopes):
-            if action.id == "palette" or (action.argument and action.id != "filter"):
+            if action.id == "palette" or (action.argument and not action.keys):
                 continue
             keys = app.desk.keys.shown(action)
             yield action.title, keys or f":{action.command}", self._doing(action)

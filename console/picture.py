@@ -20,7 +20,7 @@ _PATIENCE, _LINES = 10.0, 4
 async def picture(client: EngineClient, path: Path, width: int, height: int) -> None:
     """Draw the queue screen of an engine at `width` x `height` cells and save it as SVG.
 
-    Waits until rows and panes have content. Raises `HeadwayError` where the engine does not answer or nothing ran
+    Waits until rows and preview have content. Raises `HeadwayError` where the engine does not answer or nothing ran
     for ten seconds.
     """
     desk = Desk(client, Ink(load_themes()[DEFAULT]), "demo")
@@ -48,9 +48,8 @@ def _without_fetches(svg: str) -> str:
 
 
 def _filled(app: ConsoleApp, lines: int) -> bool:
-    """The table has rows, and every pane with a running job has so many lines."""
+    """The table has rows, and what the job under the cursor says has so many lines."""
     screen = app.screen
     if not isinstance(screen, QueueScreen) or screen.rows.cursor_job is None:
         return False
-    panes = [pane for pane in screen.wall.panes if pane.live]
-    return bool(panes) and all(pane.entry_count >= lines for pane in panes)
+    return not screen.preview.display or screen.preview.entry_count >= lines

@@ -51,6 +51,12 @@ def grid(width: int, height: int, wanted: int, *, stacked: bool) -> tuple[int, i
     most_columns = max(1, width // least_width)
     most_rows = max(1, height // least_height)
     wanted = max(1, min(wanted, most_columns * most_rows, PANES_MOST))
-    rows = min(wanted, most_rows)
-    columns = -(-wanted // rows)
-    return columns, -(-wanted // columns)
+    columns = min(range(1, min(wanted, most_columns) + 1), key=lambda n: _oddness(width, height, n, -(-wanted // n)))
+    rows = -(-wanted // columns)
+    return (columns, rows) if rows <= most_rows else (-(-wanted // most_rows), most_rows)
+
+
+def _oddness(width: int, height: int, columns: int, rows: int) -> float:
+    """How far the panes of a grid are from five times as wide as high, which shows most of an agent's lines."""
+    shape = (width / columns) / (height / rows)
+    return max(shape / 5, 5 / shape)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from console.sizes import PAGE_ROWS, PAGES_KEPT
 from engine.model import Job
+from engine.model.listing import Wait
 
 #: Rows around a job's old place that are searched before the whole order is.
 _NEAR = 512
@@ -21,6 +22,8 @@ class JobSource:
         self._pages: OrderedDict[int, dict[int, Job]] = OrderedDict()
         self._carried: dict[int, Job] = {}
         self._stale: set[int] = set()
+        self.waits: dict[int, Wait] = {}
+        """Why rows that wait do not start, as far as that was asked."""
 
     def __len__(self) -> int:
         return len(self.order)
@@ -72,6 +75,10 @@ class JobSource:
             else:
                 wanted.append(page)
         return wanted
+
+    def some(self) -> list[Job]:
+        """Rows that are here, of the pages that were looked at last: enough to know what they are like."""
+        return [job for page in [*self._pages.values()][-4:] for job in page.values()]
 
     def page_ids(self, page: int) -> Sequence[int]:
         return self.order[page * PAGE_ROWS : (page + 1) * PAGE_ROWS].tolist()
@@ -148,6 +155,13 @@ class Marks:
         """Mark every job of an order. Holds as long as that order is shown; `settle` before another one is."""
         self.clear()
         self._all = order
+
+    def invert(self, order: array[int]) -> None:
+        """Mark what of an order is not marked, and nothing else."""
+        if self._all is not None:
+            self._all, self._but, self._ids = None, set(), self._but
+        else:
+            self._all, self._but, self._ids = order, {job for job in order if job in self._ids}, set()
 
     def settle(self) -> None:
         """Turn `all_of` into plain ids, because another order is about to be shown."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from textual.timer import Timer
 
+from console.completing import offers
 from console.desk import Desk
 from console.roles import Role
 from console.screens.operating import Operating
@@ -25,6 +27,16 @@ class Filtering(Operating):
         self.filter = ""
         self._typing: Timer | None = None
         self._before_prompt = ""
+        self._offered: list[str] = []
+        self._offer = -1
+
+    def known(self) -> Mapping[str, Sequence[str]]:
+        """Values that a filter can name, by key: those that are about."""
+        return {}
+
+    def sorted_by(self) -> str:
+        """What the list is sorted by, as the engine is asked for it."""
+        return ""
 
     def show_matches(self, order: array[int]) -> None:
         """Show the jobs that match the filter."""
@@ -48,13 +60,14 @@ class Filtering(Operating):
         text = " ".join(text.split())
         try:
             self.desk.require_engine()
-            order = await self.desk.client.order(text)
+            order = await self.desk.client.order(text, self.sorted_by())
         except HeadwayError as error:
             self.ask.mark_wrong(error.message)
             if entered:
                 self.say(error.message, Role.FAILED)
             return
-        self.ask.mark_right()
+        if not self._offered:
+            self.ask.mark_right()
         self.filter = text
         self.show_matches(order)
 
@@ -64,7 +77,18 @@ class Filtering(Operating):
         if self._typing is not None:
             self._typing.stop()
         text = event.text
+        if text not in self._offered:
+            self._offered, self._offer = offers(text, self.known()), -1
+            self.ask.offer([one[text.rfind(" ") + 1 :] for one in self._offered])
         self._typing = self.set_timer(_TYPING, lambda: self.try_filter(text))
+
+    def on_ask_bar_completing(self, event: AskBar.Completing) -> None:
+        """Put the next offer into the prompt; after the last one the first comes again."""
+        if event.kind == "filter" and self._offered:
+            self._offer = (max(self._offer, -1 if event.step > 0 else 0) + event.step) % len(self._offered)
+            self.ask.put(self._offered[self._offer])
+            if len(self._offered) == 1:  # what it was completed to may go on
+                self._offered = []
 
     def on_ask_bar_entered(self, event: AskBar.Entered) -> None:
         if event.kind == "filter":

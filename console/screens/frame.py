@@ -21,6 +21,7 @@ from console.messages import Pulse, Resynced, StatusChanged
 from console.roles import Ground, Part, Role
 from console.sizes import LEAST
 from console.widgets.ask_bar import AskBar
+from console.widgets.chooser import Chooser
 from console.widgets.line import Line
 from console.widgets.status_line import StatusLine
 from engine.errors import HeadwayError
@@ -50,6 +51,7 @@ class Frame(Screen[None], inherit_bindings=False):
         self.title_line = Line(desk, id="title")
         self.ask = AskBar(desk)
         self.hints = Line(desk, ground=Ground.BAR, id="hints")
+        self.chooser = Chooser(desk)
         self._too_small = Line(desk, id="too-small")
         self._last_focus: Widget | None = None
         self._missed = False
@@ -59,6 +61,7 @@ class Frame(Screen[None], inherit_bindings=False):
         yield self.status
         yield self.title_line
         yield from self.body()
+        yield self.chooser
         yield self.ask
         yield self.hints
         yield self._too_small
@@ -125,6 +128,11 @@ class Frame(Screen[None], inherit_bindings=False):
     def _hint_parts(self) -> tuple[Sequence[Part], Sequence[Part]]:
         if self.ask.busy:
             return [(" ", Role.MUTED), *self.ask.hint_parts()], ()
+        if self.chooser.busy:
+            return [
+                (" ", Role.MUTED),
+                *(part for one in in_scopes([Scope.CHOOSE]) for part in self._hint(one, "  ")),
+            ], ()
         right = [part for name in _ALWAYS for part in self._hint(BY_ID[name], "  ")]
         room = self.size.width - width_of(right) - 1
         left: list[Part] = [(" ", Role.MUTED)]
@@ -143,9 +151,9 @@ class Frame(Screen[None], inherit_bindings=False):
         keys = self.desk.keys.shown(action).split(" ")[0]
         return [(keys, Role.KEY), (f" {action.hint}{gap}", Role.MUTED)]
 
-    def say(self, text: str, role: Role = Role.TEXT) -> None:
-        """Say one line in the ask-bar."""
-        self.ask.say(text, role)
+    def say(self, text: str, role: Role = Role.TEXT, *, undo: bool = False) -> None:
+        """Say one line in the ask-bar; with `undo` also that `z` takes it back."""
+        self.ask.say(text, role, undo=undo)
 
     def in_background(self, call: Callable[[], Coroutine[Any, Any, None]], group: str, *, alone: bool = True) -> None:
         """Do something that waits, without making the keys wait. Alone, it takes the place of its group's last one."""
@@ -217,7 +225,10 @@ class Frame(Screen[None], inherit_bindings=False):
             widget.refresh()
 
     def _in_ask(self, widget: Widget) -> bool:
-        return self.ask in widget.ancestors_with_self
+        return self.ask in widget.ancestors_with_self or widget is self.chooser
+
+    def on_chooser_left(self, event: Chooser.Left) -> None:
+        self._give_back_keys()
 
     def on_descendant_focus(self, event: DescendantFocus) -> None:
         if not self._in_ask(event.widget):
@@ -228,8 +239,11 @@ class Frame(Screen[None], inherit_bindings=False):
         self.hints.show(*self._hint_parts())
 
     def on_ask_bar_closed(self, event: AskBar.Closed) -> None:
-        if self.ask.busy:
-            return
+        if not self.ask.busy:
+            self._give_back_keys()
+
+    def _give_back_keys(self) -> None:
+        """The keys are for where they were before a question, a prompt or a choice."""
         last = self._last_focus
         usable = last is not None and last.is_attached and last.display
         self.set_focus(last if usable else self.home())

@@ -250,7 +250,7 @@ class InboxScreen(Frame):
     def action_answer_card(self) -> None:
         card = self.list.card
         if card is not None and card.kind is CardKind.PERMISSION:
-            self.action_next_part()
+            self.action_next_card_part()
         elif card is not None and card.kind is CardKind.ROUTE:
             if (card := self._target(CardKind.ROUTE)) is not None:
                 offered = f"1-{len(card.options)}, " if card.options else ""
@@ -322,7 +322,7 @@ class InboxScreen(Frame):
         else:
             cast("ConsoleApp", self.app).open_job(card.job, Tab.LOG)
 
-    def action_next_part(self) -> None:
+    def action_next_card_part(self) -> None:
         self.set_focus(self.list if self.focused is self.text else self.text)
 
     def action_leave_inbox(self) -> None:

@@ -2,44 +2,41 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shlex
 import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 from textual.app import SuspendNotSupported
 
 from console.actions import Scope
-from console.ahead import explained_line
+from console.ahead import explained_line, preview_line
 from console.format import job_name, plural
 from console.messages import JobsChanged
 from console.roles import Role
 from console.said import question, result_line, skipped_text
-from console.screens.frame import Frame
+from console.screens.choosing import Choosing
 from console.status import mark_of
 from console.tabs import Tab
+from engine.errors import HeadwayError
 from engine.model import ActionResult, Job, Order, State, Verb
-
-if TYPE_CHECKING:
-    pass
 
 #: More jobs than this are cancelled only after their number was typed.
 _MANY = 20
+
+#: Seconds that a look ahead may keep a verb that can be taken back, and one that asks.
+_PATIENCE, _ASKING_PATIENCE = 0.4, 2.0
 
 #: Jobs that are read to tell how they stand, before a question or a toggle.
 _READ = 128
 
 
-class Operating(Frame):
+class Operating(Choosing):
     """A screen whose keys act on jobs."""
-
-    def targets(self) -> list[int]:
-        """The jobs that a verb means now: the marked ones, or else the one under the cursor."""
-        raise NotImplementedError
 
     def targets_done(self) -> None:
         """A verb was carried out on the targets."""
@@ -67,34 +64,50 @@ class Operating(Frame):
         self.work(self._shift(self.targets(), +1))
 
     def action_snooze(self, until: str = "") -> None:
-        when = None if until == "now" else until
-        self._order(until, Order(verb=Verb.SNOOZE, until=when), "snooze until when? :snooze 2h, or :snooze now")
+        if until:
+            self._order(Order(verb=Verb.SNOOZE, until=None if until == "now" else until))
+        else:
+            self.choose_span()
 
     def action_reroute(self, target: str = "") -> None:
-        order = Order(verb=Verb.REROUTE, to_next=True) if target == "next" else Order(verb=Verb.REROUTE, to=target)
-        self._order(target, order, "reroute to what? :reroute claude:opus, or :reroute next")
+        if target == "next":
+            self._order(Order(verb=Verb.REROUTE, to_next=True))
+        elif target:
+            self._order(Order(verb=Verb.REROUTE, to=target))
+        else:
+            self.choose_target()
 
     def action_move(self, place: str = "") -> None:
-        order = Order(verb=Verb.MOVE, place=place)
-        self._order(place, order, "move where? :move first, last, before:12 or after:12")
+        if place:
+            self._order(Order(verb=Verb.MOVE, place=place))
+        else:
+            self.say("move where? :move first, last, before:12 or after:12")
 
     def action_explain(self) -> None:
         self.work(self._explain(self.open_target()))
 
-    def _order(self, given: str, order: Order, usage: str) -> None:
+    def _order(self, order: Order) -> None:
         """Carry out a verb that takes a word, on the targets."""
-        jobs = self.targets()
-        if not given:
-            self.say(usage)
-        elif not jobs:
-            self.say(f"no job here to {order.verb.value}")
+        if jobs := self.targets():
+            self.work(self.carry_out(replace(order, jobs=jobs)))
         else:
-            self.work(self._carry_out(replace(order, jobs=jobs)))
+            self.say(f"no job here to {order.verb.value}")
 
-    async def _carry_out(self, order: Order) -> None:
+    async def carry_out(self, order: Order, foreseen: str | None = None) -> None:
+        if foreseen is None:
+            foreseen = await self._foreseen(order)
         result = await self.attempt(self._carried_out(order))
         if result is not None:
-            self._tell(result)
+            self._tell(result, foreseen)
+
+    async def _foreseen(self, order: Order, patience: float | None = None) -> str:
+        """What an order would change, in a few words; nothing where that takes longer than the order may wait."""
+        try:
+            async with asyncio.timeout(_PATIENCE if patience is None else patience):
+                result = await self.desk.client.carry_out(replace(order, dry_run=True, preview=True))
+        except (TimeoutError, HeadwayError):
+            return ""
+        return preview_line(result.preview, self.desk.clock())
 
     async def _carried_out(self, order: Order) -> ActionResult:
         self.desk.require_engine()
@@ -111,7 +124,7 @@ class Operating(Frame):
         for job in rows:
             levels.setdefault(min(9, max(0, job.priority + by)), []).append(job.id)
         for priority, ids in levels.items():
-            await self._carry_out(Order(verb=Verb.PRIORITY, jobs=ids, priority=priority))
+            await self.carry_out(Order(verb=Verb.PRIORITY, jobs=ids, priority=priority))
 
     async def _explain(self, job: int | None) -> None:
         if job is None:
@@ -194,14 +207,18 @@ class Operating(Frame):
         self.desk.require_engine()
         return await self.desk.client.act(verb, jobs, dry_run=dry_run)
 
-    async def _act(self, verb: Verb, jobs: list[int]) -> None:
+    async def _act(self, verb: Verb, jobs: list[int], foreseen: str | None = None) -> None:
+        if foreseen is None and jobs and self.desk.offline_since is None:
+            foreseen = await self._foreseen(Order(verb=verb, jobs=jobs))
         result = await self._call(verb, jobs)
         if result is not None:
-            self._tell(result)
+            self._tell(result, foreseen or "")
 
-    def _tell(self, result: ActionResult) -> None:
+    def _tell(self, result: ActionResult, foreseen: str = "") -> None:
         did = bool(result.done or result.stopping)
-        self.say(result_line(result), Role.TEXT if did else Role.WAIT)
+        line = result_line(result)
+        back = did and result.verb is not Verb.CANCEL
+        self.say(f"{line}: {foreseen}" if did and foreseen else line, Role.TEXT if did else Role.WAIT, undo=back)
         self.post_message(JobsChanged(frozenset([*result.done, *result.stopping]), True, 0))
         if did:
             self.targets_done()
@@ -233,12 +250,14 @@ class Operating(Frame):
             return
         now = self.desk.clock()
         asked = question(Verb.CANCEL, plan, [mark_of(job, now) for job in rows])
+        if foreseen := await self._foreseen(Order(verb=Verb.CANCEL, jobs=meant), _ASKING_PATIENCE):
+            asked = f"{asked} {foreseen}."
         if len(meant) > _MANY:
             sure = await self.ask.typed(f"{asked} type {len(meant)}, then enter:", str(len(meant)))
         else:
             sure = await self.ask.confirm(asked)
         if sure:
-            await self._act(Verb.CANCEL, meant)
+            await self._act(Verb.CANCEL, meant, "")
         else:
             self.say("nothing was cancelled")
 

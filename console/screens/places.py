@@ -9,6 +9,7 @@ from console.desk import Desk
 from console.screens.frame import Frame
 from console.screens.inbox import InboxScreen
 from console.screens.queue import QueueScreen
+from console.screens.workers import WorkersScreen
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,8 @@ class Place:
 
 
 PLACES: tuple[Place, ...] = (
-    Place("queue", "Queue", QueueScreen, "every job, and beside the table the agents at work"),
+    Place("queue", "Queue", QueueScreen, "every job, and what there is to see of the one under the cursor"),
+    Place("workers", "Workers", WorkersScreen, "what each agent is doing"),
     Place("inbox", "Inbox", InboxScreen, "what agents ask, and wait for"),
 )
 

@@ -1,33 +1,35 @@
-"""The queue: the table of jobs, and beside it the workers at work."""
+"""The queue: the table of jobs, its saved views, and what there is to see of the one under the cursor."""
 
 from __future__ import annotations
 
 import time
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, cast
 
+from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container
 from textual.events import Key
 from textual.widget import Widget
 
 from console.actions import Scope, bindings
-from console.format import clean_line, job_name, number, plural
+from console.completing import known_values
+from console.format import age, clean_line, job_name, number, plural
 from console.messages import JobsChanged, Pulse
 from console.pace import Pace
 from console.roles import Part, Role
-from console.screens.filtering import Filtering
-from console.sizes import PAGE_ROWS, PANES_MOST, SIDE_BY_SIDE
-from console.source import JobSource
+from console.screens.marking import Marking
+from console.sizes import PAGE_ROWS, PREVIEW_BELOW, PREVIEW_RIGHT
 from console.status import mark_of
 from console.tabs import Tab
-from console.widgets.pane import Pane
+from console.widgets.job_preview import JobPreview
 from console.widgets.rows import Rows
-from console.widgets.wall import Wall
+from console.widgets.view_list import ViewList
 from engine.errors import HeadwayError
 from engine.model import State
+from engine.model.listing import SortKey
 
 if TYPE_CHECKING:
     from console.app import ConsoleApp
@@ -36,28 +38,40 @@ if TYPE_CHECKING:
 #: Seconds after a key in which the live list keeps its order, so that no key meets another row than was seen.
 _GRACE = 1.0
 
+#: Seconds after which it is asked again why rows wait, where something happened that moved none of them.
+_WAITS = 10.0
 
-class QueueScreen(Filtering):
-    """Table and panes, side by side or one above the other."""
+#: Where the preview can be.
+_PLACES = ("-beside", "-below", "-alone")
+
+
+class QueueScreen(Marking):
+    """Table and preview: beside it in a wide terminal, below it in a tall one, else the table alone."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.JOBS, Scope.TABLE, Scope.MARKS, Scope.QUEUE)
     SCOPES = frozenset({Scope.TABLE, Scope.MARKS, Scope.QUEUE})
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
-        self.source = JobSource()
-        self.rows = Rows(desk, self.source)
-        self.wall = Wall(desk)
+        self.preview = JobPreview(desk)
+        self.view_list = ViewList(desk)
         self.loaded = False
         self._problem = ""
-        self._order_pace, self._running_pace = Pace(), Pace()
-        self._order_dirty = self._running_dirty = True
+        self._order_pace, self._waits_pace = Pace(), Pace()
+        self._order_dirty = True
+        self._waits_dirty = True
+        self._waits_asked: frozenset[int] = frozenset()
+        self._waits_read = 0.0
         self._added = 0
-        self._missed_panes: frozenset[int] = frozenset()
         self._touched = float("-inf")
+        self._place = ""
+        """Where the operator wants the preview; empty for what the size says."""
 
-    def body(self) -> Iterable[Widget]:
-        yield Container(self.rows, self.wall, id="queue")
+    def body(self) -> ComposeResult:
+        with Container(id="queue"):
+            yield self.view_list
+            yield self.rows
+            yield self.preview
 
     def home(self) -> Widget | None:
         return self.rows
@@ -66,23 +80,31 @@ class QueueScreen(Filtering):
         self._touched = time.monotonic()
 
     def shape(self, width: int, height: int) -> None:
-        stacked = width < SIDE_BY_SIDE
-        self.set_class(stacked, "-stacked")
-        self.wall.set_stacked(stacked)
+        fits = _places(width, height)
+        place = self._place if self._place in fits else fits[0]
+        for name in _PLACES:
+            self.set_class(name == place, name)
+        self.preview.display = place != "-alone"
+        self.view_list.display = width >= PREVIEW_RIGHT
 
     def live_scopes(self) -> frozenset[Scope]:
-        scope = Scope.TEXT if isinstance(self.focused, Pane) else Scope.LIST
+        scope = Scope.TEXT if self.focused is self.preview else Scope.LIST
         return super().live_scopes() | {scope}
+
+    def sorted_by(self) -> str:
+        return "" if self.sort.key is SortKey.QUEUE else str(self.sort)
+
+    def known(self) -> Mapping[str, Sequence[str]]:
+        return known_values(self.source.some())
 
     # What is read, and when
 
     def reload(self) -> None:
-        self._order_dirty = self._running_dirty = True
-        self._order_pace, self._running_pace = Pace(), Pace()
+        self._order_dirty = self._waits_dirty = True
+        self._order_pace, self._waits_pace = Pace(), Pace()
         self.source.changed(self.source.order[slice(*self.rows.window)])
         if not self.rows.frozen:
             self._start_order()
-        self._start_running()
         self._start_rows()
 
     def reconnected(self) -> None:
@@ -90,22 +112,21 @@ class QueueScreen(Filtering):
         if not self.loaded:
             super().reconnected()
         elif self.in_sight:
-            self._start_running()
+            self._waits_dirty = True
             self._start_rows()
+
+    def resume(self) -> None:
+        self._start_rows()
 
     def on_jobs_changed(self, event: JobsChanged) -> None:
         self.source.changed(event.ids)
         if event.reordered:
-            self._order_dirty = self._running_dirty = True
+            self._order_dirty = self._waits_dirty = True
             self._added += event.added
+        elif time.monotonic() - self._waits_read >= _WAITS:
+            self._waits_dirty = True
         if self.in_sight:
-            self._start_rows(event.ids & self.wall.shown())
-        else:
-            self._missed_panes |= event.ids
-
-    def resume(self) -> None:
-        missed, self._missed_panes = self._missed_panes, frozenset()
-        self._start_rows(missed & self.wall.shown())
+            self._start_rows()
 
     def beat(self, pulse: Pulse) -> None:
         now = time.monotonic()
@@ -113,13 +134,19 @@ class QueueScreen(Filtering):
             live = not self.rows.frozen and now - self._touched >= _GRACE
             if self._order_dirty and live and self._order_pace.due(now) and not self.ask.busy:
                 self._start_order()
-            if self._running_dirty and self._running_pace.due(now):
-                self._start_running()
+            if (self._waits_dirty or self._waiting_rows() - self._waits_asked) and self._waits_pace.due(now):
+                self._start_waits()
         if pulse.second:
             self.rows.refresh_rows(pulse.now)
         if pulse.steady:
             self.title_line.show(*self.title_parts(pulse.now))
-        self.wall.beat(pulse)
+            self.view_list.show(self.views.names, self.view or ("" if self.filter else "all"))
+        self._look(pulse.now)
+
+    def _look(self, now: int) -> None:
+        job = self.rows.cursor_job
+        self.preview.look_at(job, self.source.waits.get(job.id) if job is not None else None)
+        self.preview.beat(now)
 
     def _start_order(self) -> None:
         self._order_dirty = False
@@ -128,7 +155,7 @@ class QueueScreen(Filtering):
 
     async def _read_order(self, filter: str) -> None:
         try:
-            order = await self.desk.client.order(filter)
+            order = await self.desk.client.order(filter, self.sorted_by())
         except HeadwayError as error:
             self._problem = error.message
             self._order_dirty = True
@@ -148,32 +175,40 @@ class QueueScreen(Filtering):
         self._show_empty()
         self.draw_frame(self.desk.clock())
 
-    def _start_running(self) -> None:
-        self._running_dirty = False
-        self._running_pace.start(time.monotonic())
-        self.in_background(self._read_running, "running")
+    def _waiting_rows(self) -> frozenset[int]:
+        """The jobs in sight that wait for something."""
+        first, last = self.rows.window
+        jobs = (self.source.job_at(index) for index in range(first, last))
+        waits = (State.READY, State.BLOCKED)
+        return frozenset(job.id for job in jobs if job is not None and job.state in waits and not job.held_by)
 
-    async def _read_running(self) -> None:
-        client = self.desk.client
+    def _start_waits(self) -> None:
+        self._waits_dirty = False
+        self._waits_pace.start(time.monotonic())
+        self.in_background(self._read_waits, "waits")
+
+    async def _read_waits(self) -> None:
+        """Ask why the rows in sight wait. What keeps one may be another's doing, so no event names it."""
+        wanted = self._waiting_rows()
         try:
-            jobs = await client.jobs(f"state:{State.RUNNING}", PANES_MOST)
-            ended = self.wall.shown() - {job.id for job in jobs}
-            others = await client.rows(sorted(ended)) if ended else []
+            found = await self.desk.client.waits(sorted(wanted)) if wanted else []
         except HeadwayError:
-            self._running_dirty = True
+            self._waits_dirty = True
             return
         finally:
-            self._running_pace.end(time.monotonic())
-        self.wall.update([*others, *jobs])
-        await self.wall.show_running(jobs)
+            self._waits_read = time.monotonic()
+            self._waits_pace.end(self._waits_read)
+        self._waits_asked = wanted
+        self.source.waits = {wait.job: wait for wait in found}
+        self.rows.refresh_rows(self.desk.clock())
 
-    def _start_rows(self, others: Iterable[int] = ()) -> None:
+    def _start_rows(self) -> None:
         first, last = self.rows.window
-        if self.source.missing(first, last) or self.source.stale(first, last) or others:
-            self.in_background(partial(self._read_rows, frozenset(others)), "rows", alone=False)
+        if self.source.missing(first, last) or self.source.stale(first, last):
+            self.in_background(self._read_rows, "rows", alone=False)
 
-    async def _read_rows(self, others: frozenset[int]) -> None:
-        """Read what the window lacks, then what changed in it and in the panes."""
+    async def _read_rows(self) -> None:
+        """Read what the window lacks, then what changed in it."""
         source, client = self.source, self.desk.client
         try:
             first, last = self.rows.window
@@ -183,11 +218,8 @@ class QueueScreen(Filtering):
                 if source.order is not order:
                     return
                 source.put(page, jobs)
-            stale = source.stale(*self.rows.window)
-            if wanted := list(dict.fromkeys([*stale, *others])):
-                jobs = await client.rows(wanted)
-                source.update(stale, jobs)
-                self.wall.update(jobs)
+            if stale := source.stale(*self.rows.window):
+                source.update(stale, await client.rows(stale))
             source.drop_stale_pages(first - PAGE_ROWS, last + PAGE_ROWS)
         except HeadwayError as error:
             self._problem = error.message
@@ -215,6 +247,8 @@ class QueueScreen(Filtering):
             left.append((plural(count, "job"), Role.MUTED))
         if len(rows.marks):
             left.append((f"   {number(len(rows.marks))} marked", Role.ACCENT))
+        if self.sort.key is not SortKey.QUEUE:
+            left.append((f"   by {self.sort.key} {'▴' if self.sort.reverse else '▾'}", Role.MUTED))
         if rows.range_start is not None:
             left.append((f"   range from {job_name(rows.range_start)}", Role.ACCENT))
         right: list[Part] = []
@@ -229,7 +263,8 @@ class QueueScreen(Filtering):
         job = self.rows.cursor_job
         if job is None:
             return ()
-        mark = mark_of(job, now)
+        wait = self.source.waits.get(job.id)
+        mark = mark_of(job, now, wait)
         told = self.desk.progress.get(job.id) if job.state is State.RUNNING else None
         words = [told.line] if told else [job.title]
         if job.held_by:
@@ -238,6 +273,8 @@ class QueueScreen(Filtering):
             words.append(job.failure.replace("_", " "))
         if job.reason:
             words.append(job.reason)
+        if wait is not None:
+            words.insert(0, _why(wait.reason.text, wait.reason.until, wait.more, now))
         sign = mark.ascii if self.desk.ascii else mark.glyph
         return [
             (f"{sign} {mark.word} ", mark.role),
@@ -277,64 +314,11 @@ class QueueScreen(Filtering):
 
     # What the keys do
 
-    def targets(self) -> list[int]:
-        if isinstance(self.focused, Pane) or (self.ask.busy and isinstance(self._last_focus, Pane)):
-            pane = cast(Pane, self.focused if isinstance(self.focused, Pane) else self._last_focus)
-            return [pane.job.id] if pane.job else []
-        if len(self.rows.marks):
-            return self.rows.marks.ids()
-        job = self.rows.cursor_id
-        return [] if job is None else [job]
-
-    def open_target(self) -> int | None:
-        if isinstance(self.focused, Pane):
-            return self.focused.job.id if self.focused.job else None
-        return self.rows.cursor_id
-
-    def targets_done(self) -> None:
-        if len(self.rows.marks) and not isinstance(self.focused, Pane):
-            self.action_clear_marks()
-
     def show_job(self, job: int, tab: Tab) -> None:
         cast("ConsoleApp", self.app).open_job(job, tab)
 
     def action_open(self) -> None:
         self._open_at(Tab.LOG)
-
-    def action_mark(self) -> None:
-        job = self.rows.cursor_id
-        if job is not None:
-            self.rows.marks.toggle(job)
-            self.rows.move_to(self.rows.cursor + 1)
-            self._marks_changed()
-
-    def action_range(self) -> None:
-        rows = self.rows
-        if rows.cursor_id is None:
-            return
-        if rows.range_start is None:
-            rows.range_start = rows.cursor_id
-        else:
-            start = self.source.index_of(rows.range_start, rows.cursor)
-            if start is not None:
-                first, last = sorted((start, rows.cursor))
-                rows.marks.add(self.source.order[first : last + 1])
-            rows.range_start = None
-        self._marks_changed()
-
-    def action_mark_all(self) -> None:
-        if len(self.source):
-            self.rows.marks.all_of(self.source.order)
-            self._marks_changed()
-
-    def action_clear_marks(self) -> None:
-        self.rows.marks.clear()
-        self.rows.range_start = None
-        self._marks_changed()
-
-    def _marks_changed(self) -> None:
-        self.rows.refresh_rows(self.desk.clock())
-        self.draw_frame(self.desk.clock())
 
     def action_apply_order(self) -> None:
         self._start_order()
@@ -355,40 +339,63 @@ class QueueScreen(Filtering):
         self.say("no job in this list has failed or asks you")
 
     def action_next_pane(self) -> None:
-        self._step_focus(1)
+        """To the preview, and back."""
+        if self.preview.display:
+            self.set_focus(self.rows if self.focused is self.preview else self.preview)
+        else:
+            self.say("the preview needs more room: a taller or a wider terminal; enter opens the job")
 
     def action_previous_pane(self) -> None:
-        self._step_focus(-1)
-
-    def _step_focus(self, step: int) -> None:
-        stops: list[Widget] = [self.rows, *self.wall.panes]
-        at = stops.index(self.focused) if self.focused in stops else 0
-        stop = stops[(at + step) % len(stops)]
-        self.set_focus(stop)
-        if self.wall.zoomed:
-            self._zoom(stop)
+        self.action_next_pane()
 
     def action_zoom(self) -> None:
-        zoomed = self.has_class("-zoom-rows") or self.wall.zoomed
-        self._zoom(None if zoomed else self.focused)
+        self.set_class(not self.has_class("-zoom"), "-zoom")
+        self.preview.display = not self.has_class("-alone") and (
+            not self.has_class("-zoom") or self.focused is self.preview
+        )
+        self.rows.display = not self.has_class("-zoom") or self.focused is not self.preview
 
-    def _zoom(self, widget: Widget | None) -> None:
-        self.set_class(isinstance(widget, Rows), "-zoom-rows")
-        self.set_class(isinstance(widget, Pane), "-zoom-wall")
-        self.wall.zoom(widget if isinstance(widget, Pane) else None)
+    def action_preview(self) -> None:
+        """The next place that the preview can be at, of those there is room for."""
+        fits = _places(*self.size)
+        here = next(name for name in _PLACES if self.has_class(name))
+        self._place = fits[(fits.index(here) + 1) % len(fits)]
+        if len(fits) == 1:
+            self.action_next_pane()
+        elif self._place == "-alone" and self.focused is self.preview:
+            self.set_focus(self.rows)
+        self.shape(*self.size)
+
+    def on_view_list_clicked(self, event: ViewList.Clicked) -> None:
+        self.action_view(event.name)
+
+    def views_changed(self) -> None:
+        self.view_list.show(self.views.names, self.view or ("" if self.filter else "all"))
 
     def action_clear(self) -> None:
-        if self.has_class("-zoom-rows") or self.wall.zoomed:
-            self._zoom(None)
+        if self.has_class("-zoom"):
+            self.action_zoom()
+        elif self.focused is self.preview:
+            self.set_focus(self.rows)
         elif self.rows.range_start is not None:
             self.rows.range_start = None
-            self._marks_changed()
+            self.marks_changed()
         elif self.filter:
             self.try_filter("")
         elif len(self.rows.marks):
             self.action_clear_marks()
-        elif self.focused is not self.rows:
-            self.set_focus(self.rows)
+        elif self.sort.key is not SortKey.QUEUE:
+            self.action_sort(SortKey.QUEUE)
+
+
+def _places(width: int, height: int) -> Sequence[str]:
+    """Where there is room for the preview, the best place first."""
+    return _PLACES if width >= PREVIEW_RIGHT else _PLACES[1:] if height >= PREVIEW_BELOW else _PLACES[2:]
+
+
+def _why(text: str, until: int | None, more: int, now: int) -> str:
+    ends = f", {age(until - now)} left" if until is not None and until > now else ""
+    return f"{text}{ends}{f', and {more} more' if more else ''}"
 
 
 def _all_jobs(desk: Desk) -> int:

@@ -48,12 +48,21 @@ class Question(Line, can_focus=True):
 
 
 class Prompt(Input):
-    """A line to type into. Tab stays in it: it would take the keys that follow to a pane, where each is a verb."""
+    """A line to type into. Tab completes it, and never leaves it: the keys that follow would be verbs elsewhere."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("tab,shift+tab", "stay", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("tab", "complete(1)", show=False),
+        Binding("shift+tab", "complete(-1)", show=False),
+    ]
 
-    def action_stay(self) -> None:
-        pass
+    @dataclass
+    class Completing(Message):
+        """The word under the cursor is to be completed by the next offer, or the one before it."""
+
+        step: int
+
+    def action_complete(self, step: int) -> None:
+        self.post_message(self.Completing(step))
 
 
 class AskBar(Horizontal):
@@ -65,7 +74,7 @@ class AskBar(Horizontal):
     AskBar Input:focus { border: none; }
     AskBar.-prompt Input { display: block; }
     AskBar #wrong { display: none; }
-    AskBar.-wrong #wrong { display: block; }
+    AskBar.-beside #wrong { display: block; }
     """
 
     @dataclass
@@ -88,6 +97,13 @@ class AskBar(Horizontal):
 
         kind: str
 
+    @dataclass
+    class Completing(Message):
+        """The last word of an open prompt is to be completed: the next offer, or the one before it."""
+
+        kind: str
+        step: int
+
     def __init__(self, desk: Desk) -> None:
         super().__init__(id="ask")
         self._desk = desk
@@ -100,6 +116,8 @@ class AskBar(Horizontal):
         self._kind = ""
         self._expected: str | None = None
         self._said_until = 0
+        self._said: Sequence[Part] = ()
+        self._undoable = False
         self._idle: Sequence[Part] = ()
 
     def compose(self) -> ComposeResult:
@@ -121,17 +139,25 @@ class AskBar(Horizontal):
             return [("y", Role.KEY), (" yes  ", Role.MUTED), ("n esc", Role.KEY), (" no", Role.MUTED)]
         return [("enter", Role.KEY), (" take it  ", Role.MUTED), ("esc", Role.KEY), (" leave it", Role.MUTED)]
 
-    def say(self, text: str, role: Role = Role.TEXT) -> None:
-        """Say one line. It stays for some seconds, or until the next one."""
+    def say(self, text: str, role: Role = Role.TEXT, *, undo: bool = False) -> None:
+        """Say one line. It stays for some seconds, or until the next one. `undo`: and for how long `z` is named."""
         self._said_until = self._desk.clock() + _STAYS
+        self._said, self._undoable = [(" ", Role.TEXT), (clean_line(text), role)], undo
         if not self.busy:
-            self._question.show([(" ", Role.TEXT), (clean_line(text), role)])
+            self._show_said(self._desk.clock())
+
+    def _show_said(self, now: int) -> None:
+        seconds = max(0, -(-(self._said_until - now) // 1_000))
+        right: list[Part] = [(" z", Role.KEY), (f" undo {seconds:>2}s ", Role.MUTED)] if self._undoable else []
+        self._question.show(self._said, right)
 
     def idle(self, parts: Sequence[Part], now: int) -> None:
         """What the line shows while nothing else needs it."""
         self._idle = parts
         if not self.busy and now >= self._said_until:
             self._question.show([(" ", Role.TEXT), *parts])
+        elif not self.busy and self._undoable:
+            self._show_said(now)
 
     async def confirm(self, question: str) -> bool:
         """Ask; true for `y`, false for `n`, escape, or another question in between."""
@@ -162,14 +188,34 @@ class AskBar(Horizontal):
     def mark_wrong(self, why: str) -> None:
         """Say beside an open prompt what is wrong with its text."""
         if self._kind:
-            self._wrong.show([(clean_line(why), Role.FAILED)])
-            self._input.styles.width = len(self._input.value) + 3
-            self.add_class("-wrong")
+            self._beside([(clean_line(why), Role.FAILED)])
+
+    def offer(self, words: Sequence[str]) -> None:
+        """Say beside an open prompt what `tab` would make of its last word."""
+        if self._kind and words:
+            self._beside([("tab ", Role.KEY), ("  ".join(map(clean_line, words)), Role.MUTED)])
+        else:
+            self.mark_right()
+
+    def _beside(self, parts: Sequence[Part]) -> None:
+        self._wrong.show(parts)
+        self._input.styles.width = len(self._input.value) + 3
+        self.add_class("-beside")
+
+    def put(self, text: str) -> None:
+        """Put another text into an open prompt, as if it had been typed."""
+        self._input.value = text
+        self._input.cursor_position = len(text)
+
+    @property
+    def typed_text(self) -> str:
+        """What stands in an open prompt."""
+        return self._input.value
 
     def mark_right(self) -> None:
-        """The text of an open prompt is right again."""
-        if self.has_class("-wrong"):
-            self.remove_class("-wrong")
+        """There is nothing more to be said of the text of an open prompt."""
+        if self.has_class("-beside"):
+            self.remove_class("-beside")
             self._input.styles.width = "1fr"
 
     def _open(self, kind: str, sign: str, role: Role, text: str) -> None:
@@ -225,10 +271,16 @@ class AskBar(Horizontal):
     @on(Input.Changed)
     def _changed(self, event: Input.Changed) -> None:
         event.stop()
-        if self.has_class("-wrong"):
+        if self.has_class("-beside"):
             self._input.styles.width = len(event.value) + 3
         if self._kind and self._kind != "typed":
             self.post_message(self.Changed(self._kind, event.value))
+
+    @on(Prompt.Completing)
+    def _completing(self, event: Prompt.Completing) -> None:
+        event.stop()
+        if self._kind and self._kind != "typed":
+            self.post_message(self.Completing(self._kind, event.step))
 
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:

@@ -11,7 +11,7 @@ from textual.worker import Worker
 from console.desk import Desk
 from console.draw import draw, width_of
 from console.follow import LogReader
-from console.format import age, clean_line, fit, job_name, tokens
+from console.format import age, clean_line, fit, job_name, money, tokens
 from console.roles import Ground, Part, Role
 from console.sizes import PANE_LINES
 from console.status import mark_of, shown_age
@@ -23,7 +23,11 @@ from engine.model import UNFINISHED, Job, State
 _PAST = 100
 
 #: A worker that said nothing for so many milliseconds is called quiet, in steps of so many seconds.
-_QUIET, _QUIET_STEP = 30_000, 10
+_QUIET, _QUIET_STEP = 10_000, 10
+
+
+#: Cells of its title that a narrow pane keeps before it tells more numbers.
+_TITLE_LEAST = 14
 
 
 class Pane(Tail):
@@ -89,6 +93,10 @@ class Pane(Tail):
         facts.append(age(shown_age(job, now), 5) if self.live else mark.word)
         if context := self._fullness():
             facts.append(context)
+        if job.input_tokens or job.output_tokens:
+            facts.append(f"{tokens(job.input_tokens + job.output_tokens)} tok")
+        if job.cost_micros is not None:
+            facts.append(money(job.cost_micros, job.cost_grade))
         if quiet := self._quiet(now):
             facts.append(quiet)
         if not self.following and self.below:
@@ -97,6 +105,10 @@ class Pane(Tail):
         name: Part = (f"{job_name(job.id)} ", Role.OVER if over else Role.HEADING)
         tail: Part = (f"  {'  '.join(facts)} ", Role.MUTED)
         room = self.size.width - width_of([*sign, name, tail])
+        while room < _TITLE_LEAST and len(facts) > 2:
+            facts.pop(-2 if quiet else -1)
+            tail = (f"  {'  '.join(facts)} ", Role.MUTED)
+            room = self.size.width - width_of([*sign, name, tail])
         title = fit(clean_line(job.title), room) if room > 4 else ""
         return (*sign, name, (title, Role.OVER if over else Role.TEXT), tail)
 

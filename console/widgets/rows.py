@@ -115,7 +115,9 @@ class Rows(Widget, can_focus=True):
 
     def _parts(self, index: int, job: Job) -> list[Part]:
         desk = self._desk
-        return row_parts(job, self._columns, self.now, marked=job.id in self.marks, ascii=desk.ascii)
+        wait = self.source.waits.get(job.id)
+        marked = job.id in self.marks
+        return row_parts(job, self._columns, self.now, marked=marked, ascii=desk.ascii, wait=wait)
 
     def render_line(self, y: int) -> Strip:
         desk, width = self._desk, self.size.width

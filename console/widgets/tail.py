@@ -40,6 +40,9 @@ class Tail(Widget, can_focus=True):
         self._waiting: list[Entry] = []
         self._stale = False
         self.empty = ""
+        self.searched = ""
+        """What was searched for last; empty where nothing is."""
+        self._match = -1
 
     @property
     def text_height(self) -> int:
@@ -70,6 +73,7 @@ class Tail(Widget, can_focus=True):
         self._rows.clear()
         self._waiting = []
         self.top = 0
+        self._match = -1
         self.following = self._follows_at_end
         self.add(entries)
         self._stale = True
@@ -118,7 +122,8 @@ class Tail(Widget, can_focus=True):
         if not self._rows and y == self.HEAD_ROWS and self.empty:
             return draw(ink, [_INSET, (self.empty, Role.MUTED)], width, ascii=ascii)
         parts = self._rows[index] if 0 <= index < len(self._rows) else ()
-        return draw(ink, [_INSET, *map(self.tint, parts)], width, ascii=ascii)
+        tinted = [one for part in parts for one in self._marked(self.tint(part))]
+        return draw(ink, [_INSET, *tinted], width, ascii=ascii)
 
     def head(self, width: int) -> Strip:
         """The fixed lines above the text, for those that have some."""
@@ -127,6 +132,53 @@ class Tail(Widget, can_focus=True):
     def tint(self, part: Part) -> Part:
         """A part as it is to be drawn."""
         return part
+
+    def whole_text(self) -> list[str]:
+        """Every line that is kept, as plain text."""
+        return ["".join(text for text, _ in entry.parts) for entry in self._entries]
+
+    def shown_text(self) -> list[str]:
+        """The rows in sight, as plain text."""
+        rows = self._rows[self.top : self.top + self.text_height]
+        return ["".join(text for text, _ in row).rstrip() for row in rows]
+
+    def search(self, text: str) -> int:
+        """Mark the rows that hold a text, letters of either case, and go to the last of them. How many there are."""
+        self.searched = text.strip()
+        self._match = len(self._rows)
+        self.refresh()
+        found = sum(map(self._holds, range(len(self._rows)))) if self.searched else 0
+        if found:
+            self.find(-1)
+        return found
+
+    def _holds(self, index: int) -> bool:
+        return self.searched.casefold() in "".join(text for text, _ in self._rows[index]).casefold()
+
+    def find(self, step: int) -> bool:
+        """Go to the next row with what is searched, or the one before; false where there is none."""
+        if not self.searched:
+            return False
+        count, index = len(self._rows), self._match + step
+        while 0 <= index < count and not self._holds(index):
+            index += step
+        if not 0 <= index < count:
+            return False
+        self._match = index
+        middle = index - self.text_height // 2
+        self.top = max(0, min(middle, count - self.text_height))
+        self.following = False
+        self.refresh()
+        return True
+
+    def _marked(self, part: Part) -> list[Part]:
+        """A part, with what is searched in it standing out."""
+        (text, role), word = part, self.searched.casefold()
+        start = text.casefold().find(word) if word else -1
+        if start < 0:
+            return [part]
+        end = start + len(word)
+        return [(text[:start], role), (text[start:end], Role.YOU), *self._marked((text[end:], role))]
 
     def scroll_rows(self, delta: int) -> None:
         """Move by rows. Going up releases the end; coming back to it follows again."""

@@ -1,4 +1,4 @@
-"""The worker panes beside the table: as many as fit, each keeping its job until that ends."""
+"""The worker panes: as many as fit, or as are wanted, each keeping its job until that ends."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from textual.events import Resize
 from console.desk import Desk
 from console.messages import Pulse
 from console.placement import Slot, grid, place
-from console.roles import Role
+from console.roles import Part
 from console.widgets.line import Line
 from console.widgets.pane import Pane
 from engine.model import Job
@@ -37,11 +37,12 @@ class Wall(Grid):
         self._wanted = 1
         self._jobs: list[Job] = []
         self._stacked = False
-        self._note = Line(desk)
+        self.layout_of: int | None = None
+        """So many panes; None for as many as there are jobs and room for."""
+        self._notes = [Line(desk), Line(desk)]
 
     def compose(self) -> ComposeResult:
-        self._note.show([(" no agent is at work", Role.MUTED)])
-        yield self._note
+        yield from self._notes
 
     def on_mount(self) -> None:
         self.add_class("-empty")
@@ -59,6 +60,16 @@ class Wall(Grid):
         self.call_later(self._arrange)
 
     def on_resize(self, event: Resize) -> None:
+        self.call_later(self._arrange)
+
+    def show_note(self, lines: Sequence[Sequence[Part]]) -> None:
+        """What stands there while no agent is at work."""
+        for note, line in zip(self._notes, [*lines, (), ()], strict=False):
+            note.show(line)
+
+    def set_layout(self, panes: int | None) -> None:
+        """Show so many panes, or all."""
+        self.layout_of = panes
         self.call_later(self._arrange)
 
     async def show_running(self, jobs: Sequence[Job]) -> None:
@@ -82,7 +93,8 @@ class Wall(Grid):
     async def _arrange(self) -> None:
         if self.size.width == 0 or not self.is_attached:
             return
-        columns, rows = grid(self.size.width, self.size.height, self._wanted, stacked=self._stacked)
+        wanted = self._wanted if self.layout_of is None else self.layout_of
+        columns, rows = grid(self.size.width, self.size.height, wanted, stacked=self._stacked)
         await self._make_panes(columns * rows)
         if not self.zoomed:
             self.styles.grid_size_columns = columns
@@ -119,5 +131,5 @@ class Wall(Grid):
 
     def beat(self, pulse: Pulse) -> None:
         for pane in self.query(Pane):
-            if pulse.steady or pane.has_focus:
+            if pane.has_focus or pulse.calm:
                 pane.beat(pulse.now)

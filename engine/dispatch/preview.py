@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from engine.dispatch.eligibility import reasons
 from engine.dispatch.forecast import forecast, last_finish
+from engine.dispatch.windows import used
 from engine.dispatch.world import World
-from engine.model import UNFINISHED, Estimate, Preview, Shift, State
+from engine.model import UNFINISHED, Estimate, Preview, Quota, Shift, State
 from engine.store.queue import History, Open, Queue
 from engine.store.rows import JobRow
 
@@ -63,6 +65,7 @@ def preview(queue: Queue, world: World, history: History, change: Change) -> Pre
         finish_after=last_finish(after) if after else world.now,
         cost_micros=cost,
         unpriced=unpriced,
+        quota=_quota(queue, world, change),
     )
 
 
@@ -116,12 +119,60 @@ def _money(queue: Queue, change: Change, history: History) -> tuple[int | None, 
     for job, row in change.rows.items():
         enters = row.state in UNFINISHED and job not in unfinished
         leaves = row.state not in UNFINISHED and job in unfinished
-        if not (enters or leaves) or row.agent in change.free:
+        was = queue.waiting.get(job)
+        moved = was is not None and row.state in UNFINISHED and was.target != row.target
+        if not (enters or leaves or moved):
             continue
-        took = history.of(row.target, row.kind)
-        if took is None or took.cost is None:
+        parts = [(-1, was)] if moved or leaves else []
+        parts += [(1, row)] if moved or enters else []
+        costs = [(sign, _cost(one or row, change, history)) for sign, one in parts]
+        if any(cost is None for _, cost in costs):
             unpriced += 1
-            continue
-        known = True
-        total += took.cost if enters else -took.cost
+        elif any(one is None or one.agent not in change.free for _, one in parts):
+            known = True
+            total += sum(sign * (cost or 0) for sign, cost in costs)
     return (total if known else None), unpriced
+
+
+def _cost(row: JobRow, change: Change, history: History) -> int | None:
+    """What one such job is expected to cost; None where nobody knows."""
+    if row.agent in change.free:
+        return 0
+    took = history.of(row.target, row.kind)
+    return took.cost if took is not None else None
+
+
+def _quota(queue: Queue, world: World, change: Change) -> list[Quota]:
+    """The accounts on which more or fewer jobs go than before, with the fullest window of each."""
+    running = {one.job.id: one.job for one in queue.running}
+    shifts: Counter[str] = Counter()
+    for job in change.rows.keys() | change.stopped:
+        was = running.get(job) or queue.waiting.get(job)
+        now = change.rows.get(job) or was
+        if was is not None and _goes(was):
+            shifts[was.target.paid_by] -= 1
+        if now is not None and _goes(now) and job not in change.stopped:
+            shifts[now.target.paid_by] += 1
+    return [
+        _account(name, jobs, world) for name, jobs in sorted(shifts.items()) if jobs and _agent(name) not in change.free
+    ]
+
+
+def _goes(row: JobRow) -> bool:
+    """It is on its way, so that it will use what its account has."""
+    return row.state in UNFINISHED and row.held_by is None
+
+
+def _agent(account: str) -> str:
+    return account.partition("@")[0]
+
+
+def _account(name: str, jobs: int, world: World) -> Quota:
+    known = [(share, one) for one in world.windows.get(name, ()) if (share := used(one, world.now)) is not None]
+    if not known:
+        return Quota(account=name, jobs=jobs)
+    share, window = max(known, key=lambda pair: pair[0])
+    reading = window.closed or window.serving
+    return Quota(
+        account=name, jobs=jobs, window=window.title, used=share, resets_at=reading.resets_at if reading else None
+    )

@@ -37,7 +37,7 @@ from engine.model.merge import (
     MergeState,
     MergeWanted,
 )
-from engine.model.order import ActionLine, ActionResult, Order, Preview, Shift, Undone
+from engine.model.order import ActionLine, ActionResult, Order, Preview, Quota, Shift, Undone
 from engine.model.pipeline import (
     STEP_OVER,
     Pipeline,
@@ -172,6 +172,7 @@ __all__ = [
     "PipelineWanted",
     "Preview",
     "Progress",
+    "Quota",
     "Race",
     "RaceEntry",
     "RacePick",

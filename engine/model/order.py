@@ -55,6 +55,19 @@ class Shift(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Why it would wait, where it would."""
 
 
+class Quota(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a change does to an account's limits: how many jobs more, or fewer, go on it."""
+
+    account: str
+    """As `claude@work`."""
+    jobs: int
+    window: str = ""
+    """Its fullest window; empty where none is known."""
+    used: float | None = None
+    """Share of that, 0 to 1."""
+    resets_at: int | None = None
+
+
 class Preview(Struct, frozen=True, kw_only=True):
     """What would follow from a verb: computed by what the dispatcher acts with, on the queue as it would be."""
 
@@ -69,6 +82,8 @@ class Preview(Struct, frozen=True, kw_only=True):
     """What the jobs that it puts into the queue are expected to cost, less what those cost that it takes out."""
     unpriced: int = 0
     """Jobs in that sum of which no cost is known."""
+    quota: list[Quota] = field(default_factory=list)
+    """By account, for those on which more or fewer jobs go than before."""
 
 
 class ActionResult(Struct, frozen=True, kw_only=True):

@@ -20,12 +20,14 @@ from engine.model import (
     ActionResult,
     Attempt,
     Counts,
+    Estimate,
     Explanation,
     Grade,
     Job,
     JobDetail,
     JobSpec,
     Order,
+    Preview,
     Progress,
     Reason,
     State,
@@ -33,7 +35,8 @@ from engine.model import (
     Undone,
     Verb,
 )
-from engine.model.route import Rerouting
+from engine.model.listing import Sort, Wait
+from engine.model.route import Rerouting, RouteChoice, Standing
 from engine.sessions import Session
 from engine.window import WindowState
 
@@ -93,6 +96,12 @@ class FakeEngine:
         self.rows_asked: list[int] = []
         self.orders_asked: list[str] = []
         self.followed: list[int | None] = []
+        self.sorts_asked: list[str] = []
+        self.previews: list[Order] = []
+        self.preview: Preview | None = None
+        self.expected: dict[int, Estimate] = {}
+        self.keeps: dict[int, Reason] = {}
+        self.targets: list[Standing] = []
         self._logs: dict[int, list[LogLine]] = {}
         self._events: list[Event] = []
         self._followers: set[asyncio.Queue[Event | Progress | None]] = set()
@@ -173,14 +182,18 @@ class FakeEngine:
             spend_today_grade=Grade.COMPUTED, theme=self.theme, keys=self.keys,
         )  # fmt: skip
 
-    async def order(self, filter: str = "") -> array[int]:
+    async def order(self, filter: str = "", sort: str = "") -> array[int]:
         self._answer()
         self.orders_asked.append(filter)
+        self.sorts_asked.append(sort)
         if self.lazy is not None and not filter:
             return array("q", range(1, self.total + 1))
         match = _matcher(filter)
         jobs = [job for job in self.by_id.values() if match(job)]
         jobs.sort(key=lambda job: (_RANK.get(job.state, 3), job.priority if job.state is State.READY else 0, -job.id))
+        if sort:
+            by = Sort.parse(sort)
+            jobs.sort(key=lambda job: job.cost_micros or 0, reverse=not by.reverse)
         return array("q", [job.id for job in jobs])
 
     async def rows(self, ids: Sequence[int]) -> list[Job]:
@@ -249,6 +262,9 @@ class FakeEngine:
 
     async def carry_out(self, order: Order) -> ActionResult:
         self._answer()
+        if order.dry_run and order.preview:
+            self.previews.append(order)
+            return ActionResult(verb=order.verb, done=list(order.jobs), dry_run=True, preview=self.preview)
         self.orders.append(order)
         return ActionResult(verb=order.verb, done=list(order.jobs), dry_run=order.dry_run)
 
@@ -300,6 +316,18 @@ class FakeEngine:
         if found is None:
             raise NotFoundError(f"there is no job {job}")
         return Explanation(job=found, waiting=self.waiting.get(job, []), ahead=None, estimate=None)
+
+    async def waits(self, ids: Sequence[int]) -> list[Wait]:
+        self._answer()
+        return [Wait(id, self.keeps[id]) for id in ids if id in self.keeps]
+
+    async def estimates(self, ids: Sequence[int]) -> list[Estimate]:
+        self._answer()
+        return [self.expected[id] for id in ids if id in self.expected]
+
+    async def route_of(self, job: int) -> RouteChoice:
+        self._answer()
+        return RouteChoice(route=None, target=str(self.by_id[job].target), targets=self.targets)
 
     def _refusal(self, verb: Verb, job: Job | None) -> str:
         if job is None:

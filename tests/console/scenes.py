@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from engine.agents import events as say
 from engine.decision import Card, CardKind
-from engine.model import Cause, Failure, Grade, Reason, State
+from engine.model import Cause, Failure, Grade, Preview, Quota, Reason, State
+from engine.model.route import Expected, Standing, TrackRecord, WindowState
 from tests.console.fake import MINUTE, NOW, FakeEngine, make_job
 
 _TITLES = (
@@ -94,8 +95,33 @@ def _write_logs(engine: FakeEngine) -> None:
     )
     engine.write(4829, *(say.Output(text=f"bench {n:>3}  {n * 17 % 97:>4} ms") for n in range(40)))
     engine.diffs[4833] = DIFF
+    engine.keeps[4836] = Reason(Cause.DEPENDENCY, "comes after J4833", jobs=[4833])
+    engine.keeps[4840] = Reason(Cause.LIMIT, "claude: five_hour is used up", until=NOW + 134 * MINUTE, scope="claude")
+    engine.targets = TARGETS
+    engine.preview = PREVIEW
     engine.waiting[4838] = [Reason(Cause.LIMIT, "claude: the five_hour limit resets in 2h14")]
 
+
+TARGETS = [
+    Standing(
+        target="claude:opus-5", window=WindowState.CLOSED, used=1.0, closed="five_hour is used up", here=True,
+        until=NOW + 134 * MINUTE, expected=Expected(410_000, 12), added=0, record=TrackRecord(14, 15),
+    ),
+    Standing(
+        target="codex:gpt-6", window=WindowState.OPEN, used=0.31, expected=Expected(290_000, 7), added=-120_000,
+        record=TrackRecord(6, 8),
+    ),
+    Standing(target="opencode:local/qwen3", window=WindowState.UNKNOWN, lacks="it has no session to go on in"),
+]  # fmt: skip
+PREVIEW = Preview(
+    finish_before=NOW + 200 * MINUTE,
+    finish_after=NOW + 120 * MINUTE,
+    cost_micros=-240_000,
+    quota=[
+        Quota(account="claude", jobs=-2, window="five_hour", used=1.0),
+        Quota(account="codex", jobs=2, window="primary", used=0.31),
+    ],
+)
 
 DIFF = """\
 diff --git a/src/parser/tokens.py b/src/parser/tokens.py

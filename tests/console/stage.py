@@ -17,6 +17,7 @@ from console.beat import Beat, Link
 from console.desk import Desk
 from console.screens.job import JobScreen
 from console.screens.queue import QueueScreen
+from console.screens.workers import WorkersScreen
 from console.theme import DEFAULT, Ink, load_themes
 from tests.console.fake import NOW, FakeEngine
 
@@ -33,6 +34,12 @@ class Stage:
     @property
     def queue(self) -> QueueScreen:
         return next(frame for frame in self.app.frames if isinstance(frame, QueueScreen))
+
+    @property
+    def workers(self) -> WorkersScreen:
+        screen = self.app.screen
+        assert isinstance(screen, WorkersScreen)
+        return screen
 
     @property
     def job(self) -> JobScreen:

@@ -12,20 +12,26 @@ from console.screens.help import HelpList, HelpScreen
 from console.screens.inbox import InboxScreen
 from console.screens.job import JobScreen
 from console.screens.queue import QueueScreen
+from console.screens.workers import WorkersScreen
 from console.widgets.ask_bar import Question
 from console.widgets.card_list import CardList
+from console.widgets.chooser import Chooser
 from console.widgets.rows import Rows
 from console.widgets.tail import Tail
+from console.widgets.worker_list import WorkerList
 from engine.errors import UsageError
 
 #: Who carries out the actions of each scope.
 OWNERS: dict[Scope, tuple[type, ...]] = {
     Scope.EVERYWHERE: (ConsoleApp,),
-    Scope.LIST: (Rows, HelpList, CardList),
+    Scope.LIST: (Rows, HelpList, CardList, WorkerList, Chooser),
     Scope.TEXT: (Tail,),
-    Scope.JOBS: (QueueScreen, JobScreen),
+    Scope.JOBS: (QueueScreen, JobScreen, WorkersScreen),
     Scope.TABLE: (QueueScreen,),
     Scope.MARKS: (QueueScreen,),
+    Scope.WORKERS: (WorkersScreen,),
+    Scope.READING: (WorkersScreen,),
+    Scope.CHOOSE: (Chooser,),
     Scope.QUEUE: (QueueScreen,),
     Scope.JOB: (JobScreen,),
     Scope.INBOX: (InboxScreen,),

@@ -189,14 +189,14 @@ async def open_help(stage: Stage) -> HelpScreen:
 
 async def test_the_help_has_every_action_of_the_console() -> None:
     seen: set[str] = set()
-    async with console(scenes.busy(), 120, 90) as stage:
-        for keys in ((), ("tab",), ("tab", "enter"), ("escape", "i")):
+    async with console(scenes.busy(), 120, 140) as stage:
+        for keys in ((), ("tab",), ("tab", "enter"), ("escape", "i"), ("escape", "3"), ("w",)):
             await stage.press(*keys)
             screen = await open_help(stage)
             seen |= {action.id for action in screen.list.actions}
             assert all(action.title in stage.text for action in screen.list.actions)
             await stage.press("escape")
-    aside = {action.id for action in ACTIONS if action.scope in (Scope.ASK, Scope.HELP)}
+    aside = {action.id for action in ACTIONS if action.scope in (Scope.ASK, Scope.HELP, Scope.CHOOSE)}
     assert seen == {action.id for action in ACTIONS} - aside
 
 

@@ -127,6 +127,7 @@ async def test_a_burst_of_events_is_a_handful_of_reads(real_pace: None) -> None:
 
 async def test_nothing_is_drawn_when_nothing_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     async with console(scenes.busy(), 120, 40) as stage:
+        await stage.press("3")
         await stage.shows("bench  39")
         await stage.shows("The comments survive")
         drawn: list[object] = []
@@ -177,4 +178,5 @@ def test_the_beat_is_as_slow_as_the_line(link: Link, fast: int, steady: int) -> 
 
 async def test_over_ssh_the_panes_speak_too() -> None:
     async with console(scenes.busy(), link=Link.SSH) as stage:
+        await stage.press("3")
         await stage.shows("The comments survive")

@@ -326,9 +326,9 @@ async def test_verbs_that_take_a_word_are_typed() -> None:
     assert (third.verb, third.place) == (Verb.MOVE, "first")
 
 
-async def test_w_says_why_the_job_waits() -> None:
+async def test_capital_w_says_why_the_job_waits() -> None:
     engine = small()
     engine.waiting[12] = [Reason(Cause.CAP, "2 of 2 attempts run")]
     async with console(engine) as stage:
-        await stage.press("w")
+        await stage.press("W")
         await stage.shows("J12: 2 of 2 attempts run")

@@ -23,9 +23,38 @@ async def nothing(stage: Stage) -> None:
 
 
 async def at_work(stage: Stage) -> None:
-    for text in ("bench  39", "The comments survive") if stage.app.size.height > 24 else ("The comments survive",):
+    await stage.shows("publish what J4833 built")
+    await stage.shows("after J4833")
+    if stage.app.size.height > 24:
+        await stage.shows("The comments survive")
+
+
+async def workers(stage: Stage) -> None:
+    await stage.press("3")
+    if stage.app.size.width < 100:
+        await stage.shows("LAST WORD")
+        await stage.shows("make bench")
+        return
+    for text in ("bench  39", "The comments survive"):
         await stage.shows(text)
-    await stage.until(lambda: all(not pane._waiting for pane in stage.queue.wall.panes))
+    await stage.until(lambda: all(not pane._waiting for pane in stage.workers.wall.panes))
+
+
+async def no_workers(stage: Stage) -> None:
+    await stage.press("3")
+    await stage.shows("No agent is at work")
+
+
+async def sorting(stage: Stage) -> None:
+    await at_work(stage)
+    await stage.press("s", "j")
+    await stage.shows("the dearest first")
+
+
+async def rerouting(stage: Stage) -> None:
+    await at_work(stage)
+    await stage.press("n", "space", "space", "R")
+    await stage.shows("all done in 2h00")
 
 
 async def unreachable(stage: Stage) -> None:
@@ -69,6 +98,7 @@ SCENES: list[Scene] = [
     ("empty", scenes.empty, nothing),
     ("busy", scenes.busy, at_work),
     ("error", scenes.away, unreachable),
+    ("workers", scenes.busy, workers),
     ("inbox", scenes.asking, inbox),
 ]
 AT_80: list[Scene] = [
@@ -76,6 +106,9 @@ AT_80: list[Scene] = [
     ("diff", scenes.busy, diff_tab),
     ("attempts", scenes.busy, attempts_tab),
     ("help", scenes.busy, help_screen),
+    ("no-workers", scenes.empty, no_workers),
+    ("sort", scenes.busy, sorting),
+    ("reroute", scenes.busy, rerouting),
     ("no-cards", scenes.empty, no_cards),
 ]
 
@@ -102,7 +135,7 @@ async def test_the_screen_looks_as_it_was_reviewed(scene: Scene, size: tuple[int
 
 async def test_in_ascii_no_glyph_of_ours_is_left() -> None:
     async with console(scenes.busy(), ascii=True) as stage:
-        await stage.shows("The comments survive")
+        await stage.shows("J4836")
         left = {char for char in stage.text if not char.isascii() and ascii_glyphs(char).isascii()}
         assert left == set()
         assert not {mark.glyph for mark in MARKS if not mark.glyph.isascii()} & set(stage.text)

@@ -145,7 +145,7 @@ def test_a_pane_keeps_its_job_until_it_ends(slots: list[Slot], running: list[int
         ((53, 36), 1, False, (1, 1)), ((53, 36), 4, False, (1, 4)),
         ((53, 36), 8, False, (1, 6)), ((90, 56), 12, False, (2, 6)),
         ((80, 8), 4, True, (1, 2)), ((80, 3), 4, True, (1, 1)),
-        ((300, 100), 90, False, (2, 12)), ((10, 2), 3, False, (1, 1)),
+        ((300, 100), 90, False, (4, 6)), ((10, 2), 3, False, (1, 1)),
     ],
 )  # fmt: skip
 def test_panes_are_as_many_as_fit(cells: tuple[int, int], wanted: int, stacked: bool, shape: tuple[int, int]) -> None:

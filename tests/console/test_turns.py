@@ -46,10 +46,10 @@ class Slow(FakeEngine):
         await self._slowly()
         return await super().job(job)
 
-    async def order(self, filter: str = "") -> array[int]:
+    async def order(self, filter: str = "", sort: str = "") -> array[int]:
         if filter:
             await self._slowly()
-        return await super().order(filter)
+        return await super().order(filter, sort)
 
 
 @asynccontextmanager

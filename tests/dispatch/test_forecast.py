@@ -201,3 +201,18 @@ def test_a_job_that_began_to_run_while_a_change_was_thought_out_runs() -> None:
     found = preview(there, busy(began), KNOWN, Change({1: began}))
     assert {shift.job: (shift.now, shift.stops) for shift in found.shifts} == {1: (False, False)}
     assert found.finish_after == found.finish_before == NOW + 20 * MINUTE
+
+
+def test_a_preview_of_a_reroute_tells_the_money_and_whose_limits_it_is() -> None:
+    history = History(by_target={"claude": Took(MINUTE, MINUTE, 2, 2_000), "codex": Took(MINUTE, MINUTE, 2, 500)})
+    seen = Reading(window="five_hour", standing=Standing.WARNING, at=NOW, source="x", used=0.9, resets_at=NOW + MINUTE)
+    there = world(1)
+    there.windows = {"claude": (observe(None, "claude", seen, NOW, 0.0),)}
+    moved = preview(queue(job(1), job(2)), there, history, Change({1: job(1, agent="codex")}))
+    assert (moved.cost_micros, moved.unpriced) == (-1_500, 0)
+    fewer, more = moved.quota
+    assert (fewer.account, fewer.jobs, fewer.window, fewer.used) == ("claude", -1, "five_hour", 0.9)
+    assert (more.account, more.jobs, more.used) == ("codex", 1, None)
+    held = preview(queue(job(1), job(2)), there, history, Change({1: job(1, held_by="ann")}))
+    assert [(one.account, one.jobs) for one in held.quota] == [("claude", -1)]
+    assert preview(queue(job(1)), there, history, Change({1: job(1, priority=0)})).quota == []
