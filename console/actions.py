@@ -19,6 +19,7 @@ class Scope(StrEnum):
     TABLE = "tables"
     MARKS = "tables with marks"
     QUEUE = "queue"
+    OVERVIEW = "overview"
     WORKERS = "workers"
     READING = "reading"
     JOB = "job"
@@ -32,6 +33,7 @@ class Scope(StrEnum):
 TOGETHER = (
     frozenset({Scope.EVERYWHERE, Scope.LIST, Scope.TABLE, Scope.MARKS, Scope.JOBS, Scope.QUEUE}),
     frozenset({Scope.EVERYWHERE, Scope.TEXT, Scope.TABLE, Scope.MARKS, Scope.JOBS, Scope.QUEUE}),
+    frozenset({Scope.EVERYWHERE, Scope.LIST, Scope.OVERVIEW}),
     frozenset({Scope.EVERYWHERE, Scope.LIST, Scope.JOBS, Scope.WORKERS}),
     frozenset({Scope.EVERYWHERE, Scope.TEXT, Scope.READING, Scope.JOBS, Scope.WORKERS}),
     frozenset({Scope.EVERYWHERE, Scope.TEXT, Scope.READING, Scope.JOBS, Scope.JOB}),
@@ -113,6 +115,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("previous_pane", "go to the previous pane", Scope.TABLE, ("shift+tab",)),
     Action("zoom", "zoom this pane, again to return", Scope.TABLE, ("f",), "zoom", command="zoom"),
     Action("clear", "close, clear filter, clear marks, back", Scope.TABLE, ("escape",)),
+    Action("open_line", "open the job, or its card", Scope.OVERVIEW, ("enter",), "open", command="open line"),
+    Action("in_time", "what is to come, drawn in time", Scope.OVERVIEW, ("w",), "in time", command="gantt"),
+    Action("leave_time", "back from the drawing", Scope.OVERVIEW, ("escape",)),
     Action("open_worker", "open its job", Scope.WORKERS, ("enter",), "open", command="open worker"),
     Action("next_worker", "to the next worker", Scope.WORKERS, ("tab",), "next"),
     Action("previous_worker", "to the worker before", Scope.WORKERS, ("shift+tab",)),
@@ -162,7 +167,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("palette", "palette of everything", Scope.EVERYWHERE, ("ctrl+p",), "palette", command="palette"),
     Action("inbox", "the oldest card for you, or this job's", Scope.EVERYWHERE, ("i",), command="card"),
     Action("last_screen", "back to the last screen", Scope.EVERYWHERE, ("`",), command="last"),
-    *(_place("queue", "2"), _place("workers", "3"), _place("inbox", "4")),
+    *(_place("overview", "1"), _place("queue", "2"), _place("workers", "3"), _place("inbox", "4")),
     Action("undo", "take back what was done last", Scope.EVERYWHERE, ("z",), "undo", command="undo"),
     Action("resync", "read everything again from the engine", Scope.EVERYWHERE, ("ctrl+r",), command="resync"),
     Action("quit", "detach; the work goes on", Scope.EVERYWHERE, ("q",), "detach", command="quit"),

@@ -241,7 +241,13 @@ class ConsoleApp(Switching, inherit_bindings=False):
     async def action_inbox(self) -> None:
         """Go to the card of the job that is open, or to the one that waits longest."""
         frame = self.frame
-        job = frame.job if isinstance(frame, JobScreen) else None
+        await self._to_card(frame.job if isinstance(frame, JobScreen) else None)
+
+    def open_card(self, job: int) -> None:
+        """Go to the inbox, to the card of a job."""
+        self.work(self._to_card(job))
+
+    async def _to_card(self, job: int | None) -> None:
         inbox = await self.go("inbox")
         if isinstance(inbox, InboxScreen):
             inbox.aim(job)

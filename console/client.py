@@ -22,8 +22,10 @@ from engine.model import (
     Undone,
     Verb,
 )
+from engine.model.forecast import Forecast
 from engine.model.listing import Wait
 from engine.model.route import RouteChoice
+from engine.model.trend import Trend
 from engine.window import WindowState
 
 
@@ -94,6 +96,10 @@ class EngineClient(Protocol):
         """The typed output of one attempt (a job's newest by default; `attempt` is its number)."""
 
     async def diff(self, job: int, *, attempt: int | None = None) -> str: ...
+
+    async def forecast(self) -> Forecast: ...
+
+    async def trend(self, hours: int = 1, steps: int = 12) -> Trend: ...
 
     async def limits(self) -> list[WindowState]: ...
 

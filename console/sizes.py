@@ -12,6 +12,9 @@ SIDE_BY_SIDE = 100
 PREVIEW_RIGHT = 160
 PREVIEW_BELOW = 30
 
+#: Rows of a body from which everything is shown at once.
+TALL = 46
+
 #: Columns from which words stand beside glyphs in the status line.
 WORDS = 110
 

@@ -114,7 +114,8 @@ FLOORS: list[set[str]] = [
 
 #: What the console may know of the engine: the nouns, the words of its streams, and its client.
 CONSOLE_KNOWS = {
-    "engine", "engine.model", "engine.model.forecast", "engine.model.listing", "engine.model.route", "engine.money",
+    "engine", "engine.model", "engine.model.forecast", "engine.model.listing", "engine.model.route",
+    "engine.model.trend", "engine.money",
     "engine.budgets", "engine.decision",
     "engine.sessions", "engine.window", "engine.events", "engine.agents.events", "engine.errors", "engine.schedule",
     "engine.clock", "engine.documents", "engine.home", "engine.logs", "engine.notice", "engine.hand_off",

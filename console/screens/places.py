@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from console.desk import Desk
 from console.screens.frame import Frame
 from console.screens.inbox import InboxScreen
+from console.screens.overview import OverviewScreen
 from console.screens.queue import QueueScreen
 from console.screens.workers import WorkersScreen
 
@@ -25,6 +26,7 @@ class Place:
 
 
 PLACES: tuple[Place, ...] = (
+    Place("overview", "Overview", OverviewScreen, "what needs you, who works, limits, the last hour, what is to come"),
     Place("queue", "Queue", QueueScreen, "every job, and what there is to see of the one under the cursor"),
     Place("workers", "Workers", WorkersScreen, "what each agent is doing"),
     Place("inbox", "Inbox", InboxScreen, "what agents ask, and wait for"),
@@ -33,6 +35,6 @@ PLACES: tuple[Place, ...] = (
 BY_NAME = {place.name: place for place in PLACES}
 
 #: The screen that the console opens with.
-FIRST = "queue"
+FIRST = "overview"
 
 ABOUT_JOB = "one job: its log, its diff, its attempts and its spec"

@@ -31,6 +31,7 @@ from engine.server.routes import (
     staff,
     tap,
     tax,
+    trend,
     triage,
 )
 from engine.server.routes import routes as routing
@@ -77,6 +78,7 @@ def make_app(engine: Engine) -> Starlette:
             *health.routes(engine),
             *tap.routes(engine),
             *limits.routes(engine),
+            *trend.routes(engine),
             *races.routes(engine),
             *merges.routes(engine),
             *pipelines.routes(engine),

@@ -52,6 +52,7 @@ from engine.server.calls.spend import SpendCalls
 from engine.server.calls.staff import StaffCalls
 from engine.server.calls.tap import TapCalls
 from engine.server.calls.tax import TaxCalls
+from engine.server.calls.trend import TrendCalls
 from engine.server.calls.triage import TriageCalls
 from engine.server.link import PAGE, Link
 from engine.server.wire import Shutdown, UndoRequest
@@ -76,6 +77,7 @@ class Client(
     TapCalls,
     TaxCalls,
     LimitCalls,
+    TrendCalls,
     MemoryCalls,
     NotifyCalls,
     ScoreCalls,

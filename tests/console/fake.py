@@ -35,8 +35,10 @@ from engine.model import (
     Undone,
     Verb,
 )
+from engine.model.forecast import Forecast, Through
 from engine.model.listing import Sort, Wait
 from engine.model.route import Rerouting, RouteChoice, Standing
+from engine.model.trend import Trend
 from engine.sessions import Session
 from engine.window import WindowState
 
@@ -100,6 +102,8 @@ class FakeEngine:
         self.previews: list[Order] = []
         self.preview: Preview | None = None
         self.expected: dict[int, Estimate] = {}
+        self.windows: list[WindowState] = []
+        self.of_late = Trend(since=NOW - 3_600_000, step=300_000)
         self.keeps: dict[int, Reason] = {}
         self.targets: list[Standing] = []
         self._logs: dict[int, list[LogLine]] = {}
@@ -407,7 +411,16 @@ class FakeEngine:
         return self.diffs.get(job, "")
 
     async def limits(self) -> list[WindowState]:
-        return []
+        self._answer()
+        return self.windows
+
+    async def forecast(self) -> Forecast:
+        self._answer()
+        return Forecast(now=NOW, through=Through(jobs=9, finish=NOW + 200 * MINUTE, cost_micros=4_200_000, games=200))
+
+    async def trend(self, hours: int = 1, steps: int = 12) -> Trend:
+        self._answer()
+        return self.of_late
 
     async def shutdown(self, *, drain: bool = False) -> None:
         self._answer()

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from engine.agents import events as say
 from engine.decision import Card, CardKind
-from engine.model import Cause, Failure, Grade, Preview, Quota, Reason, State
+from engine.model import Cause, Estimate, Failure, Grade, Preview, Quota, Reason, State
 from engine.model.route import Expected, Standing, TrackRecord, WindowState
+from engine.model.trend import Trend
+from engine.window import Standing as WindowStanding
+from engine.window import WindowState as WindowLine
 from tests.console.fake import MINUTE, NOW, FakeEngine, make_job
 
 _TITLES = (
@@ -98,6 +101,29 @@ def _write_logs(engine: FakeEngine) -> None:
     engine.keeps[4836] = Reason(Cause.DEPENDENCY, "comes after J4833", jobs=[4833])
     engine.keeps[4840] = Reason(Cause.LIMIT, "claude: five_hour is used up", until=NOW + 134 * MINUTE, scope="claude")
     engine.targets = TARGETS
+    engine.windows = [
+        WindowLine(
+            account="claude", window="five_hour", model="", standing=WindowStanding.CLOSED, used=1.0, waiting=3,
+            resets_at=NOW + 134 * MINUTE, until=NOW + 134 * MINUTE, source="claude", observed_at=NOW, length=None,
+        ),
+        WindowLine(
+            account="codex", window="primary", model="", standing=WindowStanding.OPEN, used=0.31, waiting=0,
+            resets_at=NOW + 40 * MINUTE, until=None, source="codex", observed_at=NOW, length=None,
+        ),
+    ]  # fmt: skip
+    engine.of_late = Trend(
+        since=NOW - 60 * MINUTE, step=5 * MINUTE, done=[0, 1, 1, 2, 4, 6, 4, 2, 1, 3, 4, 7],
+        failed=[0, 0, 1, 0, 0, 0, 0, 2, 0, 0, 0, 0], cost_micros=[100_000 * n for n in range(12)],
+        tokens=[40_000] * 12, depth=[20, 22, 21, 19, 15, 14, 14, 12, 11, 10, 10, 9],
+    )  # fmt: skip
+    engine.expected = {
+        4833: Estimate(
+            job=4833, target="claude:opus-5", start=NOW, finish=NOW + 8 * MINUTE, finish_late=NOW + 30 * MINUTE
+        ),
+        4832: Estimate(job=4832, target="claude:sonnet-5", start=NOW, finish=NOW + 15 * MINUTE),
+        4840: Estimate(job=4840, target="claude:opus-5", start=NOW + 20 * MINUTE, finish=NOW + 45 * MINUTE),
+        4839: Estimate(job=4839, target="claude:opus-5", why="it is held"),
+    }
     engine.preview = PREVIEW
     engine.waiting[4838] = [Reason(Cause.LIMIT, "claude: the five_hour limit resets in 2h14")]
 

@@ -16,6 +16,7 @@ from console.app import ConsoleApp
 from console.beat import Beat, Link
 from console.desk import Desk
 from console.screens.job import JobScreen
+from console.screens.overview import OverviewScreen
 from console.screens.queue import QueueScreen
 from console.screens.workers import WorkersScreen
 from console.theme import DEFAULT, Ink, load_themes
@@ -39,6 +40,12 @@ class Stage:
     def workers(self) -> WorkersScreen:
         screen = self.app.screen
         assert isinstance(screen, WorkersScreen)
+        return screen
+
+    @property
+    def overview(self) -> OverviewScreen:
+        screen = self.app.screen
+        assert isinstance(screen, OverviewScreen)
         return screen
 
     @property

@@ -11,9 +11,11 @@ from console.keys import Keymap, keymap_names, moved_keys, show_key
 from console.screens.help import HelpList, HelpScreen
 from console.screens.inbox import InboxScreen
 from console.screens.job import JobScreen
+from console.screens.overview import OverviewScreen
 from console.screens.queue import QueueScreen
 from console.screens.workers import WorkersScreen
 from console.widgets.ask_bar import Question
+from console.widgets.board import Board
 from console.widgets.card_list import CardList
 from console.widgets.chooser import Chooser
 from console.widgets.rows import Rows
@@ -24,11 +26,12 @@ from engine.errors import UsageError
 #: Who carries out the actions of each scope.
 OWNERS: dict[Scope, tuple[type, ...]] = {
     Scope.EVERYWHERE: (ConsoleApp,),
-    Scope.LIST: (Rows, HelpList, CardList, WorkerList, Chooser),
+    Scope.LIST: (Rows, HelpList, CardList, WorkerList, Chooser, Board),
     Scope.TEXT: (Tail,),
     Scope.JOBS: (QueueScreen, JobScreen, WorkersScreen),
     Scope.TABLE: (QueueScreen,),
     Scope.MARKS: (QueueScreen,),
+    Scope.OVERVIEW: (OverviewScreen,),
     Scope.WORKERS: (WorkersScreen,),
     Scope.READING: (WorkersScreen,),
     Scope.CHOOSE: (Chooser,),

@@ -190,7 +190,7 @@ async def open_help(stage: Stage) -> HelpScreen:
 async def test_the_help_has_every_action_of_the_console() -> None:
     seen: set[str] = set()
     async with console(scenes.busy(), 120, 140) as stage:
-        for keys in ((), ("tab",), ("tab", "enter"), ("escape", "i"), ("escape", "3"), ("w",)):
+        for keys in ((), ("tab",), ("tab", "enter"), ("escape", "i"), ("escape", "3"), ("w",), ("1",)):
             await stage.press(*keys)
             screen = await open_help(stage)
             seen |= {action.id for action in screen.list.actions}

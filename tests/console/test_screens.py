@@ -40,6 +40,29 @@ async def workers(stage: Stage) -> None:
     await stage.until(lambda: all(not pane._waiting for pane in stage.workers.wall.panes))
 
 
+async def overview(stage: Stage) -> None:
+    await stage.press("1")
+    await stage.shows("last hour")
+    await stage.shows("Which parser is canonical?")
+
+
+async def in_time(stage: Stage) -> None:
+    await stage.press("1")
+    await stage.shows("last hour")
+    await stage.press("w")
+    await stage.shows("all of it")
+
+
+async def first_run(stage: Stage) -> None:
+    await stage.press("1")
+    await stage.shows("Nothing was submitted yet")
+
+
+async def nothing_reached(stage: Stage) -> None:
+    await stage.press("1")
+    await stage.shows("no engine serves /home/you")
+
+
 async def no_workers(stage: Stage) -> None:
     await stage.press("3")
     await stage.shows("No agent is at work")
@@ -99,6 +122,8 @@ SCENES: list[Scene] = [
     ("busy", scenes.busy, at_work),
     ("error", scenes.away, unreachable),
     ("workers", scenes.busy, workers),
+    ("overview", scenes.asking, overview),
+    ("gantt", scenes.busy, in_time),
     ("inbox", scenes.asking, inbox),
 ]
 AT_80: list[Scene] = [
@@ -107,6 +132,8 @@ AT_80: list[Scene] = [
     ("attempts", scenes.busy, attempts_tab),
     ("help", scenes.busy, help_screen),
     ("no-workers", scenes.empty, no_workers),
+    ("first-run", scenes.empty, first_run),
+    ("overview-error", scenes.away, nothing_reached),
     ("sort", scenes.busy, sorting),
     ("reroute", scenes.busy, rerouting),
     ("no-cards", scenes.empty, no_cards),

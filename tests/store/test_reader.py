@@ -20,6 +20,7 @@ from engine.model.listing import Sort, SortKey
 from engine.store import Transaction, claims, jobs, queue, reader, rows, submit
 from engine.store.filter import EVERYTHING, parse
 from engine.store.reader import Reader
+from engine.store.trend import trend
 from tests.store.samples import NOON, Bench, accepted, connect, failure, first, plan, success, transaction
 
 
@@ -340,3 +341,15 @@ async def test_a_page_of_long_events_is_bounded_and_the_next_one_goes_on(bench: 
     assert pages >= 3
     assert seen == list(range(1, 13))
     assert [event.seq for event in await bench.store.read.newest_events(50)] == seen[-4:]
+
+
+async def test_the_last_hour_is_told_in_steps(crowd: Bench) -> None:
+    found = await crowd.store.look(lambda tx: trend(tx, 20_000, 4))
+    rows = await crowd.store.read.rows(list(range(1, 61)))
+    ended = [row for row in rows if row.ended_at is not None and row.ended_at >= found.since]
+    assert (len(found.depth), found.step, found.whole) == (4, 5_000, True)
+    assert sum(found.done) == sum(row.state is State.SUCCEEDED for row in ended)
+    assert sum(found.failed) == sum(row.state is State.FAILED for row in ended)
+    assert found.depth[-1] == 40
+    assert found.depth == sorted(found.depth, reverse=True), "jobs only ended in that time"
+    assert found.depth[0] == 40 + sum(found.done[1:]) + sum(found.failed[1:])
