@@ -17,6 +17,7 @@ class Scope(StrEnum):
     TEXT = "logs and texts"
     JOBS = "on jobs"
     TABLE = "tables"
+    SORTED = "tables that can be sorted"
     MARKS = "tables with marks"
     QUEUE = "queue"
     OVERVIEW = "overview"
@@ -24,6 +25,7 @@ class Scope(StrEnum):
     READING = "reading"
     JOB = "job"
     INBOX = "inbox"
+    LIMITS = "limits"
     HELP = "help"
     CHOOSE = "while there is something to choose"
     ASK = "while a question is open"
@@ -31,8 +33,8 @@ class Scope(StrEnum):
 
 #: Scopes whose keys are live at the same time: a key may stand in only one action of each group.
 TOGETHER = (
-    frozenset({Scope.EVERYWHERE, Scope.LIST, Scope.TABLE, Scope.MARKS, Scope.JOBS, Scope.QUEUE}),
-    frozenset({Scope.EVERYWHERE, Scope.TEXT, Scope.TABLE, Scope.MARKS, Scope.JOBS, Scope.QUEUE}),
+    frozenset({Scope.EVERYWHERE, Scope.LIST, Scope.TABLE, Scope.SORTED, Scope.MARKS, Scope.JOBS, Scope.QUEUE}),
+    frozenset({Scope.EVERYWHERE, Scope.TEXT, Scope.TABLE, Scope.SORTED, Scope.MARKS, Scope.JOBS, Scope.QUEUE}),
     frozenset({Scope.EVERYWHERE, Scope.LIST, Scope.OVERVIEW}),
     frozenset({Scope.EVERYWHERE, Scope.LIST, Scope.JOBS, Scope.WORKERS}),
     frozenset({Scope.EVERYWHERE, Scope.TEXT, Scope.READING, Scope.JOBS, Scope.WORKERS}),
@@ -42,6 +44,11 @@ TOGETHER = (
     frozenset({Scope.EVERYWHERE, Scope.LIST, Scope.HELP}),
     frozenset({Scope.LIST, Scope.CHOOSE}),
     frozenset({Scope.ASK}),
+    *(
+        frozenset({Scope.EVERYWHERE, part, Scope.TABLE, Scope.SORTED, own})
+        for own in (Scope.LIMITS,)
+        for part in (Scope.LIST, Scope.TEXT)
+    ),
 )
 
 
@@ -98,6 +105,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("show_attempts", "open at the attempts", Scope.JOBS, ("t",), command="attempts"),
     Action("show_spec", "open at the spec", Scope.JOBS, ("e",), command="spec"),
     Action("filter", "filter this list", Scope.TABLE, ("/",), "filter", command="filter", argument="TEXT"),
+    Action("sort", "sort by a column", Scope.SORTED, ("s",), "sort", command="sort", argument="COLUMN"),
+    Action("reverse_sort", "sort the other way round", Scope.SORTED, ("S",), command="reverse"),
     Action("mark", "mark, and step down", Scope.MARKS, ("space",), "mark", command="mark"),
     Action("range", "mark from here; again: to here", Scope.MARKS, ("v",), command="range"),
     Action("mark_all", "mark all that match", Scope.MARKS, ("*",), command="mark all"),
@@ -144,6 +153,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("card_job", "open its job", Scope.INBOX, ("l",), "job", command="card job"),
     Action("next_card_part", "to the card's text, and back", Scope.INBOX, ("tab",)),
     Action("leave_inbox", "back", Scope.INBOX, ("escape",), "back"),
+    Action("try_limit", "wait for it no longer: try now", Scope.LIMITS, ("t",), "try now", command="try"),
+    Action("hold_account", "hold its account", Scope.LIMITS, ("h",), "hold", command="hold account"),
+    Action("release_account", "release its account", Scope.LIMITS, ("u",), "release", command="release account"),
     Action("run", "do the action", Scope.HELP, ("enter",), "do it"),
     Action("close_help", "close the help", Scope.HELP, ("escape",), "close"),
     Action("down", "down", Scope.LIST, ("j", "down")),
@@ -167,7 +179,13 @@ ACTIONS: tuple[Action, ...] = (
     Action("palette", "palette of everything", Scope.EVERYWHERE, ("ctrl+p",), "palette", command="palette"),
     Action("inbox", "the oldest card for you, or this job's", Scope.EVERYWHERE, ("i",), command="card"),
     Action("last_screen", "back to the last screen", Scope.EVERYWHERE, ("`",), command="last"),
-    *(_place("overview", "1"), _place("queue", "2"), _place("workers", "3"), _place("inbox", "4")),
+    *(
+        _place("overview", "1"),
+        _place("queue", "2"),
+        _place("workers", "3"),
+        _place("inbox", "4"),
+        _place("limits", "L"),
+    ),
     Action("undo", "take back what was done last", Scope.EVERYWHERE, ("z",), "undo", command="undo"),
     Action("resync", "read everything again from the engine", Scope.EVERYWHERE, ("ctrl+r",), command="resync"),
     Action("quit", "detach; the work goes on", Scope.EVERYWHERE, ("q",), "detach", command="quit"),

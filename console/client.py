@@ -6,6 +6,7 @@ from array import array
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
+from console.doors import Doors
 from engine.agents.events import LogLine
 from engine.decision import Answered, Card, Foreseen, Reply, SnoozeCards, Snoozed
 from engine.events import Event
@@ -26,10 +27,9 @@ from engine.model.forecast import Forecast
 from engine.model.listing import Wait
 from engine.model.route import RouteChoice
 from engine.model.trend import Trend
-from engine.window import WindowState
 
 
-class EngineClient(Protocol):
+class EngineClient(Doors, Protocol):
     """The way to an engine. Every call raises a `HeadwayError` on failure, `NoEngineError` where nothing answers."""
 
     async def status(self) -> Status: ...
@@ -100,7 +100,5 @@ class EngineClient(Protocol):
     async def forecast(self) -> Forecast: ...
 
     async def trend(self, hours: int = 1, steps: int = 12) -> Trend: ...
-
-    async def limits(self) -> list[WindowState]: ...
 
     async def shutdown(self, *, drain: bool = False) -> None: ...

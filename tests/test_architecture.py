@@ -120,6 +120,8 @@ CONSOLE_KNOWS = {
     "engine.sessions", "engine.window", "engine.events", "engine.agents.events", "engine.errors", "engine.schedule",
     "engine.clock", "engine.documents", "engine.home", "engine.logs", "engine.notice", "engine.hand_off",
     "engine.briefing", "engine.worker", "engine.server.client",
+    "engine.memory.answers", "engine.memory.item", "engine.skills.skill", "engine.skills.stats",
+    "engine.model.race", "engine.model.score", "engine.model.tax",
 }  # fmt: skip
 
 TOP_LEVEL = {

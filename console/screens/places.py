@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from console.desk import Desk
 from console.screens.frame import Frame
 from console.screens.inbox import InboxScreen
+from console.screens.limits import LimitsScreen
 from console.screens.overview import OverviewScreen
 from console.screens.queue import QueueScreen
 from console.screens.workers import WorkersScreen
@@ -30,6 +31,7 @@ PLACES: tuple[Place, ...] = (
     Place("queue", "Queue", QueueScreen, "every job, and what there is to see of the one under the cursor"),
     Place("workers", "Workers", WorkersScreen, "what each agent is doing"),
     Place("inbox", "Inbox", InboxScreen, "what agents ask, and wait for"),
+    Place("limits", "Limits", LimitsScreen, "what keeps work from starting, and until when"),
 )
 
 BY_NAME = {place.name: place for place in PLACES}

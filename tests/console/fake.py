@@ -40,11 +40,8 @@ from engine.model.listing import Sort, Wait
 from engine.model.route import Rerouting, RouteChoice, Standing
 from engine.model.trend import Trend
 from engine.sessions import Session
-from engine.window import WindowState
-
-NOW = 1_790_000_000_000  #: the moment at which every scripted scene takes place, milliseconds UTC
-MINUTE = 60_000
-
+from tests.console.books import Answering, Books
+from tests.console.moment import MINUTE, NOW
 
 _RANK = {State.RUNNING: 0, State.GATING: 0, State.READY: 1, State.BLOCKED: 2}
 
@@ -70,7 +67,7 @@ def make_job(
     return Job(id=id, state=state, title=title or f"job number {id}", agent=agent, model=model, **fields)
 
 
-class FakeEngine:
+class FakeEngine(Answering):
     """Satisfies `EngineClient`. `jobs_by_id` may be a plain dict, or `lazy` jobs numbered 1 to `total`."""
 
     def __init__(self, jobs: Iterable[Job] = (), *, lazy: Callable[[int], Job] | None = None, total: int = 0) -> None:
@@ -78,6 +75,7 @@ class FakeEngine:
         self.lazy = lazy
         self.total = total
         self.seq = 10
+        self.books = Books()
         self.away = ""
         self.held_all: str | None = None
         self.draining = False
@@ -410,11 +408,8 @@ class FakeEngine:
         self._answer()
         return self.diffs.get(job, "")
 
-    async def limits(self) -> list[WindowState]:
-        self._answer()
-        return self.windows
-
-    async def forecast(self) -> Forecast:
+self._answer()
+        self.windows    async def forecast(self) -> Forecast:
         self._answer()
         return Forecast(now=NOW, through=Through(jobs=9, finish=NOW + 200 * MINUTE, cost_micros=4_200_000, games=200))
 
@@ -432,6 +427,9 @@ def _matcher(filter: str) -> Callable[[Job], bool]:
     tests: list[Callable[[Job], bool]] = []
     for word in filter.split():
         name, colon, value = word.partition(":")
+        if word == "attempts>0":
+            tests.append(lambda job: job.attempts > 0)
+            continue
         if colon and name != "state":
             raise UsageError(f"filter: there is no field {name!r}; did you mean 'state'?")
         if colon:

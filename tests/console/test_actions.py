@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,9 @@ from console.keys import Keymap, keymap_names, moved_keys, show_key
 from console.screens.help import HelpList, HelpScreen
 from console.screens.inbox import InboxScreen
 from console.screens.job import JobScreen
+from console.screens.listing import ListScreen
 from console.screens.overview import OverviewScreen
+from console.screens.places import PLACES
 from console.screens.queue import QueueScreen
 from console.screens.workers import WorkersScreen
 from console.widgets.ask_bar import Question
@@ -19,17 +22,24 @@ from console.widgets.board import Board
 from console.widgets.card_list import CardList
 from console.widgets.chooser import Chooser
 from console.widgets.rows import Rows
+from console.widgets.table import Table
 from console.widgets.tail import Tail
 from console.widgets.worker_list import WorkerList
 from engine.errors import UsageError
 
+#: The screens that are lists, from the one list of screens.
+LISTS: tuple[type[ListScreen[Any]], ...] = tuple(
+    place.make for place in PLACES if isinstance(place.make, type) and issubclass(place.make, ListScreen)
+)
+
 #: Who carries out the actions of each scope.
 OWNERS: dict[Scope, tuple[type, ...]] = {
     Scope.EVERYWHERE: (ConsoleApp,),
-    Scope.LIST: (Rows, HelpList, CardList, WorkerList, Chooser, Board),
+    Scope.LIST: (Rows, HelpList, CardList, WorkerList, Chooser, Board, Table),
     Scope.TEXT: (Tail,),
     Scope.JOBS: (QueueScreen, JobScreen, WorkersScreen),
-    Scope.TABLE: (QueueScreen,),
+    Scope.TABLE: (QueueScreen, *LISTS),
+    Scope.SORTED: LISTS,
     Scope.MARKS: (QueueScreen,),
     Scope.OVERVIEW: (OverviewScreen,),
     Scope.WORKERS: (WorkersScreen,),
@@ -38,6 +48,7 @@ OWNERS: dict[Scope, tuple[type, ...]] = {
     Scope.QUEUE: (QueueScreen,),
     Scope.JOB: (JobScreen,),
     Scope.INBOX: (InboxScreen,),
+    **{screen.OWN: (screen,) for screen in LISTS},
     Scope.HELP: (HelpScreen,),
     Scope.ASK: (Question,),
 }
