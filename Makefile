@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: run test test-agents lint crash soak bench bench-memory picture clean
+.PHONY: run test test-agents lint crash soak bench bench-console bench-memory picture clean
 
 run: $(VENV)/installed
 	@$(BIN)/headway demo
@@ -36,6 +36,10 @@ bench: $(VENV)/installed-bench
 	@$(BIN)/python -m tests.benchmarks.startup
 	@$(BIN)/python -m tests.benchmarks.queue
 	@$(BIN)/python -m tests.benchmarks.tap
+
+# What the console costs a line, a core and a memory, beside an empty Textual app, htop and lazygit; some minutes.
+bench-console: $(VENV)/installed-dev
+	@$(BIN)/python -m tests.benchmarks.console
 
 # How well memory finds and how fast, beside bare numpy, bare FTS5 and LanceDB, on sets that are made here; some minutes.
 bench-memory: $(VENV)/installed-bench
