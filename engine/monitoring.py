@@ -5,21 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
-from msgspec import Struct
-
 from engine.hub import Hub
-from engine.model import Breaker, Cap, Status
+from engine.model import Breaker, Cap, Readiness, Status
 from engine.money import By
 from engine.spend.spending import Spending
 from engine.store.store import FILE, Store
 from engine.weather import Weather
-
-
-class Readiness(Struct, frozen=True):
-    """Whether the engine takes work, and if not, why."""
-
-    ready: bool
-    why: str = ""
 
 
 class Monitoring:

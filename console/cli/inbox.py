@@ -113,8 +113,8 @@ def answer(
             help="The numbers of one or more cards, then: allow (once), job (for this job), rule (from now on), deny; "
             "answer for a question; reroute, wait or stop for a route; run, edit or cancel for a vague job; more, "
             "uncapped or stop for a budget that is used up; accept or dismiss for a proposed rule; "
-            "back, retry, drop or leave for a merge; approve, back "
-            "or cancel for a plan; approve, back, retry or stop for what a step found; done, back, reroute or stop for work that its gate refuses.",
+            "back, retry, drop or leave for a merge; approve, back or cancel for a plan; approve, back, retry or stop "
+            "for what a step found; done, back, reroute or stop for work that its gate refuses.",
         ),
     ],
     reason: Annotated[

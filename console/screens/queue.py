@@ -48,8 +48,8 @@ _PLACES = ("-beside", "-below", "-alone")
 class QueueScreen(Marking):
     """Table and preview: beside it in a wide terminal, below it in a tall one, else the table alone."""
 
-    BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.JOBS, Scope.TABLE, Scope.MARKS, Scope.QUEUE)
-    SCOPES = frozenset({Scope.TABLE, Scope.MARKS, Scope.QUEUE})
+    BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.JOBS, Scope.TABLE, Scope.SORTED, Scope.MARKS, Scope.QUEUE)
+    SCOPES = frozenset({Scope.TABLE, Scope.SORTED, Scope.MARKS, Scope.QUEUE})
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)

@@ -66,7 +66,7 @@ from engine.model.race import (
 )
 from engine.model.reason import Cause, Estimate, Reason
 from engine.model.score import Compared, Comparison, Scoreboard, ScoreLine, Share, Typical
-from engine.model.status import Batch, Breaker, Cap, Counts, Status
+from engine.model.status import Batch, Breaker, Cap, Counts, Readiness, Status
 from engine.model.submission import Answer, Wanted
 from engine.model.tap import TapState
 from engine.model.target import Target
@@ -179,6 +179,7 @@ __all__ = [
     "RacePicked",
     "RaceState",
     "RaceWanted",
+    "Readiness",
     "Reason",
     "Report",
     "Review",

@@ -48,6 +48,13 @@ class Status(Struct, frozen=True, kw_only=True):
     keys: dict[str, str] = field(default_factory=dict)
 
 
+class Readiness(Struct, frozen=True):
+    """Whether the engine takes work, and if not, why."""
+
+    ready: bool
+    why: str = ""
+
+
 class Batch(Struct, frozen=True, kw_only=True):
     """Jobs that were submitted together under a name, and how far they are."""
 

@@ -53,6 +53,8 @@ class Claim:
     """The operator has asked for its session while it ran."""
     desk: Desk | None = None
     """The worker that it is done in."""
+    shares: AttemptRow | None = None
+    """The newest attempt of the job in whose worktree it works."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +67,6 @@ class Desk:
     """The last attempt of the job before, as far as that is still known."""
     task: str = ""
     """Of that job."""
-    shares: AttemptRow | None = None
-    """The newest attempt of the job in whose worktree it works."""
 
 
 @dataclass(frozen=True, slots=True)

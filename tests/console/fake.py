@@ -35,7 +35,6 @@ from engine.model import (
     Undone,
     Verb,
 )
-from engine.model.forecast import Forecast, Through
 from engine.model.listing import Sort, Wait
 from engine.model.route import Rerouting, RouteChoice, Standing
 from engine.model.trend import Trend
@@ -100,7 +99,6 @@ class FakeEngine(Answering):
         self.previews: list[Order] = []
         self.preview: Preview | None = None
         self.expected: dict[int, Estimate] = {}
-        self.windows: list[WindowState] = []
         self.of_late = Trend(since=NOW - 3_600_000, step=300_000)
         self.keeps: dict[int, Reason] = {}
         self.targets: list[Standing] = []
@@ -407,11 +405,6 @@ class FakeEngine(Answering):
     async def diff(self, job: int, *, attempt: int | None = None) -> str:
         self._answer()
         return self.diffs.get(job, "")
-
-self._answer()
-        self.windows    async def forecast(self) -> Forecast:
-        self._answer()
-        return Forecast(now=NOW, through=Through(jobs=9, finish=NOW + 200 * MINUTE, cost_micros=4_200_000, games=200))
 
     async def trend(self, hours: int = 1, steps: int = 12) -> Trend:
         self._answer()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from engine.agents import events as say
 from engine.decision import Card, CardKind
 from engine.model import Cause, Estimate, Failure, Grade, Preview, Quota, Reason, State
+from engine.model.forecast import Forecast, Through
 from engine.model.route import Expected, Standing, TrackRecord, WindowState
 from engine.model.trend import Trend
 from engine.window import Standing as WindowStanding
@@ -101,7 +102,7 @@ def _write_logs(engine: FakeEngine) -> None:
     engine.keeps[4836] = Reason(Cause.DEPENDENCY, "comes after J4833", jobs=[4833])
     engine.keeps[4840] = Reason(Cause.LIMIT, "claude: five_hour is used up", until=NOW + 134 * MINUTE, scope="claude")
     engine.targets = TARGETS
-    engine.windows = [
+    engine.books.windows = [
         WindowLine(
             account="claude", window="five_hour", model="", standing=WindowStanding.CLOSED, used=1.0, waiting=3,
             resets_at=NOW + 134 * MINUTE, until=NOW + 134 * MINUTE, source="claude", observed_at=NOW, length=None,
@@ -111,6 +112,9 @@ def _write_logs(engine: FakeEngine) -> None:
             resets_at=NOW + 40 * MINUTE, until=None, source="codex", observed_at=NOW, length=None,
         ),
     ]  # fmt: skip
+    engine.books.forecast = Forecast(
+        now=NOW, through=Through(jobs=9, finish=NOW + 200 * MINUTE, cost_micros=4_200_000, games=200)
+    )
     engine.of_late = Trend(
         since=NOW - 60 * MINUTE, step=5 * MINUTE, done=[0, 1, 1, 2, 4, 6, 4, 2, 1, 3, 4, 7],
         failed=[0, 0, 1, 0, 0, 0, 0, 2, 0, 0, 0, 0], cost_micros=[100_000 * n for n in range(12)],

@@ -18,7 +18,7 @@ from engine.store.rows import read_job
 from engine.store.writer import Transaction
 from tests.store.samples import NOON, Bench, accepted
 
-KINDS = all_kinds(NOTHING)
+KINDS = all_kinds(NOTHING, {})
 DAY = 86_400_000
 HABIT = Habit(least=3, holds=30 * DAY)
 

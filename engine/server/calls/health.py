@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import msgspec
 
-from engine.monitoring import Readiness
+from engine.model import Readiness
 from engine.server.link import Link
 
 

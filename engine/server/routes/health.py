@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from engine.engine import Engine
 from engine.errors import HeadwayError
-from engine.monitoring import Readiness
+from engine.model import Readiness
 from engine.server.http import as_json
 
 #: https://prometheus.io/docs/instrumenting/exposition_formats/
