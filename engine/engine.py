@@ -170,7 +170,7 @@ class Engine:
         self.contexts = Contexts(home, store, launcher, agents)
         self.notify = notify
         self._draining: asyncio.Task[None] | None = None
-        doors = Doors(self.submit, self.job, self.hand_offs.write)
+        doors = Doors(self.submit, self.job, self.hand_offs.write, self.gates.run_now)
         self.tools = desk(
             store, hub, settings, agents, secrets, memory, Personas.of(home, settings), grants, runner, doors
         )

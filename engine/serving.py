@@ -83,17 +83,18 @@ async def _working(home: Path, settings: Settings, store: Store, hub: Hub, subre
     remembers = Known(memory, settings)
     cells = Cells(home, settings)
     grants = Grants(settings.mcp.calls)
+    book = Routebook.of(settings, known, os.environ)
+    gates = Gatebook.of(settings, known, book.privacy)
     launcher = Launcher(
         settings, known, Workspaces(home), cgroups,
-        secrets=secrets, tap=tap, offers=Offers(home, settings, grants), known=remembers, cells=cells,
+        secrets=secrets, tap=tap, offers=Offers(home, settings, grants, gates), known=remembers, cells=cells,
     )  # fmt: skip
-    book = Routebook.of(settings, known, os.environ)
     rules = Rules(
         settings.max_attempts,
         Budget.of(settings),
         book,
         Budgets.of(settings),
-        Gatebook.of(settings, known, book.privacy),
+        gates,
     )
     around = Surroundings(
         home, store, hub, follower, launcher, boot, settings.grace, rules, Prices.of_settings(settings), subreaper

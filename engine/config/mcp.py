@@ -13,9 +13,6 @@ from engine.model import Tool
 if TYPE_CHECKING:
     from engine.config.settings import Settings
 
-#: `claim_done` needs a gate to run, and there is none yet.
-OFFERED = frozenset(Tool) - {Tool.CLAIM_DONE}
-
 Offer = bool | list[Tool]  #: of an agent, a project or a job: all that the rest allows, nothing, or these
 
 
@@ -42,7 +39,7 @@ def offered(settings: Settings, agent: str, project: str | None, job: Offer | No
     mcp = settings.mcp
     if not mcp.enabled:
         return frozenset()
-    tools = OFFERED if mcp.tools is None else OFFERED & frozenset(mcp.tools)
+    tools = frozenset(Tool if mcp.tools is None else mcp.tools)
     of_project = [one.mcp for one in settings.projects.values() if project is not None and one.directory == project]
     for said in (settings.agent(agent).mcp, *of_project, job):
         if said is False:

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import hashlib
 from collections import Counter
+from collections.abc import Iterator
 from functools import partial
 from typing import Protocol
 
@@ -59,24 +60,32 @@ class Questions:
         card = await self._store.write(lambda tx: self._put_up(tx, caller, asking))
         number, news = card.id, asyncio.Event()
         self._news.append(news)
+        try:
+            with self.waiting(caller):
+                while card.open:
+                    news.clear()
+                    found = await self._store.look(partial(cards.one, card=number))
+                    if found is None:
+                        raise RefusedError("the question is gone: go on without an answer")
+                    card = found
+                    if card.open:
+                        await _until(news)
+        finally:
+            self._news.remove(news)
+        return _words(card)
+
+    @contextlib.contextmanager
+    def waiting(self, caller: Caller) -> Iterator[None]:
+        """The clocks of the attempt stand still meanwhile."""
         self._waiting[caller.attempt] += 1
         self._halts(caller.job, caller.attempt, open=True)
         try:
-            while card.open:
-                news.clear()
-                found = await self._store.look(partial(cards.one, card=number))
-                if found is None:
-                    raise RefusedError("the question is gone: go on without an answer")
-                card = found
-                if card.open:
-                    await _until(news)
+            yield
         finally:
-            self._news.remove(news)
             self._waiting[caller.attempt] -= 1
             if not self._waiting[caller.attempt]:
                 del self._waiting[caller.attempt]
                 self._halts(caller.job, caller.attempt, open=False)
-        return _words(card)
 
     def told(self, tx: Transaction, caller: Caller, given: AskOperator) -> None:
         """The call is being answered."""

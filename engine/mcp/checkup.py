@@ -9,7 +9,6 @@ from pathlib import Path
 
 import msgspec
 
-from engine.config.mcp import OFFERED
 from engine.home import AGENTS
 from engine.mcp import capability
 from engine.mcp.desk import STRANGER
@@ -38,7 +37,7 @@ async def trouble(home: Path) -> str:
 
 async def _shim(home: Path) -> str:
     with tempfile.TemporaryDirectory(prefix="headway-") as place:
-        path = capability.write(RunDir(Path(place)), home, "nobody", sorted(OFFERED))
+        path = capability.write(RunDir(Path(place)), home, "nobody", list(Tool))
         done = await spawn.run(
             command(path), {"PATH": os.environ.get("PATH", os.defpath)}, within=SECONDS, stdin=_ASKED
         )

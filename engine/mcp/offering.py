@@ -11,6 +11,8 @@ from engine.agents.base import Agent, Launch, ToolServer
 from engine.config import Settings
 from engine.config.mcp import offered
 from engine.config.memory import told
+from engine.gate.book import NOTHING as NO_GATES
+from engine.gate.book import Gatebook
 from engine.mcp import capability, shim
 from engine.mcp.capability import Grants, hashed
 from engine.model import Tool
@@ -38,6 +40,7 @@ class Offers:
     home: Path
     settings: Settings
     grants: Grants
+    gates: Gatebook = NO_GATES
 
     def of(self, claim: Claim, agent: Agent, run: RunDir, launch: Launch, env: Mapping[str, str]) -> Offered | None:
         """Give an attempt the tools that it may have; None where that is none, or its agent takes none.
@@ -61,6 +64,8 @@ class Offers:
         tools = offered(self.settings, agent.name, project, claim.spec.mcp)
         if (project is None and claim.spec.persona is None) or not told(self.settings, agent.name, project):
             tools -= {Tool.RECALL, Tool.REMEMBER}  # nothing of memory is its own
+        if self.gates.gate(claim.spec, project, agent.name) is None:
+            tools -= {Tool.CLAIM_DONE}  # nothing would be checked
         return tools
 
     def again(self, claim: Claim, agent: Agent, hash_: str) -> None:

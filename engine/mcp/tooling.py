@@ -11,6 +11,7 @@ from engine.hub import Hub
 from engine.mcp.asking import Questions
 from engine.mcp.caller import Handler
 from engine.mcp.capability import Grants
+from engine.mcp.claiming import Claims
 from engine.mcp.desk import Desk
 from engine.mcp.knowing import Knowledge
 from engine.mcp.reporting import Reports
@@ -47,5 +48,6 @@ def desk(
         Tool.HAND_OFF: reports.hand_off,
         Tool.RECALL: knowledge.recall,
         Tool.REMEMBER: knowledge.remember,
+        Tool.CLAIM_DONE: Claims(doors.gate, questions, secrets).claim,
     }
     return Desk(grants, store, secrets, questions, handlers)

@@ -22,7 +22,7 @@ from engine.hub import Hub
 from engine.mcp.caller import Caller
 from engine.mcp.cleaning import clean, one_line
 from engine.mcp.tools import JobStatus, SubmitJob
-from engine.model import Answer, JobDetail, JobSpec, Permission, State, Wanted
+from engine.model import Answer, GateLook, JobDetail, JobSpec, Permission, State, Wanted
 from engine.permission import chosen
 from engine.redact import Secrets
 from engine.store import Store, kin
@@ -59,6 +59,7 @@ class Doors:
     submit: Callable[[Wanted, Parent], Awaitable[Answer]]
     job: Callable[[int], Awaitable[JobDetail]]
     hand_off: Callable[[int, HandOff, str, int | None], Awaitable[Stored]]
+    gate: Callable[[int, str], Awaitable[GateLook]]
 
 
 class Work:

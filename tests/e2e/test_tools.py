@@ -47,6 +47,7 @@ agents:
       CLAUDE_CONFIG_DIR: {tmp_path / "claude-config"}
       CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1"
 projects: {{p: {{path: {repository}}}}}
+gates: {{g: {{checks: [test -e x.txt]}}}}
 """,
     )
     served.start()
@@ -72,6 +73,9 @@ async def test_the_real_claude_uses_every_tool_and_is_asked_for_none(
         step("job_status", job=1),
         step("hand_off", state="all but the question", next=["ask"]),
         step("ask_operator", question="Ship it?", options=["yes", "no"]),
+        step("claim_done", summary="I wrote x.txt."),
+        Step("I forgot.", write=(str(served.home / "worktrees" / "2-do-it" / "x.txt"), "x\n")),
+        step("claim_done", summary="I wrote x.txt."),
         Step("Done."),
     ]
     async with model_server(steps) as server:
@@ -79,7 +83,7 @@ async def test_the_real_claude_uses_every_tool_and_is_asked_for_none(
         async with Client(served.home) as client:
             (other,) = await client.submit([JobSpec(prompt="echo THE-SECRET", agent="shell")])
             await served.until_ended([other])
-            (job,) = await client.submit([JobSpec(prompt="do it", agent="claude", project="p")])
+            (job,) = await client.submit([JobSpec(prompt="do it", agent="claude", project="p", gate="g")])
             await served.until(lambda event: event.job == job and isinstance(event.body, log.Asked | log.Failed))
             (card,) = await client.inbox()
             assert (card.tool, card.summary, card.options) == ("ask_operator", "Ship it?", ("yes", "no"))
@@ -92,12 +96,14 @@ async def test_the_real_claude_uses_every_tool_and_is_asked_for_none(
     assert (detail.job.state, len(detail.attempts), detail.children) == (State.SUCCEEDED, 1, [3])
     assert [one.id for one in cards] == [card.id], "none of the tools had to be allowed"
     offered = {one["name"] for one in server.requests[0]["tools"]}
-    assert {CLAUDE + tool for tool in OFFERED} <= offered
+    assert {CLAUDE + tool for tool in (*OFFERED, "claim_done")} <= offered
     answers = told(server)
     assert "TZ=UTC" in answers[2] and "J3 is submitted" in answers[3]
     assert "made by a child" in answers[4]
     assert "there is no job 1 among yours" in answers[5] and "THE-SECRET" not in json.dumps(server.requests)
     assert "The operator answers: yes" in answers[7]
+    assert "It is not done" in answers[8] and "test -e x.txt" in answers[8]
+    assert "Nothing was found wrong" in answers[10]
 
 
 async def test_a_question_outlives_the_engine_and_its_answer_arrives(

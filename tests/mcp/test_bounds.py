@@ -10,13 +10,13 @@ from hypothesis import given
 
 from engine.config import AgentSettings, McpSettings, ProjectSettings, Settings
 from engine.config.complaints import complaints
-from engine.config.mcp import OFFERED, offered
+from engine.config.mcp import offered
 from engine.mcp.cleaning import clean, one_line
 from engine.mcp.pace import Pace
 from engine.mcp.tools import TAKES, described
 from engine.model import Tool
 
-ALL = OFFERED
+ALL = frozenset(Tool)
 
 
 @given(st.integers(1, 100), st.lists(st.floats(0, 30), max_size=300))

@@ -12,13 +12,15 @@ import pytest
 from mcp import StdioServerParameters
 from mcp.client.client import Client
 from msgspec import Raw
+from msgspec.structs import replace
 
 from engine import events as log
+from engine.config import GateSettings
 from engine.decision import CardKind, Choice, Reply
 from engine.engine import Engine
 from engine.mcp.capability import hashed
 from engine.memory.item import PROJECT
-from engine.model import JobSpec, Order, Tool, Verb, Wanted
+from engine.model import JobSpec, Order, State, Tool, Verb, Wanted
 from engine.server.agents import serving_agents
 from engine.server.client import Client as ApiClient
 from engine.serving import serving
@@ -238,8 +240,32 @@ async def test_the_command_serves_a_running_job_and_the_check_says_that_it_works
         assert await desk.call(client, "report_progress", message="by hand") == (True, "noted")
     assert "reported  by hand" in served.headway("show", str(job)).stdout
     checked = served.headway("agents", "check", "shell")
-    assert "✓ tools      7 of Headway's, by MCP" in checked.stdout
+    assert "✓ tools      8 of Headway's, by MCP" in checked.stdout
     assert served.headway("mcp", "99").returncode == 4
     assert served.headway("mcp").stderr == (
         "headway: no job is named, and this is no process of one: headway mcp JOB\n"
     )
+
+
+async def test_a_claim_is_held_against_the_gate_while_the_agent_can_mend_it(home: Path, repository: Path) -> None:
+    gates = {"g": GateSettings(checks=["echo LOOKED; test -e done.txt"])}
+    settings = replace(desk.settings(repository), gates=gates)
+    async with serving(home, settings) as engine, serving_agents(engine):
+        one = await desk.held(engine, project="p", gate="g")
+        place = Path((await engine.job(one.job)).attempts[0].workspace or "")
+        async with desk.client(one.capability) as client:
+            tools = [tool.name for tool in (await client.list_tools()).tools]
+            assert tools == [*desk.OFFERED, "claim_done"]
+            ok, words = await desk.call(client, "claim_done", summary="All tests pass.")
+            assert ok and words.startswith("It is not done. Mend this"), words
+            assert "test -e done.txt" in words and "LOOKED" in words
+            (place / "done.txt").write_text("done\n")
+            ok, words = await desk.call(client, "claim_done", summary="I wrote done.txt.")
+            assert ok and words.startswith("Nothing was found wrong"), words
+        looks = await engine.gates.looks(one.job)
+        assert [(look.claimed, len(look.findings) > 0) for look in looks] == [(True, True), (True, False)]
+        assert (await engine.job(one.job)).job.state is State.RUNNING, "it decides nothing"
+        without = await desk.held(engine, project="p")
+        async with desk.client(without.capability) as client:
+            assert [tool.name for tool in (await client.list_tools()).tools] == [*desk.OFFERED], "nothing is checked"
+        await cancel(engine, one.job, without.job)
