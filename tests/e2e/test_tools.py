@@ -173,7 +173,8 @@ async def test_an_acp_agent_is_not_asked_for_the_tools_either(
     steps = [Step("I report.", tool=(tool + "report_progress", {"message": "begun"})), Step("Done.")]
     async with model_server(steps) as server:
         own = replace(settings(real, server.url, shell=False), command=command)
-        own = replace(own, permission=Permission.ASK)
+        # It is not waited for: what it started for its tools would keep it alive.
+        own = replace(own, permission=Permission.ASK, linger=86_400.0)
         async with serving(home, Settings(grace=3.0, agents={"acp": own})) as engine, serving_agents(engine):
             spec = JobSpec(prompt="do it", agent="acp", project=str(repository))
             (job,) = (await engine.submit(Wanted([spec]))).ids
