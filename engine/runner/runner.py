@@ -546,7 +546,10 @@ class Runner:
                 return
 
     async def _give_back(self, claim: Claim) -> None:
-        await kit.take_away(run_dir(self._around.home, claim.job.id, claim.attempt.number))
+        run = run_dir(self._around.home, claim.job.id, claim.attempt.number)
+        await kit.take_away(run)
+        if self._around.launcher.offers is not None:
+            self._around.launcher.offers.end(claim.attempt.id, run)
         outcome = Outcome(succeeded=False, failure=Failure.ENGINE_LOST, reason="the engine ended before it could start")
         ending = Ending(outcome, began=False)
         await self._persist(Settle(claim.attempt.id, ending, self._around.rules))
