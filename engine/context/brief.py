@@ -18,7 +18,8 @@ OPEN = 3  #: commands that failed last
 
 def structured(story: Story) -> HandOff:
     """What the record says of goal, state, what is done and how that is known, what is next, and what went wrong."""
-    last = {one.what: one for one in story.deeds.ran}
+    # A use of a tool that says nothing of itself tells nobody anything.
+    last = {one.what: one for one in story.deeds.ran if one.what.strip()}
     failed = [one for one in last.values() if one.ok is False][-OPEN:]
     passed = [one for one in last.values() if one.ok]
     cut_off = [one for one in last.values() if one.ok is None][-OPEN:]
