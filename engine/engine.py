@@ -122,7 +122,7 @@ class Engine:
         self.routes = Routes(store, book)
         self.tap = tap
         gatebook = Gatebook.of(settings, agents, book.privacy)
-        self.gates = Gates(home, store, hub, gatebook, book, workspaces, secrets, self.act, dispatcher.wake)
+        self.gates = Gates(home, store, hub, gatebook, book, workspaces, secrets, runner.stop, dispatcher.wake)
         self.foresight = Foresight(
             store, hub, dispatcher, settings.max_attempts, agents, self._notes, self.gates.standing
         )

@@ -12,7 +12,7 @@ _MODELS = (
     ("anthropic", re.compile(r"claude|anthropic|\b(?:opus|sonnet|haiku)\b")),
     ("openai", re.compile(r"\bgpt|openai|codex|\bo[1345](?:\b|-)|davinci")),
     ("google", re.compile(r"gemini|gemma|google|\bpalm")),
-    ("meta", re.compile(r"llama|\bmeta\b")),
+    ("meta", re.compile(r"(?<!o)llama|\bmeta\b")),
     ("mistral", re.compile(r"mistral|mixtral|codestral|devstral|magistral")),
     ("alibaba", re.compile(r"qwen|qwq")),
     ("deepseek", re.compile(r"deepseek")),

@@ -86,17 +86,17 @@ def is_test(path: str) -> bool:
 def weakened(patches: Sequence[FilePatch]) -> list[Weakened]:
     """What a change takes away from the tests, in the order of the diff."""
     moved = Counter(name for one in patches if is_test(one.path) for name in _tests(one.added))
-    gained = sum(len(_matching(_ASSERTS, one.added)) for one in patches if one.old is None and is_test(one.path))
+    kept = Counter(line.text.strip() for one in patches if is_test(one.path) for line in one.added)
     found: list[Weakened] = []
     for one in patches:
         if is_test(one.old or one.path):
-            found += _of_test(one, moved, gained)
+            found += _of_test(one, moved, kept)
         if _SETTINGS.search(one.path) and (lines := _matching(_UNRUN, one.added)):
             found.append(Weakened(one.path, "it leaves tests out of the run", _quoted("+", lines), lines[0].number))
     return found
 
 
-def _of_test(one: FilePatch, moved: Counter[str], gained: int) -> list[Weakened]:
+def _of_test(one: FilePatch, moved: Counter[str], kept: Counter[str]) -> list[Weakened]:
     lost = _lost(one, moved)
     if one.deleted or (one.new is not None and not is_test(one.new)):
         what = "it was deleted" if one.deleted else f"it is no test any more: it was renamed to {one.new}"
@@ -110,8 +110,10 @@ def _of_test(one: FilePatch, moved: Counter[str], gained: int) -> list[Weakened]
         found.append(Weakened(one.path, "tests are skipped", _quoted("+", skips), skips[0].number))
     if empty := _new(_EMPTY_ASSERT, one):
         found.append(Weakened(one.path, "it asserts what is always true", _quoted("+", empty), empty[0].number))
-    before, after = _matching(_ASSERTS, one.removed), _matching(_ASSERTS, one.added)
-    if not lost and len(before) > len(after) + gained:
+    here = Counter(line.text.strip() for line in one.added)
+    before = [line for line in _matching(_ASSERTS, one.removed) if not (kept - here)[line.text.strip()]]
+    after = _matching(_ASSERTS, one.added)
+    if not lost and len(before) > len(after):
         dropped = f"{_count(len(before) - len(after), 'assertion')} dropped"
         found.append(Weakened(one.path, dropped, _quoted("-", before)))
     return found

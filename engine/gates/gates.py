@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -25,16 +25,14 @@ from engine.model import (
     GateLook,
     GatePlan,
     JobGate,
-    Order,
     Reason,
     Stage,
     State,
-    Verb,
     Verdict,
 )
 from engine.redact import Secrets
 from engine.runner.workspace import Workspaces
-from engine.store import Store, Transaction, gatings
+from engine.store import Store, Transaction, gatings, verbs
 from engine.store.rows import AttemptRow, JobRow, read_attempts, read_job, read_spec
 
 logger = logging.getLogger(__name__)
@@ -45,7 +43,7 @@ AGAIN_SECONDS = 30.0  #: after a look could not be brought on, such as on a full
 
 
 class Gates:
-    """One for an engine. `act` carries out an operator's verb, `wake` tells the dispatcher of new jobs."""
+    """One for an engine. `stop` ends what runs of a job, `wake` tells the dispatcher of new jobs."""
 
     def __init__(
         self,
@@ -56,14 +54,14 @@ class Gates:
         routes: Routebook,
         workspaces: Workspaces,
         secrets: Secrets,
-        act: Callable[[Order, str], Awaitable[object]],
+        stop: Callable[[int], None],
         wake: Callable[[], None],
     ) -> None:
         self._store = store
         self._hub = hub
         self._book = book
         self._settings = routes.settings
-        self._act = act
+        self._stop = stop
         self._wake = wake
         at_once = asyncio.Semaphore(CHECKS_AT_ONCE)
         self._looker = Looker(home, store, workspaces, routes.agents, routes.settings, secrets, at_once)
@@ -221,9 +219,13 @@ class Gates:
 
     async def _leave(self, job: int) -> None:
         """A job was cancelled while it was looked at: nobody reads what its reviewers would say."""
-        asked = await self._store.write(lambda tx: gatings.stopped(tx, job))
-        if asked:
-            await self._act(Order(verb=Verb.CANCEL, jobs=asked), f"gate of J{job}")
+
+        def leave(tx: Transaction) -> list[int]:
+            asked = gatings.stopped(tx, job)
+            return verbs.cancel(tx, asked, f"gate of J{job}") if asked else []
+
+        for running in await self._store.write(leave):
+            self._stop(running)
 
     def _note(self, job: int, said: str) -> None:
         self._standing[job] = said
