@@ -106,7 +106,8 @@ def test_marks_cannot_be_opened_or_closed_from_inside() -> None:
     ("target", "family"),
     [("claude:opus", "anthropic"), ("codex", "openai"), ("gemini:pro", "google"), ("opencode:openai/gpt-5", "openai"),
      ("llm:anthropic/claude-haiku-4-5", "anthropic"), ("llm:ollama/qwen3:8b", "alibaba"),
-     ("rehearsal:fix-bug", "anthropic"), ("llm:ollama/llama3", "meta"), ("rehearsal:codex/fix-bug", "openai"), ("llm:x/unheard-of", "x")],
+     ("rehearsal:fix-bug", "anthropic"), ("llm:ollama/llama3", "meta"),
+     ("rehearsal:codex/fix-bug", "openai"), ("llm:x/unheard-of", "x")],
 )  # fmt: skip
 def test_families(target: str, family: str) -> None:
     assert families.family(Target.parse(target)) == family
