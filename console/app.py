@@ -21,12 +21,13 @@ from textual.worker import Worker
 
 from console.actions import Action, Scope, bindings
 from console.beat import Beat
+from console.bell import ring
 from console.commands import read_command, read_job
 from console.desk import Desk
 from console.feed import Feed
 from console.format import clean_line
 from console.keys import moved_keys
-from console.messages import JobsChanged, StatusChanged
+from console.messages import JobsChanged, Rings, StatusChanged
 from console.paint import Painted, Painter
 from console.palette import Everything
 from console.roles import Role
@@ -126,6 +127,10 @@ class ConsoleApp(Switching, inherit_bindings=False):
         if isinstance(message, StatusChanged):
             self._configure()
             self._set_terminal_title()
+        if isinstance(message, Rings):
+            if self._driver is not None:
+                self._driver.write(ring(message.told))
+            return
         for frame in self.frames:
             frame.post_message(message)
 

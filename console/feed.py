@@ -8,9 +8,9 @@ from collections.abc import Callable
 from textual.message import Message
 
 from console.desk import Desk
-from console.messages import JobsChanged, Resynced, StatusChanged
+from console.messages import JobsChanged, Resynced, Rings, StatusChanged
 from engine.errors import HeadwayError
-from engine.events import Adopted, Answered, Asked, Event, Launched, LimitSeen, Pruned, Stopping, Submitted
+from engine.events import Adopted, Answered, Asked, Event, Launched, LimitSeen, Notified, Pruned, Stopping, Submitted
 from engine.model import Progress
 
 #: Seconds between attempts to reach an engine that went away: quick at first, then patient.
@@ -114,6 +114,8 @@ class Feed:
         self._events = True
         if self._seen is not None:
             self._seen = (self._seen[0], item.seq)
+        if isinstance(item.body, Notified):
+            self._tell(Rings(item.body))
         if item.job is None:
             self._reordered = self._reordered or isinstance(item.body, Pruned)
             return

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from textual.message import Message
 
+from engine.events import Notified
+
 
 @dataclass
 class JobsChanged(Message):
@@ -28,6 +30,15 @@ class StatusChanged(Message):
 
     def can_replace(self, message: Message) -> bool:
         return isinstance(message, StatusChanged)
+
+
+@dataclass
+class Rings(Message):
+    """The engine tells the consoles something: the terminal says it, whatever the screen shows."""
+
+    told: Notified
+
+    bubble = False
 
 
 @dataclass

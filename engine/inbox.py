@@ -52,9 +52,6 @@ _MOVES = (
 
 Foresee = Callable[[Change], Awaitable[Preview]]
 
-Room = Callable[[Card, Reply, str], Awaitable[Answered]]
-"""Takes the answers to a kind of card that is its own."""
-
 
 class Inbox:
     """One for an engine. `answered` is called after each answer for which an agent may wait, `wake` after one that

@@ -9,7 +9,9 @@ from console import cards as texts
 from console.screens import inbox
 from console.screens.inbox import InboxScreen
 from console.screens.job import JobScreen
+from engine import events as log
 from engine.decision import Answered, CardKind, Choice, Effect, Reply, Rule
+from engine.notice import NoticeClass
 from tests.console import scenes
 from tests.console.fake import MINUTE, NOW
 from tests.console.stage import Stage, console
@@ -280,3 +282,19 @@ async def test_what_each_answer_would_do_stands_above_the_card() -> None:
         await opened(stage)
         await stage.until(lambda: "allow  its agent goes on" in stage.text)
         assert "deny   its agent goes on" in stage.text
+
+
+async def test_what_the_engine_tells_rings_and_keeps_the_terminal_from_the_words_of_others() -> None:
+    engine = scenes.asking()
+    async with console(engine) as stage:
+        written: list[str] = []
+        driver = stage.app._driver
+        assert driver is not None
+        keep, driver.write = driver.write, written.append  # type: ignore[method-assign]
+        words = "git \x1b]0;x\x07 push\nmore"
+        engine.emit(log.Notified("ab", NoticeClass.NEEDS_YOU, "J7: a permission waits for you", words))
+        await stage.until(lambda: any("\x1b]9;" in one for one in written))
+        driver.write = keep  # type: ignore[method-assign]
+        (rung,) = [one for one in written if "\x1b]9;" in one]
+        assert rung.startswith("\x1b]9;J7: a permission waits for you: git ") and rung.endswith("\x07\x07")
+        assert rung.count("\x1b") == 1 and rung.count("\x07") == 2

@@ -12,7 +12,7 @@ from engine.errors import UsageError
 from engine.permission import Policy
 from engine.store import actions, answering, card_times, cards, clarify, decisions, proposals, rules
 from engine.store.card_times import Attention
-from engine.store.cards import Asking
+from engine.store.cards import Asking, Due
 from engine.store.proposals import Habit
 from engine.store.rows import read_job
 from engine.store.writer import Transaction
@@ -164,3 +164,24 @@ async def test_a_rule_answers_cards_of_other_kinds_as_soon_as_they_are_there(ben
     assert (row.held_by, row.waiting_on) == (None, None)
     assert (await bench.store.look(rules.rules))[0].uses == 1
     assert await bench.store.look(lambda tx: card_times.pending(tx, KINDS, Attention())) == NOON + 30 * DAY
+
+
+async def test_a_rule_that_cannot_be_carried_out_leaves_the_card_to_the_operator(bench: Bench) -> None:
+    (job,) = await bench.submit(accepted(project="/api"))
+    rule = Rule(tool="route", kind=CardKind.ROUTE, choice=Choice.REROUTE, words="nowhere:none", project="/api")
+    await bench.store.write(lambda tx: rules.keep(tx, rule, "ann"))
+
+    def put_up(tx: Transaction) -> None:
+        row = read_job(tx.connection, job)
+        assert row is not None
+        asking = Asking("r", CardKind.ROUTE, "route", "claude limit", False, "where?", "{}", options=("codex",))
+        answering.raise_card(tx, row, 0, asking, Due(None, Choice.WAIT))
+
+    await bench.store.write(put_up)
+    await tick(bench)
+    (card,) = await waiting(bench)
+    assert (card.kind, (await bench.row(job)).held_by) == (CardKind.ROUTE, f"card {card.id}")
+    assert (await bench.store.look(rules.rules))[0].uses == 0
+    assert await bench.store.look(lambda tx: card_times.pending(tx, KINDS, Attention())) is None, "it is tried once"
+    done, _ = await answer(bench, card.id, Choice.WAIT)
+    assert (done.card.by, done.card.rule) == ("ann", None)
