@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from itertools import count
@@ -44,10 +45,14 @@ logger = logging.getLogger(__name__)
 
 STORAGE_RETRY_MS = 5_000  #: between looks while the store cannot be written
 
-#: After these a card may be due at another time, or nobody may ask any more.
-_MOVES = (
-    log.Asked, log.Answered, log.Reopened, log.CardSnoozed, log.Held, log.Released, log.Cancelled, log.Failed,
-    log.Succeeded, log.RuleKept, log.RuleDropped, log.Retried, log.Restored, log.Rerouted, log.Attached, log.Detached,
+LOOK_SECONDS = 0.05  #: at least between two looks at the cards: events come in crowds, and defaults do not
+
+#: After these a card may be due at another time.
+_OF_CARDS = (log.Asked, log.Answered, log.Reopened, log.CardSnoozed, log.RuleKept, log.RuleDropped)
+#: After these nobody may ask any more, where somebody did.
+_OF_JOBS = (
+    log.Held, log.Released, log.Cancelled, log.Failed, log.Succeeded, log.Retried, log.Restored, log.Rerouted,
+    log.Attached, log.Detached,
 )  # fmt: skip
 
 Foresee = Callable[[Change], Awaitable[Preview]]
@@ -77,6 +82,8 @@ class Inbox:
         self._answered = answered
         self._wake = wake
         self.kinds = kinds
+        self._open = False
+        """There are open cards, as far as was looked."""
         said = settings.inbox
         self._habit = Habit(said.propose_after, milliseconds(said.rules_for))
         self._attention = Attention(milliseconds(said.warn), milliseconds(said.escalate), said.escalations)
@@ -84,7 +91,11 @@ class Inbox:
     async def run(self) -> None:
         """Take defaults at their time, bring back what was put aside, and remind. Until cancelled."""
         alarm = Alarm()
-        forget = self._hub.heed(_MOVES, alarm.wake)
+        self._open = True  # until it was looked
+        heeding = [
+            self._hub.heed(_OF_CARDS, alarm.wake),
+            self._hub.heed(_OF_JOBS, lambda: alarm.wake() if self._open else None),
+        ]
         try:
             while True:
                 try:
@@ -93,12 +104,16 @@ class Inbox:
                     logger.error("%s; looking at the cards again in %.0f s", error, STORAGE_RETRY_MS / 1000)
                     due = now_ms() + STORAGE_RETRY_MS
                 await alarm.until(due, now_ms())
+                await asyncio.sleep(LOOK_SECONDS)
         finally:
-            forget()
+            for forget in heeding:
+                forget()
             alarm.close()
 
     async def _look(self) -> int | None:
-        due = await self._store.look(lambda tx: card_times.pending(tx, self.kinds, self._attention))
+        due, self._open = await self._store.look(
+            lambda tx: (card_times.pending(tx, self.kinds, self._attention), cards.any_open(tx))
+        )
         if due is None or due > now_ms():
             return due
         ticked = await self._store.write(lambda tx: card_times.tick(tx, self.kinds, self._attention))

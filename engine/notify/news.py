@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,11 +13,16 @@ from engine.notice import TEXT_LIMIT, TITLE_LIMIT, Notice, NoticeClass
 from engine.spend.budgets import title as budget_title
 from engine.units import span
 
-#: All that can be worth telling. Nothing else wakes whoever tells it.
-WORTH: tuple[type[log.Body], ...] = (
-    log.Asked, log.DefaultNear, log.Escalated, log.Failed, log.Succeeded, log.BudgetWarned, log.BudgetReached,
-    log.LimitSeen, log.BreakerMoved, log.Drifted, log.ScheduleMissed, log.EngineStarted,
-)  # fmt: skip
+#: What each class tells of. Nothing else wakes whoever tells it.
+_OF_CLASS: dict[NoticeClass, tuple[type[log.Body], ...]] = {
+    NoticeClass.NEEDS_YOU: (log.Asked, log.DefaultNear),
+    NoticeClass.ESCALATED: (log.Escalated,),
+    NoticeClass.FAILED: (log.Failed,),
+    NoticeClass.DONE: (log.Succeeded,),
+    NoticeClass.BUDGET: (log.BudgetWarned, log.BudgetReached),
+    NoticeClass.LIMIT: (log.LimitSeen,),
+    NoticeClass.ENGINE: (log.BreakerMoved, log.Drifted, log.ScheduleMissed, log.EngineStarted),
+}
 
 _HOUR = 3_600_000
 
@@ -36,6 +42,11 @@ class About:
     """Of its job."""
     died: bool = False
     """The engine before did not end by itself."""
+
+
+def worth(classes: Iterable[NoticeClass]) -> tuple[type[log.Body], ...]:
+    """The events that classes tell of."""
+    return tuple(kind for about in classes for kind in _OF_CLASS[about])
 
 
 def notice(event: log.Event, about: About, home: str) -> Notice | None:

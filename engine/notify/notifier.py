@@ -48,8 +48,8 @@ STORAGE_RETRY_SECONDS = 5.0
 FIRST_MS, LONGEST_MS = 5_000, 30 * 60_000  #: of the wait before a message is tried again
 HOUR_MS = 3_600_000
 
-#: Tags of the events that can be worth telling.
-_KINDS = tuple(str(kind.__struct_config__.tag) for kind in news.WORTH)
+LOOK_SECONDS = 0.05  #: at least between two looks at the log: events come in crowds
+UNNOTED = 10_000  #: events that were read without finding anything, before it is noted how far that was
 
 Resolve = Callable[[KeyReference], Coroutine[None, None, str]]
 
@@ -67,6 +67,10 @@ class Notifier:
         self._secrets = secrets
         self._resolve = resolve
         self._news = asyncio.Event()
+        self._worth = news.worth(about for about in NoticeClass if self._notify.places(about))
+        self._kinds = tuple(str(kind.__struct_config__.tag) for kind in self._worth)
+        self._read_to = 0
+        """The log was looked through up to there, whatever is noted of that."""
         self._alarms: dict[str, Alarm] = {}
         self._gather = milliseconds(self._notify.gather)
         self._give_up = milliseconds(self._notify.give_up)
@@ -76,7 +80,7 @@ class Notifier:
         names = self._notify.names
         await _written(self._store, notices.begin)
         await _written(self._store, lambda tx: notices.forget(tx, names))
-        forget = self._hub.heed(news.WORTH, self._news.set)
+        forget = self._hub.heed(self._worth, self._news.set)
         self._alarms = {name: Alarm() for name in names}
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -97,15 +101,16 @@ class Notifier:
             self._news.clear()
             if await self._read():
                 self._news.set()
+            await asyncio.sleep(LOOK_SECONDS)
 
     async def _read(self) -> bool:
         """Queue what is worth telling since the last time. True where there is more to read."""
-        read = await self._store.look(lambda tx: notices.read(tx, _KINDS))
-        if not read.news:
-            return False
+        read = await self._store.look(lambda tx: notices.read(tx, self._kinds, self._read_to))
         found = [notice for one in read.news if (notice := self._notice(one)) is not None]
         queued = [(notice, self._places(notice)) for notice in found]
-        await _written(self._store, lambda tx: notices.keep(tx, read, queued))
+        if queued or read.up_to - read.noted > UNNOTED:
+            await _written(self._store, lambda tx: notices.keep(tx, read, queued))
+        self._read_to = read.up_to
         for name in {place.channel for _, places in queued for place in places}:
             if (alarm := self._alarms.get(name)) is not None:
                 alarm.wake()

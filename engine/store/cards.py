@@ -27,6 +27,7 @@ SELECT_CARD = (
     "FROM decisions AS d JOIN jobs ON jobs.id = d.job"
 )
 _OPEN = f"{SELECT_CARD.replace('AS d ', 'AS d INDEXED BY decisions_open ')} WHERE d.answered_at IS NULL ORDER BY d.id"
+_ANY_OPEN = "SELECT 1 FROM decisions INDEXED BY decisions_open WHERE answered_at IS NULL LIMIT 1"
 _BY_RULE = f"{SELECT_CARD} WHERE d.rule = ? AND d.by = ? ORDER BY d.id DESC LIMIT 20"
 _NEWEST = f"{SELECT_CARD} ORDER BY d.id DESC LIMIT ?"
 _INSERT = (
@@ -239,6 +240,11 @@ def one(tx: Transaction, card: int) -> Card | None:
 def opened(tx: Transaction) -> list[Card]:
     """The cards that wait for an answer, the oldest first."""
     return [card_of(values) for values in tx.connection.execute(_OPEN)]
+
+
+def any_open(tx: Transaction) -> bool:
+    """Whether there are any."""
+    return tx.connection.execute(_ANY_OPEN).fetchone() is not None
 
 
 def waiting(tx: Transaction) -> list[Card]:

@@ -74,7 +74,8 @@ class Read:
     """A piece of the log. `up_to`: nothing before it has to be read again; `more`: there may be more."""
 
     news: list[News]
-    since: int
+    noted: int
+    """It was noted that the log has been read up to there."""
     up_to: int
     more: bool = False
 
@@ -105,9 +106,10 @@ def begin(tx: Transaction) -> None:
         tx.connection.execute("INSERT INTO notified (seq) VALUES (?)", (max(0, tx.newest("events") - 1),))
 
 
-def read(tx: Transaction, kinds: Sequence[str]) -> Read:
-    """The events since the last time that are of some kinds. Writes nothing."""
-    since = int(tx.connection.execute(_CURSOR).fetchone()[0])
+def read(tx: Transaction, kinds: Sequence[str], after: int = 0) -> Read:
+    """The events of some kinds since what was noted, or after a later one. Writes nothing."""
+    noted = int(tx.connection.execute(_CURSOR).fetchone()[0])
+    since = max(noted, after)
     newest = int(tx.connection.execute("SELECT ifnull(max(seq), 0) FROM events").fetchone()[0])
     found = tx.connection.execute(_NEWS, (since, msgspec.json.encode(kinds).decode(), READ)).fetchall()
     decode = msgspec.json.Decoder(log.AnyBody).decode
@@ -117,7 +119,7 @@ def read(tx: Transaction, kinds: Sequence[str]) -> Read:
     ]
     news = [_with_end(tx, one) if isinstance(one.event.body, log.EngineStarted) else one for one in news]
     more = len(found) == READ
-    return Read(news, since, news[-1].event.seq if more else max(newest, since), more)
+    return Read(news, noted, news[-1].event.seq if more else max(newest, since), more)
 
 
 def _with_end(tx: Transaction, one: News) -> News:

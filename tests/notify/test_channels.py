@@ -125,7 +125,7 @@ async def test_an_engine_that_dies_between_sending_and_noting_it_sends_again_und
     await desk.store.write(notices.begin)
     await happen(desk, breaker("a"), breaker("b"))
     # As far as a killed engine gets: it was queued, packed and sent, and nothing was noted of that.
-    read = await desk.store.look(lambda tx: notices.read(tx, module._KINDS))
+    read = await desk.store.look(lambda tx: notices.read(tx, one._kinds))
     queued = [(found, [notices.Place("hook", 0, digest=True)]) for new in read.news if (found := one._notice(new))]
     await desk.store.write(lambda tx: notices.keep(tx, read, queued))
     parcel = await desk.store.write(lambda tx: notices.pack(tx, "hook"))
