@@ -31,6 +31,8 @@ _NAMES = {
     CardKind.CLARIFY: "a vague job",
     CardKind.ROUTE: "a choice of route",
     CardKind.BUDGET: "a budget that is used up",
+    CardKind.GATE: "work that its gate refuses",
+    CardKind.STEP: "a step of a pipeline",
 }
 
 
