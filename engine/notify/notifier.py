@@ -99,7 +99,13 @@ class Notifier:
         while True:
             await self._news.wait()
             self._news.clear()
-            if await self._read():
+            try:
+                more = await self._read()
+            except StorageError as error:
+                logger.error("%s; the log is looked at again in %.0f s", error, STORAGE_RETRY_SECONDS)
+                await asyncio.sleep(STORAGE_RETRY_SECONDS)
+                more = True
+            if more:
                 self._news.set()
             await asyncio.sleep(LOOK_SECONDS)
 
@@ -200,7 +206,13 @@ class Notifier:
             except CredentialError as error:
                 raise NotSentError(error.message) from None
             self._secrets.learn([key])
-        await _sender(channel).send(message, key)
+        try:
+            await _sender(channel).send(message, key)
+        except NotSentError:
+            raise
+        except Exception as error:  # a way of sending that breaks must not take the engine along
+            logger.exception("message %s could not be sent", message.uid)
+            raise NotSentError(f"{type(error).__name__} while it was sent; the engine's log has more") from None
 
     # ---- what the operator asks
 
