@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 BACKEND = "backend"  #: the word of the ledger for where the items are
 MOVING = "moving"  #: and for where they are being copied to
+CHECK_BYTES = 64 << 20  #: up to here the index is looked through at each opening, in some tenths of a second
 AT_ONCE = 64  #: items that are embedded with their writing; more of them are by and by
 
 
@@ -51,10 +52,18 @@ class Archive:
         folder.mkdir(mode=0o700, exist_ok=True)
         connection = open_database(home / files.DATABASE)
         try:
-            return cls(home, settings, connection, key)
+            opened = cls(home, settings, connection, key)
+            opened._look_through()
+            return opened
         except BaseException:
             connection.close()
             raise
+
+    def _look_through(self) -> None:
+        """Make anew what is spoilt, where that is quick to see: an index may only find less, and not complain."""
+        if (self.home / files.DATABASE).stat().st_size <= CHECK_BYTES:
+            for what in self.store.mend():
+                logger.warning("memory: %s was spoilt and was made anew", what)
 
     def backend(self, kind: Backend) -> MemoryStore:
         """Open one, the current or another. Raises `RefusedError` where its extra is not installed."""

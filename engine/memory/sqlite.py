@@ -15,6 +15,7 @@ from engine.errors import StorageError
 from engine.memory import database, files
 from engine.memory.database import said_of, writing
 from engine.memory.item import Item
+from engine.memory.probing import PROBED, are_found
 from engine.memory.rows import COLUMNS, as_json, item_of, values_of
 from engine.memory.store import ANY, Backend, Embedded, Size, Which
 from engine.memory.terms import fts5
@@ -45,9 +46,10 @@ _VECTORS_OF = (
     "SELECT vectors.id, vectors.data FROM vectors JOIN items ON items.id = vectors.id "
     f"WHERE items.embed_model = ? AND vectors.id {_THESE}"
 )
+_BARED = "UPDATE items SET embed_model = NULL, embed_dim = NULL WHERE id"
 _BESIDE = "WHERE transcript = ? AND position IN (?, ?)"
 _MAKES_INDEX = re.compile(r"^(CREATE VIRTUAL TABLE|INSERT INTO) found\b", re.MULTILINE)
-_SPOILT = {sqlite3.SQLITE_CORRUPT}
+_SPOILT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_CONSTRAINT}
 LOAD_ROWS = 4_096  #: of vectors that are read at once
 
 
@@ -108,6 +110,16 @@ class SqliteStore:
         return int(self._connection.execute("SELECT ifnull(max(id), 0) FROM items").fetchone()[0])
 
     def put(self, items: Sequence[Item]) -> None:
+        try:
+            self._put(items)
+        except StorageError as error:
+            if not _is_spoilt(error.__cause__):
+                raise
+            logger.warning("memory: the text index was spoilt and is made anew")
+            self._reindex()
+            self._put(items)
+
+    def _put(self, items: Sequence[Item]) -> None:
         with self._writing():
             before = self.get([one.id for one in items])
             lost = [one.id for one in items if one.id in before and _loses(before[one.id], one)]
@@ -304,10 +316,17 @@ class SqliteStore:
         matrix = Matrix.make(self._folder, identity, model, int(dim), self._generation())
         with said_of(self._path):
             rows = self._connection.execute(_VECTORS, (model,))
+            wrong: list[int] = []
             while some := rows.fetchmany(LOAD_ROWS):
                 right = [(number, scope, data) for number, scope, data in some if len(data) == dim * 4]
+                wrong += [number for number, _, data in some if len(data) != dim * 4]
                 vectors = [np.frombuffer(data, dtype=np.float32) for _, _, data in right]
                 matrix.put([row[0] for row in right], [row[1] for row in right], vectors)
+        if wrong:
+            logger.warning("memory: %d vectors are not of %d numbers, and are made anew", len(wrong), dim)
+            with self._writing():
+                self._drop(wrong)
+                self._connection.execute(f"{_BARED} {_THESE}", (as_json(wrong),))
         matrix.written(self._generation())
         return matrix
 
@@ -364,6 +383,9 @@ class SqliteStore:
                 raise StorageError(f"{self._path}: the text index failed: {error}") from error
             self._reindex()
             return ["the text index"]
+        if not are_found(self._connection, self.page(0, PROBED) + self.newest(PROBED)):
+            self._reindex()
+            return ["the text index"]
         return []
 
     def tidy(self) -> None:
@@ -380,5 +402,6 @@ def _loses(old: Item, new: Item) -> bool:
     return old.words != new.words or not new.found
 
 
-def _is_spoilt(error: sqlite3.Error) -> bool:
+def _is_spoilt(error: BaseException | None) -> bool:
+    """A delete that its index does not know is a violated constraint to FTS5."""
     return (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF in _SPOILT

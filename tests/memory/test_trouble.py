@@ -91,11 +91,9 @@ def test_a_text_index_that_is_spoilt_is_made_anew(home: Path) -> None:
 
 
 def test_mending_finds_a_spoilt_index_by_itself(home: Path) -> None:
-    one = filled(home)
-    one.close()
+    again = filled(home)
     with sqlite3.connect(home / files.DATABASE) as connection:
         connection.execute("UPDATE found_data SET block = x'00ff00ff' WHERE id > 10")
-    again = archive(home)
     assert again.store.mend() == ["the text index"]
     assert again.store.by_text(["word7"], (), 5)
     again.close()
@@ -283,3 +281,40 @@ def test_a_second_process_is_refused_while_one_holds_the_home(home: Path) -> Non
         assert done.returncode == 5 and f"pid {os.getpid()}" in done.stderr
     finally:
         lock.release()
+
+
+def _spoil_index(home: Path) -> None:
+    """So that SQLite does not complain: words are only found no more, and a change violates a constraint."""
+    with sqlite3.connect(home / files.DATABASE) as connection:
+        connection.execute("UPDATE found_data SET block = x'00010203' WHERE id > 1")
+
+
+def test_a_text_index_that_finds_nothing_any_more_is_made_anew_at_the_next_opening(home: Path) -> None:
+    one = filled(home)
+    right = one.store.by_text(["word7"], (), 5)
+    one.close()
+    _spoil_index(home)
+    again = archive(home)
+    assert again.store.by_text(["word7"], (), 5) == right != []
+    again.close()
+
+
+def test_a_text_index_that_is_spoilt_meanwhile_keeps_nothing_from_being_written(home: Path) -> None:
+    one = filled(home)
+    _spoil_index(home)
+    one.store.put([item(7, "another text of its own")])
+    assert [number for number, _ in one.store.by_text(["another"], (), 5)] == [7]
+    assert [number for number, _ in one.store.by_text(["word8"], (), 5)] == [8], "and all else is found again"
+    one.close()
+
+
+def test_vectors_of_a_wrong_length_are_made_anew(home: Path) -> None:
+    one = filled(home)
+    one.close()
+    with sqlite3.connect(home / files.DATABASE) as connection:
+        connection.execute("UPDATE vectors SET data = x'0000803f' WHERE id IN (3, 4)")
+    files.remove_matrix(home / files.FOLDER)
+    again = archive(home)
+    assert {3, 4}.isdisjoint(nearest(again.store)), "they are not compared"
+    assert [waiting.id for waiting in again.store.unembedded("m", 10)] == [3, 4]
+    again.close()
