@@ -132,6 +132,7 @@ def new(
     from console.cli.output import print_json
     from engine.context.skills import config_home
     from engine.errors import RefusedError, UsageError
+    from engine.home import make_home
     from engine.personas.finding import FOLDER
     from engine.personas.persona import FILE, NAME
     from engine.personas.template import template
@@ -140,6 +141,8 @@ def new(
         raise UsageError(f"{name[:64]!r} is no name of a persona: letters, digits and . _ -, at most 64")
     above = config_home(os.environ) / "headway" if yours else ctx.of(context).home
     place = above / FOLDER / name
+    if not yours:
+        make_home(ctx.of(context).home)  # else the first engine would find a directory that is no home
     try:
         place.mkdir(parents=True)
         (place / FILE).write_text(template(name, description), encoding="utf-8")
