@@ -200,7 +200,8 @@ def _folder(account: AccountSettings | None) -> Held:
 def _is_own(claim: Claim, agent: Agent, placed: Placed) -> bool:
     """Whether the workspace is the job's own, or its worker's, and not the user's checkout."""
     if claim.desk is not None:
-        return not claim.job.project or str(placed.directory) != claim.job.project
+        kept = not claim.job.project or str(placed.directory) != claim.job.project
+        return kept or placed.repository is not None  # the latter where the worktree is only foreseen
     return placed.repository is not None or not (claim.job.project and agent.effects)
 
 
