@@ -36,8 +36,8 @@ RESUMED = (
     "You were working on this task and were interrupted: {reason}. Look at what is already done in the working "
     "directory, then finish the task."
 )
-REFUSED = (
-    "You said that this task is done. It is not: what has to hold before it is done was looked at, and refused.\n\n"
+REFUSED = "You said that this task is done. It is not: what has to hold before it is done was looked at, and refused."
+MEND = (
     "{findings}\n\nMend that in this working directory, then finish the task. Tests are not deleted, skipped or "
     "weakened for it, and what you say at the end is held against what you did."
 )
@@ -93,6 +93,8 @@ class Conversation:
     """Tokens that it may take."""
     others: tuple[int, ...] = ()
     """Hand-offs that were kept before, and are told in it."""
+    findings: str = ""
+    """What its gate sent back."""
 
     @property
     def why(self) -> str:
@@ -141,14 +143,15 @@ class Talks:
         begun = Begun(session, retires=retires if why else None, why=why if previous is not None else "")
         if previous is None or not _is_told(claim, agent):
             # A command has no conversation; and where nothing of the old work is left, there is nothing to hand over.
-            lead = FOUND.format(findings=earlier.refused) if earlier.refused and agent.provider else ""
-            return Conversation(claim.spec.prompt, replace(begun, handed=False), lead=lead)
+            findings = _found(earlier.refused) if agent.provider else ""
+            return Conversation(claim.spec.prompt, replace(begun, handed=False), findings=findings)
         form = AGAIN if previous.workspace == str(placed.directory) else MOVED
         story = await self._story(claim, agent, placed, earlier, begun.why)
         return Conversation(
             IS.format(prompt=claim.spec.prompt),
             begun,
-            lead=_lead(form.format(workspace=previous.workspace, reason=_reason(claim)), earlier.refused),
+            lead=form.format(workspace=previous.workspace, reason=_reason(claim)),
+            findings=_found(earlier.refused),
             story=story,
             room=self._policy(agent).handoff_tokens,
             others=(earlier.own.id,) if story is not None and earlier.own is not None else (),
@@ -220,12 +223,13 @@ def _going_on(claim: Claim, session: Session, agent: Agent, note: str | None, re
     task = WAS.format(prompt=claim.spec.prompt)
     if first:
         task, form = IS.format(prompt=claim.spec.prompt), NEXT
-    lead = form.format(reason=_reason(claim), findings=refused)
-    return Conversation(task, Begun(name, session.id, claim.fork), note, lead=lead)
+    findings = MEND.format(findings=refused) if form is REFUSED else ""
+    begun, lead = Begun(name, session.id, claim.fork), form.format(reason=_reason(claim))
+    return Conversation(task, begun, note, lead=lead, findings=findings)
 
 
-def _lead(text: str, refused: str) -> str:
-    return f"{text}\n\n{FOUND.format(findings=refused)}" if refused else text
+def _found(refused: str) -> str:
+    return FOUND.format(findings=refused) if refused else ""
 
 
 def _end_of(last: AttemptRow) -> str:

@@ -133,6 +133,8 @@ class Briefer:
         if recalled.parts or recalled.left:
             most = max(0, self.settings.memory.budget - sum(one.tokens for one in recalled.core))
             offers.append(Offer(Part.RECALLED, "it fits the task", partial(remembered.fit, recalled), most))
+        if talk.findings:
+            offers.append(Offer(Part.FINDINGS, "its gate refused the attempt before", whole(talk.findings)))
         if talk.lead:
             offers.append(Offer(Part.HAND_OFF, talk.why, talk.fit))
         return offers
