@@ -113,7 +113,8 @@ class Learner:
         if not rows or not attempts or rows[0].kind == READER or not self._converses(attempts[-1].agent):
             return []
         deeds = await asyncio.to_thread(deeds_of, self.home, attempts, self.agents)
-        return of_end(rows[0], attempts, deeds, well=well)
+        looks = gated(await self.store.read.events(0, PAGE, job)) if well else None
+        return of_end(rows[0], attempts, deeds, well=well, looks=looks)
 
     async def _of_handoff(self, job: int, attempt: int | None) -> list[Draft]:
         rows = await self.store.read.rows([job])
@@ -135,8 +136,31 @@ class Learner:
         return agent is not None and (agent.resumable or agent.converses)
 
 
-def of_end(job: JobRow, attempts: Sequence[AttemptRow], deeds: Deeds, *, well: bool) -> list[Draft]:
-    """What is to be remembered of a job that has ended: its outcome, and what mended it. Pure."""
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """A gate that has passed a job, and what it refused before."""
+
+    gate: str
+    rounds: int
+    refused: tuple[str, ...] = ()
+
+
+def gated(events: Sequence[log.Event]) -> Looks | None:
+    """How a job that succeeded got through its gate; None where none looked at it. Pure."""
+    checked = [one.body for one in events if isinstance(one.body, log.GateChecked)]
+    if not checked or not checked[-1].passed:
+        return None
+    refused = [one.body.reason for one in events if isinstance(one.body, log.SentBack)]
+    return Looks(checked[-1].gate, checked[-1].round, tuple(dict.fromkeys(refused)))
+
+
+def of_end(
+    job: JobRow, attempts: Sequence[AttemptRow], deeds: Deeds, *, well: bool, looks: Looks | None = None
+) -> list[Draft]:
+    """What is to be remembered of a job that has ended: its outcome, and what mended it. Pure.
+
+    `looks`: the gate that has passed it: what is learned of it then has that for evidence.
+    """
     last = attempts[-1]
     tries = f" after {len(attempts)} attempts" if len(attempts) > 1 else ""
     target = str(last.target)
@@ -146,7 +170,10 @@ def of_end(job: JobRow, attempts: Sequence[AttemptRow], deeds: Deeds, *, well: b
     else:
         failure = str(job.failure or "unknown").replace("_", " ")
         text = f"{job.title}: failed{tries} on {target} as {failure}: {job.reason or 'no reason was told'}"
-    source = Source(by="outcome", job=job.id, attempt=last.number, evidence=_evidence(job, last))
+    evidence = _evidence(job, last)
+    if looks is not None:
+        evidence.append(f"passed by the gate {looks.gate} in round {looks.rounds}"[:500])
+    source = Source(by="outcome", job=job.id, attempt=last.number, evidence=evidence)
     drafts = [
         Draft(
             text=text[:TEXT_LIMIT],
@@ -157,8 +184,9 @@ def of_end(job: JobRow, attempts: Sequence[AttemptRow], deeds: Deeds, *, well: b
         )
     ]
     mended = _mended(deeds.ran) if well else []
-    if mended:
-        drafts.append(_procedure(job, mended, deeds, source))
+    refused = looks.refused if looks is not None else ()
+    if mended or refused:
+        drafts.append(_procedure(job, mended, deeds, source, refused))
     return drafts
 
 
@@ -173,11 +201,14 @@ def _mended(ran: Sequence[Ran]) -> list[Ran]:
     return [failed[what] for what, one in last.items() if one.ok and what in failed]
 
 
-def _procedure(job: JobRow, mended: Sequence[Ran], deeds: Deeds, source: Source) -> Draft:
+def _procedure(job: JobRow, mended: Sequence[Ran], deeds: Deeds, source: Source, refused: Sequence[str]) -> Draft:
     lines = [f"{job.title}: what mended it."]
-    for one in mended[:5]:
-        said = next((line.strip() for line in reversed(one.output.splitlines()) if line.strip()), "")
-        lines.append(f"- `{one.what[:200]}` failed first{f': {said[:200]}' if said else ''}; in the end it passed.")
+    lines += [
+        f"- Its gate refused it first: {' '.join(one.split())[:300]}; in the end it passed." for one in refused[:5]
+    ]
+    for ran in mended[:5]:
+        said = next((line.strip() for line in reversed(ran.output.splitlines()) if line.strip()), "")
+        lines.append(f"- `{ran.what[:200]}` failed first{f': {said[:200]}' if said else ''}; in the end it passed.")
     edited = list(dict.fromkeys(one.path for one in deeds.edited))
     if edited:
         lines.append(f"- Changed in between: {', '.join(edited[:10])}.")

@@ -9,13 +9,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from engine import events as log
 from engine.briefing import Context
 from engine.briefing import Part as About
 from engine.config import AgentSettings, Learn, MemorySettings, ProjectSettings, Settings
 from engine.context.handoff import Deeds, Edited, Ran
 from engine.context.known import core_text
 from engine.context.known import told as block_of
-from engine.context.learning import of_end, of_handoff
+from engine.context.learning import gated, of_end, of_handoff
 from engine.engine import Engine
 from engine.memory.answers import Change, CorePart, Part, Recalled, Remember, Verb
 from engine.memory.item import Draft, Item, Kind, Standing
@@ -293,6 +294,22 @@ def test_only_what_failed_first_and_passed_in_the_end_is_a_procedure() -> None:
     assert len(of_end(_row(), [_tried()], Deeds(ran=(Ran("ls", True),)), well=True)) == 1
     (failed,) = of_end(_row(failure="timeout", reason="too slow"), [_tried()], deeds, well=False)
     assert failed.text == "mend it: failed on rehearsal as timeout: too slow" and failed.importance > outcome.importance
+
+
+def test_what_a_gate_refused_first_and_passed_in_the_end_is_a_procedure_with_that_for_evidence() -> None:
+    bodies = [
+        log.GateChecked("tests", 1, False, ("make test: 2 failed",)),
+        log.SentBack("tests", 1, "make test: 2 failed"),
+        log.GateChecked("tests", 2, True),
+    ]
+    events = [log.Event(seq=n, at=n, body=body, job=5) for n, body in enumerate(bodies, 1)]
+    looks = gated(events)
+    outcome, procedure = of_end(_row(), [_tried()], Deeds(), well=True, looks=looks)
+    assert procedure.proposed and "Its gate refused it first: make test: 2 failed; in the end" in procedure.text
+    for one in (outcome, procedure):
+        assert "passed by the gate tests in round 2" in one.source.evidence
+    assert gated(events[:2]) is None and gated([]) is None
+    assert len(of_end(_row(), [_tried()], Deeds(), well=True, looks=gated(events[2:]))) == 1, "nothing was mended"
 
 
 def _row(**given: object) -> object:
