@@ -46,6 +46,8 @@ _Priority = Annotated[int | None, typer.Option(min=0, max=9, help="0 is most urg
 _Account = Annotated[str | None, typer.Option(help="An account of the agent, from headway.yaml.")]
 _Timeout = Annotated[str | None, typer.Option(metavar="SPAN", help="How long one attempt may take.")]
 _Tag = Annotated[list[str] | None, typer.Option("--tag", help="A tag; may be repeated.")]
+_Persona = Annotated[str | None, typer.Option(metavar="NAME", help="Who the agent of its jobs is to be.")]
+_Worker = Annotated[str | None, typer.Option(metavar="NAME", help="The worker that its jobs are done in.")]
 _Skill = Annotated[list[str] | None, typer.Option("--skill", metavar="NAME", help="A skill; may be repeated.")]
 
 
@@ -141,6 +143,8 @@ def add(
     timeout: _Timeout = None,
     tag: _Tag = None,
     skill: _Skill = None,
+    persona: _Persona = None,
+    worker: _Worker = None,
     file: _File = None,
     dry_run: DRY_RUN = False,
     json: JSON = False,
@@ -154,6 +158,7 @@ def add(
     from engine.schedule import ScheduleSpec
 
     job = _job_options(prompt, agent, model, project, in_place, title, priority, account, timeout, tag, skill)
+    job |= {key: value for key, value in (("persona", persona), ("worker", worker)) if value is not None}
     given = _own_options(cron, zone, jitter, missed, most, overlap, deadline)
     if file is not None:
         spec = _changed(_read_file(file), given, job)
@@ -184,6 +189,8 @@ def edit(
     timeout: _Timeout = None,
     tag: _Tag = None,
     skill: _Skill = None,
+    persona: _Persona = None,
+    worker: _Worker = None,
     file: _File = None,
     dry_run: DRY_RUN = False,
     json: JSON = False,
@@ -192,6 +199,7 @@ def edit(
     from engine.errors import UsageError
 
     job = _job_options(prompt, agent, model, project, False, title, priority, account, timeout, tag, skill)
+    job |= {key: value for key, value in (("persona", persona), ("worker", worker)) if value is not None}
     given = _own_options(cron, zone, jitter, missed, most, overlap, deadline)
     if file is None and not job and not given:
         raise UsageError("say what to change, such as --cron '0 3 * * *'")
