@@ -10,7 +10,7 @@ from console.screens import inbox
 from console.screens.inbox import InboxScreen
 from console.screens.job import JobScreen
 from engine import events as log
-from engine.decision import Answered, CardKind, Choice, Effect, Reply, Rule
+from engine.decision import CHOICES, Answered, CardKind, Choice, Effect, Reply, Rule
 from engine.notice import NoticeClass
 from tests.console import scenes
 from tests.console.fake import MINUTE, NOW
@@ -71,6 +71,32 @@ async def test_the_same_keys_decide_on_a_job_that_says_too_little(keys: str, typ
         if typed is not None:
             await stage.type(typed)
             await stage.press("enter")
+        await stage.until(lambda: engine.replies == [(7, reply)])
+
+
+@pytest.mark.parametrize(
+    ("kind", "typed", "reply"),
+    [
+        (CardKind.APPROVAL, "approve", Reply(choice=Choice.APPROVE)),
+        (CardKind.APPROVAL, "back leave b.txt alone", Reply(choice=Choice.BACK, reason="leave b.txt alone")),
+        (CardKind.MERGE, "retry", Reply(choice=Choice.RETRY)),
+        (CardKind.STEP, "stop it is hopeless", Reply(choice=Choice.STOP, reason="it is hopeless")),
+    ],
+)
+async def test_what_pipelines_ask_is_answered_by_its_word(kind: CardKind, typed: str, reply: Reply) -> None:
+    engine = scenes.asking()
+    engine.cards = [replace(engine.cards[0], kind=kind)]
+    async with console(engine) as stage:
+        await opened(stage)
+        await stage.press("x")
+        await stage.until(lambda: "enter answers it" in stage.text)
+        await stage.press("enter")
+        await stage.type("allow")
+        await stage.press("enter")
+        await stage.until(lambda: f"choose {CHOICES[kind][0]}" in stage.text)
+        await stage.press("enter")
+        await stage.type(typed)
+        await stage.press("enter")
         await stage.until(lambda: engine.replies == [(7, reply)])
 
 
