@@ -19,7 +19,7 @@ from engine.config import ProjectSettings, Settings
 from engine.documents import nearest
 from engine.errors import HeadwayError, NotFoundError, RefusedError, StorageError, UsageError
 from engine.hub import Hub
-from engine.merge import change, landing
+from engine.merge import change, keeping, landing
 from engine.merge.landing import Branch
 from engine.merge.turn import Turn, clash
 from engine.model import (
@@ -62,6 +62,7 @@ class Merges:
         secrets: Secrets,
         wake: Callable[[], None],
     ) -> None:
+        self._home = home
         self._store = store
         self._hub = hub
         self._settings = settings
@@ -209,7 +210,8 @@ class Merges:
             merged = await change.put_on(branch.repository, tip, source)
             if merged.conflicts:
                 why = clash(merged.conflicts)
-                return tip, structs.replace(foreseen, conflicts=list(merged.conflicts), why=why)
+                sides = [self._turn.named(one, tip, branch.name, source, job) for one in merged.conflicts]
+                return tip, structs.replace(foreseen, conflicts=sides, why=why)
             files = await change.files_between(branch.repository, tip, merged.tree)
             if not files:
                 return tip, structs.replace(foreseen, why=f"there is nothing to merge: {branch.name} has all of it")
@@ -262,9 +264,19 @@ class Merges:
                 except Exception:
                     logger.exception("merge %d: a defect; trying again in %.0f s", merge.id, AGAIN_SECONDS)
                     await asyncio.sleep(AGAIN_SECONDS)
+            await self._let_go(Path(repository))
         finally:
             self._at_work.pop(repository, None)
             self.look()
+
+    async def _let_go(self, repository: Path) -> None:
+        """Of what is over no commit is kept any more: it was merged, or stands on the branch of its job."""
+        try:
+            found = await keeping.kept(repository, self._home, "merges")
+            over = await self._store.look(lambda tx: merges.ended(tx, found))
+            await keeping.let_go(repository, self._home, "merges", over)
+        except HeadwayError as error:
+            logger.warning("merges of %s: %s", repository, error)
 
 
 def _in_line(tx: Transaction, new: New) -> list[Merge]:

@@ -34,6 +34,7 @@ def test_an_installed_wheel_runs_the_demo_with_its_themes_and_skills(tmp_path: P
     (tmp_path / "user").mkdir()
     themes = _run(headway, "themes", cwd=tmp_path, **state).split()
     assert set(themes) == {path.stem for path in (ROOT / "themes").glob("*.yaml")}
+    assert {f"engine/pipelines/{path.name}" for path in (ROOT / "engine/pipelines").glob("*.yaml")} <= names
     skills = _run(headway, "skills", "--json", cwd=tmp_path, **state)
     for folder in (ROOT / "skills").iterdir():
         assert f'"{folder.name}"' in skills

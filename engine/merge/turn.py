@@ -24,6 +24,7 @@ from engine.config import Settings
 from engine.errors import HeadwayError, RefusedError
 from engine.gate.checks import Check, Place, run_checks
 from engine.merge import back, change, landing, plot
+from engine.merge.keeping import ref_of
 from engine.merge.landing import Branch
 from engine.model import CheckResult, Conflict, Merge, MergeState, State
 from engine.redact import Secrets
@@ -76,11 +77,13 @@ class Turn:
             return
         branch = Branch(Path(merge.project), merge.target)
         source = await self.source(merge.job, merge.title, branch.repository, tried)
-        await git(branch.repository, "update-ref", ref_of(merge.id), source)  # so that git does not clear it away
+        await git(
+            branch.repository, "update-ref", ref_of(self.home, "merges", merge.id), source
+        )  # so that git does not clear it away
         onto = await branch.tip()
         merged = await change.put_on(branch.repository, onto, source)
         if merged.conflicts:
-            conflicts = [structs.replace(one, hunks=self._named(one, onto, source, merge)) for one in merged.conflicts]
+            conflicts = [self.named(one, onto, merge.target, source, merge.job) for one in merged.conflicts]
             await self._stick(merge, clash(conflicts), source=source, onto=onto, conflicts=conflicts, candidate=None)
             return
         if merged.tree == await git(branch.repository, "rev-parse", f"{onto}^{{tree}}"):
@@ -172,7 +175,7 @@ class Turn:
         if row.ended_at is None:  # the operator was quicker
             await self._move(merge, MergeState.QUEUED, candidate=None, card=None)
             return
-        await git(branch.repository, "update-ref", ref_of(merge.id), source)
+        await git(branch.repository, "update-ref", ref_of(self.home, "merges", merge.id), source)
         root = await back.worktree([Path(tried.workspace)] if tried.workspace else [])
         handed = await _whole(back.hand_back(root, tried.branch, branch, source))
         card = await self.store.look(partial(sending_back.asked, merge=merge))
@@ -199,9 +202,10 @@ class Turn:
         """Of this home and this merge: so that the processes of no other are taken for its own."""
         return uuid.uuid5(uuid.NAMESPACE_URL, f"{self.home.as_uri()}/merges/{merge.id}").hex
 
-    def _named(self, one: Conflict, onto: str, source: str, merge: Merge) -> str:
-        told = one.hunks.replace(onto, merge.target).replace(source, f"J{merge.job}")
-        return self.secrets.out_of(told)
+    def named(self, one: Conflict, onto: str, target: str, source: str, job: int) -> Conflict:
+        """A conflict with the names of its sides in the marks."""
+        told = one.hunks.replace(onto, target).replace(source, f"J{job}")
+        return structs.replace(one, hunks=self.secrets.out_of(told))
 
     async def _move(self, merge: Merge, to: MergeState, why: str = "", **fields: Any) -> None:
         await self.store.write(lambda tx: merges.move(tx, merge, to, why=why, **fields))
@@ -212,14 +216,9 @@ class Turn:
     async def _clear(self, merge: Merge) -> None:
         """What it needed no more. That it cannot be cleared away changes nothing."""
         with suppress(HeadwayError):
-            await git(Path(merge.project), "update-ref", "-d", ref_of(merge.id))
+            await git(Path(merge.project), "update-ref", "-d", ref_of(self.home, "merges", merge.id))
         with suppress(HeadwayError):
             await plot.clear_away(Path(merge.project), plot.plot_of(self.home, merge.id))
-
-
-def ref_of(merge: int) -> str:
-    """The ref that keeps a merge's commit."""
-    return f"refs/headway/merges/{merge}"
 
 
 def message(merge: Merge) -> str:

@@ -17,6 +17,7 @@ from engine.dispatch.routebook import Routebook
 from engine.documents import nearest
 from engine.errors import UsageError
 from engine.merge import back, change, landing
+from engine.merge.keeping import ref_of
 from engine.merge.landing import Branch
 from engine.model import JobSpec, Pipeline, PipelineState, Step, StepKind, Workspace
 from engine.pipelines import prompting, verdict
@@ -157,7 +158,7 @@ class Maker:
             return at.plan.base
         run = run_dir(self.home, tried.job, tried.number)
         commit = await change.work_of(root, run, at.pipeline.title)
-        await git(root, "update-ref", f"refs/headway/pipelines/{at.pipeline.id}", commit)
+        await git(root, "update-ref", ref_of(self.home, "pipelines", at.pipeline.id), commit)
         return commit
 
     async def change(self, at: At) -> str:

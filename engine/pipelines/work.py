@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,11 @@ import msgspec
 
 from engine.config import ProjectSettings, Settings
 from engine.decision import Choice
-from engine.errors import RefusedError, UsageError
+from engine.errors import HeadwayError, RefusedError, UsageError
 from engine.gate.checks import Check, run_checks
 from engine.gate.checks import Place as Bench
 from engine.last_words import last_words
+from engine.merge import keeping
 from engine.merges import Merges
 from engine.model import (
     STEP_OVER,
@@ -92,6 +94,7 @@ class Work:
                 why = f"{step.name}: {step.why}"
                 return await self._end(pipeline, PipelineState.FAILED, why)
         if all(step.state in STEP_OVER for step in pipeline.steps):
+            await self._let_go(pipeline)
             return await self._end(pipeline, PipelineState.SUCCEEDED, "")
         for step in pipeline.steps:
             if step.state is StepState.RUNNING and await self._attend(at, step):
@@ -283,7 +286,7 @@ class Work:
         into = prompting.filled(own.into or "", at.plan.inputs).strip() or None
         checks = self._commands(at, own)
         span = None if own.timeout is None else milliseconds(own.timeout)
-        new = await self.merges.new(job, into, checks, span)
+        new = replace(await self.merges.new(job, into, checks, span), title=at.pipeline.title)
 
         def queue(tx: Transaction) -> bool:
             if not pipeline_acts.stands(tx, at.pipeline):
@@ -322,6 +325,12 @@ class Work:
             return pipelines.move_step(tx, at.pipeline.id, step, to, why=self.secrets.out_of(why), **fields)
 
         return await self.store.write(move)
+
+    async def _let_go(self, pipeline: Pipeline) -> None:
+        """What its steps read is not kept any more. That it cannot be let go changes nothing."""
+        if pipeline.project is not None:
+            with suppress(HeadwayError):
+                await keeping.let_go(Path(pipeline.project), self.home, "pipelines", [pipeline.id])
 
     async def _end(self, pipeline: Pipeline, to: PipelineState, why: str) -> bool:
         def end(tx: Transaction) -> bool:

@@ -107,6 +107,15 @@ def repositories(tx: Transaction) -> list[str]:
     return [str(row[0]) for row in tx.connection.execute(_REPOSITORIES)]
 
 
+def ended(tx: Transaction, numbers: Sequence[int]) -> list[int]:
+    """Those of them that have come to their end, or are gone."""
+    told = msgspec.json.encode(list(numbers)).decode()
+    found = tx.connection.execute(
+        "SELECT value FROM json_each(?) WHERE value NOT IN (SELECT id FROM merges WHERE ended_at IS NULL)", (told,)
+    )
+    return [int(row[0]) for row in found]
+
+
 def next_of(tx: Transaction, repository: str) -> Merge | None:
     """What comes next in a repository: what was begun, else the oldest whose job has ended."""
     values = tx.connection.execute(_NEXT, (repository,)).fetchone()

@@ -1,4 +1,4 @@
-"""What ended jobs leave in the database beside themselves: tokens, batches, sessions that nothing refers to any more.
+"""What ended jobs leave in the database beside themselves: tokens, batches, merges, sessions that nothing refers to.
 
 They are looked for on a connection that only reads, because that reads whole tables, and removed by their keys.
 """
@@ -25,19 +25,28 @@ _SESSIONS = (
     "SELECT agent, session FROM attempts WHERE session IS NOT NULL "
     "UNION ALL SELECT agent, resumes FROM attempts WHERE resumes IS NOT NULL) LIMIT ?"
 )
+_MERGES = (
+    "SELECT id FROM merges WHERE ended_at < ? AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.id = merges.job) LIMIT ?"
+)
+_PIPELINES = (
+    "SELECT id FROM pipelines WHERE ended_at < ? "
+    "AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.batch = pipelines.batch) LIMIT ?"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Leftovers:
-    """Keys of what may go: tokens of submissions, numbers of batches, and sessions as agent and id."""
+    """Keys of what may go: tokens of submissions, sessions as agent and id, numbers of the others."""
 
     before: int
     tokens: tuple[tuple[str], ...] = ()
     batches: tuple[tuple[int], ...] = ()
     sessions: tuple[tuple[str, str], ...] = ()
+    merges: tuple[tuple[int], ...] = ()
+    pipelines: tuple[tuple[int], ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.tokens or self.batches or self.sessions)
+        return bool(self.tokens or self.batches or self.sessions or self.merges or self.pipelines)
 
 
 def find(connection: sqlite3.Connection, before: int) -> Leftovers:
@@ -48,6 +57,8 @@ def find(connection: sqlite3.Connection, before: int) -> Leftovers:
         tuple(connection.execute(_TOKENS, ask).fetchall()),
         tuple(connection.execute(_BATCHES, ask).fetchall()),
         tuple(connection.execute(_SESSIONS, ask).fetchall()),
+        tuple(connection.execute(_MERGES, ask).fetchall()),
+        tuple(connection.execute(_PIPELINES, ask).fetchall()),
     )
 
 
@@ -56,6 +67,9 @@ def remove(tx: Transaction, found: Leftovers) -> None:
     run = tx.connection.executemany
     run("DELETE FROM submissions WHERE token = ?", found.tokens)
     run("DELETE FROM batches WHERE id = ?", found.batches)
+    run("DELETE FROM merges WHERE id = ?", found.merges)
+    run("DELETE FROM pipeline_steps WHERE pipeline = ?", found.pipelines)
+    run("DELETE FROM pipelines WHERE id = ?", found.pipelines)
     run(
         "DELETE FROM sessions WHERE agent = ? AND id = ? AND used_at < ?",
         [(*session, found.before) for session in found.sessions],

@@ -85,6 +85,8 @@ async def test_ten_jobs_two_in_conflict_eight_are_merged_in_order_and_nothing_is
     notes = (await engine.explain(stuck[0].job)).notes
     assert any(note.startswith(f"its merge into main waits for you (card {cards[0].id})") for note in notes)
     assert run_git(repository, "worktree", "list").count("\n") == 10  # the checkout, and those of the jobs
+    refs = run_git(repository, "for-each-ref", "--format=%(refname)", "refs/headway/merges").split("\n")
+    assert {ref.rpartition("/")[2] for ref in refs} == {str(one.id) for one in stuck}  # nothing more is kept
 
 
 async def test_what_fails_its_checks_on_top_of_the_branch_never_gets_there(engine: Engine, repository: Path) -> None:

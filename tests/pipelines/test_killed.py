@@ -68,4 +68,4 @@ async def test_a_pipeline_survives_the_death_of_its_engine_in_every_step(
     assert {step.state for step in ended.steps} == {StepState.DONE}
     assert len(jobs) == 4 and len(merges) == 1
     assert count.read_text() == "x\n"
-    assert run_git(repository, "log", "--reverse", "--format=%s").split("\n") == ["first", "write: say two"]
+    assert run_git(repository, "log", "--reverse", "--format=%s").split("\n") == ["first", "say two"]

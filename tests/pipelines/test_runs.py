@@ -137,7 +137,7 @@ async def test_code_goes_from_plan_to_branch_once_its_plan_is_approved(
     assert (done.state, done.why) == (PipelineState.SUCCEEDED, "")
     assert {one.state for one in done.steps} == {StepState.DONE}
     assert (repository / "a.txt").read_text() == "two\n"
-    assert run_git(repository, "log", "--format=%s").split("\n")[0] == "write: say two"
+    assert run_git(repository, "log", "--format=%s").split("\n")[0] == "say two"
     (writer,) = step(done, "write").jobs
     prompt = (await engine.job(writer)).spec.prompt
     assert "<said-by-plan>" in prompt and "Change a.txt" in prompt and "keep the final newline" in prompt

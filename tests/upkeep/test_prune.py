@@ -11,12 +11,13 @@ from functools import partial
 from pathlib import Path
 
 import hypothesis.strategies as st
+import msgspec
 import pytest
 from hypothesis import given, settings
 
 from engine import events as log
-from engine.model import Failure, Grade, JobSpec, State, Target, Usage, Verb
-from engine.store import Store, actions, attachments, moves, verbs
+from engine.model import Failure, Grade, JobSpec, State, StepKind, Target, Usage, Verb
+from engine.store import Store, actions, attachments, merges, moves, pipelines, verbs
 from engine.store.moves import Moving
 from engine.store.rows import read_job
 from engine.store.store import FILE
@@ -331,6 +332,34 @@ async def test_a_job_in_whose_session_the_operator_works_stays(bench: Bench) -> 
     assert (await bench.prune()).gone == ()
     await bench.store.write(lambda tx: attachments.end(tx, job, "m"))
     assert [gone.job for gone in (await bench.prune()).gone] == [job]
+
+
+async def test_what_a_merge_or_a_pipeline_still_needs_stays_and_goes_with_it(bench: Bench) -> None:
+    merged = await bench.ended()
+    piped = await bench.ended(batch="pipeline")
+    (batch,) = bench.ask("SELECT batch FROM jobs WHERE id = ?", piped)[0]
+
+    def begin(tx: Transaction) -> None:
+        merge = merges.New(merged, "t", "/p", "/p/.git", "main", (), 1)
+        merges.add(tx, merge, "me")
+        plan = pipelines.Plan(
+            what="w", steps=[pipelines.Declared(name="s", kind=StepKind.JOB)], spec=msgspec.Raw(b"{}")
+        )
+        pipelines.begin(tx, pipelines.Begin("docs", "t", None, plan, "me"))
+        tx.connection.execute("UPDATE pipelines SET batch = ?", (batch,))
+
+    await bench.store.write(begin)
+    assert (await bench.prune()).gone == ()
+    end = "UPDATE {} SET ended_at = ?"
+    for table in ("merges", "pipelines"):
+        await bench.store.write(lambda tx, table=table: tx.connection.execute(end.format(table), (1,)).rowcount)
+    assert sorted(gone.job for gone in (await bench.prune()).gone) == [merged, piped]
+    with closing(sqlite3.connect(bench.home / FILE)) as connection:
+        found = leftovers.find(connection, NOW - 30 * DAY)
+    assert (found.merges, found.pipelines) == (((1,),), ((1,),))
+    await bench.store.write(partial(leftovers.remove, found=found))
+    for table in ("merges", "pipelines", "pipeline_steps"):
+        assert bench.ask(f"SELECT count(*) FROM {table}") == [(0,)]
 
 
 async def test_tokens_batches_and_sessions_go_once_nothing_refers_to_them(bench: Bench) -> None:
