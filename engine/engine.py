@@ -141,7 +141,7 @@ class Engine:
         self.races = Races(home, store, hub, book, secrets, self.act, dispatcher.wake)
         self.merges = Merges(home, store, hub, settings, secrets, dispatcher.wake)
         self.pipelines = Pipelines(
-            home, store, hub, book, agents, secrets, self.merges, self.submit, runner.stop, dispatcher.wake
+            home, store, hub, book, agents, secrets, self.merges, workspaces, self.submit, runner.stop, dispatcher.wake
         )
         self.scores = Scores(store, settings)
         self.opinions = Opinions(home, store, hub, book, secrets, dispatcher.wake)

@@ -11,9 +11,14 @@ from engine.runner.git import git
 NAME_CHARS = 8  #: of what tells one home's refs from another's
 
 
+def name_of(home: Path) -> str:
+    """What tells a home's refs from another's."""
+    return uuid.uuid5(uuid.NAMESPACE_URL, home.as_uri()).hex[:NAME_CHARS]
+
+
 def folder_of(home: Path, what: str) -> str:
     """Where a home's refs of a sort are: `refs/headway/merges/1f0c2d3e/`."""
-    return f"refs/headway/{what}/{uuid.uuid5(uuid.NAMESPACE_URL, home.as_uri()).hex[:NAME_CHARS]}/"
+    return f"refs/headway/{what}/{name_of(home)}/"
 
 
 def ref_of(home: Path, what: str, number: int) -> str:

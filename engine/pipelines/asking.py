@@ -8,9 +8,9 @@ from msgspec import Struct, field
 from engine.budgets import UNIT, Amount
 from engine.decision import ARGUMENTS_LIMIT, CardKind
 from engine.gate.judging import one_object
+from engine.gate.material import cut
 from engine.model import Preview, Step, StepKind
 from engine.pipelines.making import At
-from engine.pipelines.prompting import cut
 from engine.pipelines.spec import SmallSpec, StepSpec
 from engine.store.cards import Asking
 

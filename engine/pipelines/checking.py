@@ -27,6 +27,7 @@ _ONLY = {
     "max_attempts": _PROMPTED,
     "repeatable": _PROMPTED,
     "workspace": _PROMPTED,
+    "gate": frozenset({StepKind.JOB}),
     "of": frozenset({StepKind.APPROVE}),
     "small": frozenset({StepKind.APPROVE}),
     "back": _SENDS_BACK,

@@ -12,19 +12,20 @@ from msgspec.structs import replace
 from engine import orders
 from engine.agents.base import Agent
 from engine.clock import now_ms
-from engine.config import Settings
+from engine.config import EvidenceSettings, Settings
 from engine.dispatch.routebook import Routebook
 from engine.documents import nearest
-from engine.errors import UsageError
+from engine.errors import RefusedError, UsageError
+from engine.gate import looking, reviewing
 from engine.merge import back, change, landing
-from engine.merge.keeping import ref_of
+from engine.merge.keeping import name_of, ref_of
 from engine.merge.landing import Branch
-from engine.model import JobSpec, Pipeline, PipelineState, Step, StepKind, Workspace
-from engine.pipelines import prompting, verdict
+from engine.model import NO_GATE, JobSpec, Pipeline, PipelineState, Step, StepKind, Workspace
+from engine.pipelines import prompting, reviews
 from engine.pipelines.spec import PipelineSpec, Place, StepSpec
 from engine.runner.git import git
 from engine.runner.run_dir import run_dir
-from engine.runner.workspace import top_of
+from engine.runner.workspace import Workspaces, top_of
 from engine.store import Store
 from engine.store.pipelines import Plan
 from engine.store.rows import AttemptRow
@@ -60,13 +61,14 @@ class Maker:
     settings: Settings
     agents: Mapping[str, Agent]
     book: Routebook
+    workspaces: Workspaces
 
     async def jobs(self, at: At, step: StepSpec) -> list[Accepted]:
         """Those of a step that begins: one, or one for each reviewer. Raises `UsageError` or `RefusedError`."""
         owner = at.owner()
         base = at.plan.base
         if step.place is Place.COPY and owner is not None and at.pipeline.project is not None:
-            base = await self.source(at)
+            base = await self._to_read(at) if step.kind is not StepKind.JOB else await self.source(at)
         prompt = await self.prompt(at, step)
         specs = [self._spec(at, step, prompt, on, base) for on in self._targets(at, step)]
         accepted = accept(specs, self.settings, self.agents.keys(), now_ms(), self.book)
@@ -111,6 +113,7 @@ class Maker:
             budget=step.budget,
             max_attempts=step.max_attempts,
             repeatable=step.repeatable,
+            gate=step.gate if step.gate is not None or step.shares else NO_GATE,
         )
         if at.plan.priority is not None:
             spec = replace(spec, priority=at.plan.priority)
@@ -119,7 +122,7 @@ class Maker:
             spec = replace(spec, agent=target.agent, model=target.model, account=target.account)
         agent = self.agents.get(spec.agent or self.settings.default_agent)
         if step.kind is not StepKind.JOB and agent is not None and agent.answers:
-            spec = replace(spec, schema=verdict.SCHEMA)
+            spec = replace(spec, schema=reviewing.SCHEMA)
         return spec
 
     async def prompt(self, at: At, step: StepSpec) -> str:
@@ -128,12 +131,12 @@ class Maker:
         values = {"what": at.plan.what, "project": at.pipeline.project or "", **at.plan.inputs}
         for name in at.spec.before(step.name):
             done = at.step(name)
-            values[f"steps.{name}"] = prompting.marked(f"said-by-{name}", done.result) if done.result else ""
+            values[f"steps.{name}"] = prompting.material(f"said-by-{name}", done.result) if done.result else ""
             values[f"steps.{name}.words"] = done.findings if done.kind is StepKind.APPROVE else ""
         if "change" in prompting.names_in(text):
-            values["change"] = prompting.marked("change", await self.change(at), prompting.CHANGE_CHARS)
+            values["change"] = prompting.material("change", await self.change(at), prompting.CHANGE_CHARS)
         filled = prompting.filled(text, values)
-        return filled if step.kind is StepKind.JOB else f"{filled.rstrip()}\n\n{verdict.ASKED}"
+        return filled if step.kind is StepKind.JOB else f"{filled.rstrip()}\n\n{reviews.ASKED}"
 
     # ---- the pipeline's worktree
 
@@ -161,6 +164,17 @@ class Maker:
         await git(root, "update-ref", ref_of(self.home, "pipelines", at.pipeline.id), commit)
         return commit
 
+    async def _to_read(self, at: At) -> str | None:
+        """The same for who is to judge it: what agents take for instructions is in it as it was before the work."""
+        tried = await self.worked(at)
+        if tried is None:
+            return at.plan.base
+        folder = run_dir(self.home, tried.job, tried.number).path / "read"
+        found = await looking.look(self.workspaces, tried, folder, EvidenceSettings())
+        if not found.tree:
+            raise RefusedError(found.seen.problem or "what was done cannot be read")
+        return await looking.commit_of(found, read_name(self.home, at.pipeline.id), folder)
+
     async def change(self, at: At) -> str:
         """What the pipeline changed; for one that only reads, what its beginning has that the branch has not."""
         if at.pipeline.project is None or at.plan.base is None:
@@ -176,6 +190,11 @@ class Maker:
         named = (one.branch for one in self.settings.projects.values() if one.directory == at.pipeline.project)
         target = next(named, None) or await landing.standing_on(top)
         return await git(top, "merge-base", await Branch(top, target).tip(), base)
+
+
+def read_name(home: Path, pipeline: int) -> str:
+    """The name by which git keeps what the reviewers of a pipeline read."""
+    return f"pipeline-{name_of(home)}-{pipeline}"
 
 
 def values_missing(spec: PipelineSpec, inputs: Mapping[str, str]) -> dict[str, str]:

@@ -39,6 +39,7 @@ from engine.pipelines.making import Maker, values_missing
 from engine.pipelines.work import Work
 from engine.redact import Secrets
 from engine.runner.git import GitError, git
+from engine.runner.workspace import Workspaces
 from engine.store import Store, Transaction, actions, pipeline_acts, pipeline_undo, pipelines, verbs
 from engine.store.actions import Inverse
 from engine.store.pipelines import Begin, Declared, Plan, Stood
@@ -68,6 +69,7 @@ class Pipelines:
         agents: Mapping[str, Agent],
         secrets: Secrets,
         merges: Merges,
+        workspaces: Workspaces,
         submit: Callable[[Wanted], Awaitable[Answer]],
         stop: Callable[[int], None],
         wake: Callable[[], None],
@@ -80,7 +82,7 @@ class Pipelines:
         self._submit = submit
         self._stop = stop
         self._wake = wake
-        self._maker = Maker(home, store, book.settings, agents, book)
+        self._maker = Maker(home, store, book.settings, agents, book, workspaces)
         self._work = Work(home, store, book.settings, secrets, self._maker, merges, self._foresee, wake)
         self._called = asyncio.Event()
         self._at_work: dict[int, asyncio.Task[None]] = {}

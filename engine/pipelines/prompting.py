@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 
+from engine.gate.material import cut, marked
+
 PLACE = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
-_MARKS = re.compile(r"<(/?\s*(?:said-by|change|findings-of)[\w.-]*)", re.IGNORECASE)
 WORDS = ("what", "change", "project")  #: names that every pipeline has
 SAID_CHARS = 40_000  #: of what one step said
 CHANGE_CHARS = 120_000  #: of the change: some 30,000 tokens
@@ -34,15 +35,6 @@ def known_names(inputs: Collection[str], before: Collection[str]) -> Iterator[st
         yield f"steps.{step}.words"
 
 
-def marked(name: str, text: str, most: int = SAID_CHARS) -> str:
+def material(name: str, text: str, most: int = SAID_CHARS) -> str:
     """A text as material."""
-    harmless = _MARKS.sub(r"< \1", cut(text, most))
-    return f"<{name}>\n{harmless}\n</{name}>"
-
-
-def cut(text: str, most: int) -> str:
-    """The beginning and the end of a long text."""
-    if len(text) <= most:
-        return text
-    half = most // 2
-    return f"{text[:half]}\n[... {len(text) - 2 * half:,} characters left out ...]\n{text[-half:]}"
+    return marked(name, cut(text, most))

@@ -65,6 +65,10 @@ class StepSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     budget: str | int | float | None = None
     max_attempts: Annotated[int, Meta(ge=1, le=100)] | None = None
     repeatable: bool | None = None
+    gate: Annotated[str, Meta(pattern=TAG)] | None = None
+    """A gate of the settings, which its work has to pass. Unset: that of the project or the kind, for work in the
+    pipeline's worktree; for what only reads, none.
+    """
     workspace: Place | None = None
     """Unset: `shared`; for a review and a judge `copy`."""
     of: Name | None = None

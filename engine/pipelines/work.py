@@ -20,8 +20,10 @@ import msgspec
 from engine.config import ProjectSettings, Settings
 from engine.decision import Choice
 from engine.errors import HeadwayError, RefusedError, UsageError
+from engine.gate import looking, reviewing
 from engine.gate.checks import Check, run_checks
 from engine.gate.checks import Place as Bench
+from engine.gate.material import cut
 from engine.last_words import last_words
 from engine.merge import keeping
 from engine.merges import Merges
@@ -33,18 +35,19 @@ from engine.model import (
     Pipeline,
     PipelineState,
     Preview,
+    Review,
     State,
     Step,
     StepKind,
     StepState,
 )
-from engine.pipelines import asking, prompting, verdict
+from engine.pipelines import asking, prompting, reviews
 from engine.pipelines.cards import back_to
-from engine.pipelines.making import At, Maker
+from engine.pipelines.making import At, Maker, read_name
 from engine.pipelines.spec import PipelineSpec, StepSpec
 from engine.redact import Secrets
 from engine.runner.environment import environment
-from engine.runner.git import GitError
+from engine.runner.git import GitError, git
 from engine.runner.run_dir import run_dir
 from engine.store import Store, Transaction, pipeline_acts, pipelines
 from engine.store.cards import Due
@@ -158,7 +161,7 @@ class Work:
         if why := _lost(rows):
             return await self._move(at, step, StepState.FAILED, why=why)
         said = self.secrets.out_of(await last_words(self.store, self.home, rows[0].id))
-        return await self._move(at, step, StepState.DONE, result=prompting.cut(said.strip(), prompting.SAID_CHARS))
+        return await self._move(at, step, StepState.DONE, result=cut(said.strip(), prompting.SAID_CHARS))
 
     # ---- the operator's word
 
@@ -221,26 +224,24 @@ class Work:
         rows = await self.store.read.rows(step.jobs)
         if any(row.ended_at is None for row in rows):
             return False
-        verdicts = [await self._verdict(row) for row in rows]
-        told = verdict.told(verdicts)
-        approving = sum(one.approves for one in verdicts)
+        found = [await self._review(row) for row in rows]
+        told, approving = reviews.told(found), reviews.approving(found)
         if approving >= (own.quorum or len(step.jobs)) or (own.kind is StepKind.REVIEW and not at.spec.decides(own)):
             return await self._move(at, step, StepState.DONE, result=told, findings="")
         why = f"{approving} of {len(step.jobs)} approve"
         if at.spec.back_of(own) is None:
             return await self._move(at, step, StepState.DONE, result=told, findings=told, why=why)
-        if not any(one.read for one in verdicts):
+        if not reviews.any_read(found):
             return await self._ask(at, step, own, told, "no verdict can be read")
         return await self._send_back(at, step, own, told, why)
 
-    async def _verdict(self, row: JobRow) -> verdict.Verdict:
+    async def _review(self, row: JobRow) -> Review:
         who = str(row.target)  # without its number: the next round's findings are held against this one's
         if row.state is not State.SUCCEEDED:
-            return verdict.Verdict(who, False, f"it {row.state}: {row.reason or ''}".rstrip(": "), read=False)
+            return reviewing.failed(who, f"it {row.state}: {row.reason or ''}".rstrip(": "))
         attempts = await self.store.read.attempts(row.id)
         edited = attempts[-1].diff_files or 0 if attempts else 0
-        said = self.secrets.out_of(await last_words(self.store, self.home, row.id))
-        return verdict.verdict(who, said, edited)
+        return reviews.review(who, self.secrets.out_of(await last_words(self.store, self.home, row.id)), edited)
 
     # ---- back to who can mend it
 
@@ -331,6 +332,8 @@ class Work:
         if pipeline.project is not None:
             with suppress(HeadwayError):
                 await keeping.let_go(Path(pipeline.project), self.home, "pipelines", [pipeline.id])
+                name = looking.ref(read_name(self.home, pipeline.id))
+                await git(Path(pipeline.project), "update-ref", "-d", name)
 
     async def _end(self, pipeline: Pipeline, to: PipelineState, why: str) -> bool:
         def end(tx: Transaction) -> bool:
