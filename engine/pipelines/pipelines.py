@@ -273,6 +273,7 @@ def _act(tx: Transaction, number: int, order: PipelineOrder, by: str) -> Pipelin
     if verb is PipelineVerb.RETRY:
         jobs = [job for one in before.steps if one.state in (StepState.FAILED, StepState.RUNNING) for job in one.jobs]
     acted = verbs.act(tx, Request(Verb(verb), jobs, by)) if jobs else None
+    queued = pipeline_undo.take_out(tx, before, by) if verb is PipelineVerb.CANCEL else []
     match verb:
         case PipelineVerb.HOLD:
             pipelines.move(tx, before, before.state, by=by, held=by)
@@ -289,7 +290,8 @@ def _act(tx: Transaction, number: int, order: PipelineOrder, by: str) -> Pipelin
             pipelines.move(tx, before, PipelineState.RUNNING, by=by)
     after = pipelines.one(tx, number)
     assert after is not None, "it was there a moment ago"
-    action = _noted(tx, verb, by, acted, Stood(number, pipelines.frame(after), pipelines.frame(before)))
+    stood = Stood(number, pipelines.frame(after), pipelines.frame(before))
+    action = _noted(tx, verb, by, acted, Inverse(pipelines=[stood], merges=queued))
     result = acted.result if acted is not None else None
     return PipelineActed(
         pipeline=after,
@@ -300,11 +302,12 @@ def _act(tx: Transaction, number: int, order: PipelineOrder, by: str) -> Pipelin
     )
 
 
-def _noted(tx: Transaction, verb: PipelineVerb, by: str, acted: Acted | None, stood: Stood) -> int:
-    """One action for the pipeline and its jobs."""
+def _noted(tx: Transaction, verb: PipelineVerb, by: str, acted: Acted | None, inverse: Inverse) -> int:
+    """One action for the pipeline, its jobs and what it has in the merge queue."""
     if acted is None or acted.result.action is None:
-        return actions.note(tx, f"pipelines {verb}", by, (), Inverse(pipelines=[stood]))
-    actions.amend(tx, acted.result.action, structs.replace(acted.inverse, pipelines=[stood]))
+        return actions.note(tx, f"pipelines {verb}", by, (), inverse)
+    whole = structs.replace(acted.inverse, pipelines=inverse.pipelines, merges=inverse.merges)
+    actions.amend(tx, acted.result.action, whole)
     return acted.result.action
 
 

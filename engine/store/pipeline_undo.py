@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from engine import events as log
 from engine.decision import Choice
+from engine.errors import NotFoundError, RefusedError
 from engine.model import Pipeline, PipelineState, State, Step, StepState
-from engine.store import cards, pipelines
+from engine.store import cards, merge_undo, pipelines
 from engine.store.cards import Closing
 from engine.store.fold import record
+from engine.store.merges import Stood as MergeStood
 from engine.store.pipelines import Frame, Stood
 from engine.store.rows import read_job
 from engine.store.writer import Transaction
@@ -46,6 +50,17 @@ def withdraw(tx: Transaction, step: Step) -> None:
         cards.close(tx, cards.job_of(tx, card), None, card.id, Closing(Choice.WITHDRAWN, "headway"))
 
 
+def take_out(tx: Transaction, pipeline: Pipeline, by: str) -> list[MergeStood]:
+    """Take what it has in the merge queue out of that, where it is not too late. What to note of it for `undo`."""
+    stood = []
+    for step in pipeline.steps:
+        if step.merge is None or step.state is not StepState.RUNNING:
+            continue
+        with contextlib.suppress(RefusedError, NotFoundError):
+            stood.append(merge_undo.drop(tx, step.merge, by)[1])
+    return stood
+
+
 def unfinished_jobs(tx: Transaction, batch: int) -> list[int]:
     found = tx.connection.execute("SELECT id FROM jobs WHERE batch = ? AND ended_at IS NULL ORDER BY id", (batch,))
     return [int(row[0]) for row in found]
@@ -56,6 +71,7 @@ def _undo_begin(tx: Transaction, now: Pipeline, by: str) -> str:
         return f"pipeline {now.id} is {now.state} already"
     for step in now.steps:
         withdraw(tx, step)
+    take_out(tx, now, by)
     stays = []
     for job in unfinished_jobs(tx, now.batch):
         row = read_job(tx.connection, job)

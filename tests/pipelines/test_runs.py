@@ -14,6 +14,7 @@ from engine.decision import Card, CardKind, Choice, Reply
 from engine.engine import Engine
 from engine.errors import NotFoundError, RefusedError, UsageError
 from engine.model import (
+    MergeState,
     Order,
     Pipeline,
     PipelineOrder,
@@ -325,6 +326,26 @@ async def test_a_whole_pipeline_is_held_cancelled_and_put_back(
     assert (await over(engine, number)).state is PipelineState.SUCCEEDED
     with pytest.raises(RefusedError, match="is succeeded: only what failed"):
         await engine.pipelines.act(number, PipelineOrder(verb=PipelineVerb.RETRY), "me")
+
+
+async def test_a_cancel_takes_it_out_of_the_merge_queue_and_undo_puts_it_back(
+    engine: Engine, repository: Path, players: Players, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    # It passes in the worktree, and waits on top of the branch.
+    command = f"test -e once || {{ touch once; exit 0; }}; until [ -e {gate} ]; do sleep 0.02; done"
+    number = await run(
+        engine, "fix-ci", command=command,
+        fixer=players.does("fixes", "echo two >a.txt"), reviewer=players.says("reviews", APPROVES),
+    )  # fmt: skip
+    await until(engine, number, lambda one: step(one, "merge").state is StepState.RUNNING)
+    await engine.pipelines.act(number, PipelineOrder(verb=PipelineVerb.CANCEL), "me")
+    assert [one.state for one in await engine.merges.listed(5)] == [MergeState.DROPPED]
+    said = (await engine.undo(None, "me", dry_run=False)).said
+    assert "is in the queue for main again" in said and f"pipeline {number} is running again" in said
+    gate.touch()
+    assert (await over(engine, number)).state is PipelineState.SUCCEEDED
+    assert (repository / "a.txt").read_text() == "two\n"
 
 
 async def test_a_step_that_fails_ends_it_and_undo_takes_back_its_beginning(
