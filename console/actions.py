@@ -25,7 +25,14 @@ class Scope(StrEnum):
     READING = "reading"
     JOB = "job"
     INBOX = "inbox"
+    SPEND = "spend"
+    SCHEDULES = "schedules"
+    MEMORY = "memory"
+    SKILLS = "skills"
+    ROUTES = "routing"
+    EVENTS = "events"
     LIMITS = "limits"
+    HEALTH = "health"
     HELP = "help"
     CHOOSE = "while there is something to choose"
     ASK = "while a question is open"
@@ -46,7 +53,19 @@ TOGETHER = (
     frozenset({Scope.ASK}),
     *(
         frozenset({Scope.EVERYWHERE, part, Scope.TABLE, Scope.SORTED, own})
-        for own in (Scope.LIMITS,)
+        for own in (
+            Scope.SPEND,
+            Scope.SCHEDULES,
+            Scope.SKILLS,
+            Scope.ROUTES,
+            Scope.EVENTS,
+            Scope.LIMITS,
+            Scope.HEALTH,
+        )
+        for part in (Scope.LIST, Scope.TEXT)
+    ),
+    *(
+        frozenset({Scope.EVERYWHERE, part, Scope.TABLE, Scope.SORTED, Scope.MARKS, Scope.MEMORY})
         for part in (Scope.LIST, Scope.TEXT)
     ),
 )
@@ -106,12 +125,12 @@ ACTIONS: tuple[Action, ...] = (
     Action("show_spec", "open at the spec", Scope.JOBS, ("e",), command="spec"),
     Action("filter", "filter this list", Scope.TABLE, ("/",), "filter", command="filter", argument="TEXT"),
     Action("sort", "sort by a column", Scope.SORTED, ("s",), "sort", command="sort", argument="COLUMN"),
-    Action("reverse_sort", "sort the other way round", Scope.SORTED, ("S",), command="reverse"),
+    Action("reverse", "sort the other way round", Scope.SORTED, ("S",), command="reverse"),
     Action("mark", "mark, and step down", Scope.MARKS, ("space",), "mark", command="mark"),
     Action("range", "mark from here; again: to here", Scope.MARKS, ("v",), command="range"),
     Action("mark_all", "mark all that match", Scope.MARKS, ("*",), command="mark all"),
     Action("clear_marks", "clear the marks", Scope.MARKS, ("\\",), command="clear marks"),
-    Action("invert_marks", "mark what is not, unmark what is", Scope.QUEUE, ("I",), command="invert marks"),
+    Action("invert_marks", "mark what is not, unmark what is", Scope.MARKS, ("I",), command="invert marks"),
     Action("view", "a saved view", Scope.QUEUE, ("V",), "views", command="view", argument="NAME"),
     Action("save_view", "save filter and order", Scope.QUEUE, command="save view", argument="NAME"),
     Action("drop_view", "forget a saved view", Scope.QUEUE, command="drop view", argument="NAME"),
@@ -134,7 +153,7 @@ ACTIONS: tuple[Action, ...] = (
         "layout",
         "1, 2, 4, 8 panes, or all",
         Scope.WORKERS,
-        ("number_sign",),
+        ("number_signv",),
         "layout",
         command="layout",
         argument="PANES",
@@ -162,6 +181,69 @@ ACTIONS: tuple[Action, ...] = (
     Action("try_limit", "wait for it no longer: try now", Scope.LIMITS, ("t",), "try now", command="try"),
     Action("hold_account", "hold its account", Scope.LIMITS, ("h",), "hold", command="hold account"),
     Action("release_account", "release its account", Scope.LIMITS, ("u",), "release", command="release account"),
+    Action("longer", "over a longer time", Scope.SPEND, ("]",), "today, week, month", command="longer"),
+    Action("shorter", "over a shorter time", Scope.SPEND, ("[",), command="shorter"),
+    Action("group", "put together by the next", Scope.SPEND, ("b",), "by", command="by", argument="WHAT"),
+    Action(
+        "allow_budget",
+        "allow more than a budget says",
+        Scope.SPEND,
+        ("a",),
+        "allow",
+        command="allow more",
+        argument="SCOPE AMOUNT",
+    ),
+    Action("read_spend", "budgets, tax and what is ahead", Scope.SPEND, ("t",), "tax", command="tax"),
+    Action("run_schedule", "run it now, beside its times", Scope.SCHEDULES, ("r",), "run", command="run"),
+    Action("pause_schedule", "pause, or resume what is paused", Scope.SCHEDULES, ("p",), "pause", command="pause"),
+    Action("edit_schedule", "edit it in $EDITOR", Scope.SCHEDULES, ("e",), "edit", command="edit schedule"),
+    Action(
+        "add_schedule", "add one, in $EDITOR", Scope.SCHEDULES, ("a",), "add", command="add schedule", argument="NAME"
+    ),
+    Action(
+        "remove_schedule",
+        "remove it (asks); undo brings it back",
+        Scope.SCHEDULES,
+        ("x",),
+        "remove",
+        command="remove schedule",
+    ),
+    Action("schedule_job", "open the job of its last time", Scope.SCHEDULES, ("l",), "job", command="last job"),
+    Action(
+        "recall",
+        "look for what fits words, with why",
+        Scope.MEMORY,
+        ("r",),
+        "recall",
+        command="recall",
+        argument="WORDS",
+    ),
+    Action("edit_memory", "edit it in $EDITOR", Scope.MEMORY, ("e",), "edit", command="edit memory"),
+    Action("pin", "pin, or unpin what is pinned", Scope.MEMORY, ("P",), "pin", command="pin"),
+    Action("accept", "accept what is proposed", Scope.MEMORY, ("a",), "accept", command="accept"),
+    Action("reject", "reject what is proposed", Scope.MEMORY, ("X",), "reject", command="reject"),
+    Action("forget", "forget it for good (asks)", Scope.MEMORY, ("x",), "forget", danger=True, command="forget"),
+    Action("uses", "where it was told", Scope.MEMORY, ("u",), "uses", command="uses"),
+    Action(
+        "read_core", "read the core file of its scope", Scope.MEMORY, ("c",), "core", command="core", argument="SCOPE"
+    ),
+    Action("edit_core", "edit the core file of its scope", Scope.MEMORY, ("E",), command="edit core", argument="SCOPE"),
+    Action("read_skill", "read its text", Scope.SKILLS, ("r",), "read", command="read skill"),
+    Action("skill_history", "who was given it, and how that ended", Scope.SKILLS, ("h",), "history", command="history"),
+    Action(
+        "skills_of", "with those of a project", Scope.SKILLS, ("p",), "project", command="skills of", argument="PROJECT"
+    ),
+    Action(
+        "dry_run", "where a job or a prompt would go", Scope.ROUTES, ("t",), "try on", command="dry run", argument="JOB"
+    ),
+    Action(
+        "scoreboard", "how targets do at each kind of job", Scope.ROUTES, ("b",), "scoreboard", command="scoreboard"
+    ),
+    Action("pick_winner", "say who won a race", Scope.ROUTES, ("w",), "pick", command="pick", argument="JOB"),
+    Action("event_job", "open its job", Scope.EVENTS, ("l",), "job", command="event job"),
+    Action("narrow_job", "only its job; again: all", Scope.EVENTS, ("o",), "only its job", command="only job"),
+    Action("check_again", "look again", Scope.HEALTH, ("r",), "again", command="check"),
+    Action("doctor", "headway doctor, in this terminal", Scope.HEALTH, ("d",), "doctor", command="doctor"),
     Action("run", "do the action", Scope.HELP, ("enter",), "do it"),
     Action("close_help", "close the help", Scope.HELP, ("escape",), "close"),
     Action("down", "down", Scope.LIST, ("j", "down")),
@@ -190,7 +272,14 @@ ACTIONS: tuple[Action, ...] = (
         _place("queue", "2"),
         _place("workers", "3"),
         _place("inbox", "4"),
+        _place("spend", "5"),
+        _place("schedules", "6"),
+        _place("memory", "7"),
+        _place("skills", "8"),
+        _place("routes", "9"),
+        _place("events", "0"),
         _place("limits", "L"),
+        _place("health", "H"),
     ),
     Action("undo", "take back what was done last", Scope.EVERYWHERE, ("z",), "undo", command="undo"),
     Action("resync", "read everything again from the engine", Scope.EVERYWHERE, ("ctrl+r",), command="resync"),

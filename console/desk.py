@@ -50,6 +50,8 @@ class Desk:
     status: Status | None = None
     offline_since: int | None = None
     why_offline: str = ""
+    seq: int = 0
+    """The newest event that was heard of."""
     progress: dict[int, Progress] = field(default_factory=dict)
     """The newest progress of each running job."""
 

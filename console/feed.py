@@ -112,6 +112,7 @@ class Feed:
             self._worked = True
             return
         self._events = True
+        self._desk.seq = item.seq
         if self._seen is not None:
             self._seen = (self._seen[0], item.seq)
         if isinstance(item.body, Notified):

@@ -11,9 +11,6 @@ from console.roles import Part, Role
 
 R = TypeVar("R")
 
-#: A column that takes what is left has at least so many cells before others are shown beside it.
-_LEFT_LEAST = 18
-
 
 @dataclass(frozen=True, slots=True)
 class Field(Generic[R]):
@@ -29,6 +26,8 @@ class Field(Generic[R]):
     """What it is sorted by, where that is not its text; rows with None come last."""
     to_right: bool = False
     role: Role | Callable[[R, int], Role] = Role.MUTED
+    least: int = 18
+    """Of one that takes what is left: the cells that it has before others are shown beside it."""
     drop: int = 0
     """Which goes first where there is no room: the highest. 0 stays always."""
 
@@ -42,7 +41,7 @@ def choose(fields: Sequence[Field[R]], width: int, signs: int) -> list[tuple[Fie
         return width - signs - fixed
 
     def least() -> int:
-        return _LEFT_LEAST if any(field.width == 0 for field in chosen) else 0
+        return sum(field.least for field in chosen if field.width == 0)
 
     while left() < least() and any(field.drop for field in chosen):
         chosen.remove(max(chosen, key=lambda field: field.drop))

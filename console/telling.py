@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from console.format import clean_line, clean_lines
+from rich.cells import cell_len
+
+from console.format import clean_line, clean_lines, fit
 from console.roles import Role
 from console.transcript import Entry
 
@@ -31,3 +33,14 @@ def prose(text: str, role: Role = Role.TEXT) -> list[Entry]:
 
 def lines(texts: Iterable[str], role: Role = Role.TEXT) -> list[Entry]:
     return [Entry(((clean_line(text), role),)) for text in texts]
+
+
+def grid(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[Entry]:
+    """A small table: each column as wide as its widest cell."""
+    texts = [[clean_line(cell) for cell in row] for row in (heads, *rows)]
+    widths = [max(cell_len(cell) for cell in column) for column in zip(*texts, strict=True)]
+    found = []
+    for index, row in enumerate(texts):
+        line = "  ".join(fit(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        found.append(Entry(((line, Role.MUTED if index == 0 else Role.TEXT),)))
+    return found

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from pathlib import Path
 
 from engine.agents.base import Agent
 from engine.config import Settings
 from engine.context.skills import skills_for, text_of, wish_of
+from engine.documents import nearest
 from engine.errors import NotFoundError
 from engine.model import JobSpec
 from engine.skills.choosing import choose
 from engine.skills.skill import Given, How, Skill
-from engine.skills.stats import SkillCount, SkillsOfJob
+from engine.skills.stats import SkillCount, SkillsOfJob, SkillUse
 from engine.store import Store, given
 from engine.store.rows import JobRow
+
+TEXT_LIMIT = 200_000  #: characters of a skill's text that are shown
 
 
 class Shelf:
@@ -33,6 +37,22 @@ class Shelf:
 
     async def counts(self) -> list[SkillCount]:
         return await self._store.look(given.counts)
+
+    async def uses(self, name: str, limit: int) -> list[SkillUse]:
+        """The newest attempts that it was chosen for."""
+        return await self._store.look(lambda tx: given.uses(tx, name, limit))
+
+    async def text(self, name: str, project: str | None = None) -> str:
+        """The SKILL.md of the one that stands. Raises `NotFoundError`, naming the nearest."""
+        found = await self.skills(project)
+        chosen = next((skill for skill in found if skill.name == name), None)
+        if chosen is None:
+            raise NotFoundError(f"there is no skill {name!r}; {nearest(name, (skill.name for skill in found))}")
+        try:
+            text = await asyncio.to_thread(Path(chosen.path).read_text, encoding="utf-8", errors="replace")
+        except OSError as error:
+            raise NotFoundError(f"{chosen.path} cannot be read: {error.strerror}") from None
+        return text[:TEXT_LIMIT]
 
     async def of_job(self, job: int) -> SkillsOfJob:
         """Raises `NotFoundError`."""

@@ -361,21 +361,8 @@ async def _follow_events(client: Client, after: int | None, job: int | None, jso
 
 
 def _event_line(event: Event) -> str:
-    import msgspec
+    from console.format import moment
+    from console.happenings import kind_of, words_of
 
-    from console.format import clean_line, moment
-
-    fields = msgspec.to_builtins(event.body)
-    kind = fields.pop("kind")
-    spec = fields.pop("spec", None)
-    if spec is not None:
-        fields.pop("title", None)
-        fields = {"title": event.body.title if hasattr(event.body, "title") else "", **fields}
-    said = "  ".join(f"{name}={_short(value)}" for name, value in fields.items() if value not in (None, [], ""))
     who = f"J{event.job}" if event.job is not None else "-"
-    return f"{event.seq:>6}  {moment(event.at)}  {who:<6} {kind:<10} {clean_line(said)}".rstrip()
-
-
-def _short(value: object) -> str:
-    text = " ".join(str(value).split())
-    return text if len(text) <= 100 else text[:99] + "›"
+    return f"{event.seq:>6}  {moment(event.at)}  {who:<6} {kind_of(event):<10} {words_of(event)}".rstrip()

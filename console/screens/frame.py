@@ -137,7 +137,7 @@ class Frame(Screen[None], inherit_bindings=False):
         room = self.size.width - width_of(right) - 1
         left: list[Part] = [(" ", Role.MUTED)]
         shown: dict[str, Action] = {}
-        for action in in_scopes(self.live_scopes()):
+        for action in self.hinted():
             if not action.hint or action.id in _ALWAYS or action.hint in shown:
                 continue
             parts = self._hint(action, "  ")
@@ -146,6 +146,10 @@ class Frame(Screen[None], inherit_bindings=False):
             shown[action.hint] = action
             left += parts
         return left, right
+
+    def hinted(self) -> Sequence[Action]:
+        """The actions whose keys are told, the first ones first, as far as there is room."""
+        return in_scopes(self.live_scopes())
 
     def _hint(self, action: Action, gap: str) -> list[Part]:
         keys = self.desk.keys.shown(action).split(" ")[0]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Hashable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual.binding import BindingType
@@ -134,10 +135,10 @@ class LimitsScreen(ListScreen[LimitRow]):
 
     def action_try_limit(self) -> None:
         if (account := self._account()) is not None:
-            self.work(self._do(self._tried(account)))
+            self.work(self._do(partial(self._tried, account)))
 
-    async def _do(self, call: Any) -> None:
-        await self.done(lambda: call)
+    async def _do(self, call: Callable[[], Awaitable[str]]) -> None:
+        await self.done(call)
 
     async def _tried(self, account: str) -> str:
         windows = await self.desk.client.try_now(account)
@@ -146,11 +147,11 @@ class LimitsScreen(ListScreen[LimitRow]):
 
     def action_hold_account(self) -> None:
         if (account := self._account()) is not None:
-            self.work(self._do(self._scoped(Verb.HOLD, account)))
+            self.work(self._do(partial(self._scoped, Verb.HOLD, account)))
 
     def action_release_account(self) -> None:
         if (account := self._account()) is not None:
-            self.work(self._do(self._scoped(Verb.RELEASE, account)))
+            self.work(self._do(partial(self._scoped, Verb.RELEASE, account)))
 
     async def _scoped(self, verb: Verb, account: str) -> str:
         scope = f"account:{account}"

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from functools import partial
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
 
 from textual.containers import Container, Vertical
 from textual.widget import Widget
 
-from console.actions import Scope
+from console.actions import Action, Scope
 from console.desk import Desk
 from console.fields import Field, matches, named, ordered
 from console.format import clean_line, number, plural
@@ -25,6 +25,9 @@ from console.widgets.block import Block
 from console.widgets.table import Table
 from console.widgets.tail import Tail
 from engine.errors import HeadwayError
+
+if TYPE_CHECKING:
+    from console.app import ConsoleApp
 
 R = TypeVar("R")
 
@@ -59,6 +62,7 @@ class ListScreen(Frame, Generic[R]):
         self._moved = float("-inf")
         self._before_prompt = ""
         self._then: Callable[[str], object] | None = None
+        self._own = False
         self._told: tuple[Hashable | None, list[Entry]] = (None, [])
 
     # What a subclass says
@@ -130,6 +134,10 @@ class ListScreen(Frame, Generic[R]):
         part = Scope.TEXT if self.focused is self.text else Scope.LIST
         return super().live_scopes() | {self.OWN, Scope.TABLE, Scope.SORTED, part}
 
+    def hinted(self) -> Sequence[Action]:
+        """What only this screen can do goes before what every list can."""
+        return sorted(super().hinted(), key=lambda action: action.scope is not self.OWN)
+
     # What is read, and when
 
     def on_mount(self) -> None:
@@ -197,6 +205,7 @@ class ListScreen(Frame, Generic[R]):
     def on_table_moved(self, event: Table.Moved) -> None:
         if not event.by_key:
             self._moved = time.monotonic()
+        self._own = False
         self._show_told()
         self.draw_frame(self.desk.clock())
 
@@ -206,7 +215,7 @@ class ListScreen(Frame, Generic[R]):
     def _show_told(self) -> None:
         """Say what is known of the row under the cursor, and ask for the rest of it."""
         row = self.table.row
-        if not self.previews:
+        if not self.previews or self._own:
             return
         self._tell(self.table.row_id, [] if row is None else self.told_of(row, self.desk.clock()))
         if row is not None:
@@ -217,8 +226,13 @@ class ListScreen(Frame, Generic[R]):
             found = await self.look_up(row)
         except HeadwayError as error:
             found = [*self.told_of(row, self.desk.clock()), Entry(((clean_line(error.message), Role.FAILED),))]
-        if found is not None and self.id_of(row) == self.table.row_id:
+        if found is not None and not self._own and self.id_of(row) == self.table.row_id:
             self._tell(self.id_of(row), found)
+
+    def show_text(self, entries: list[Entry]) -> None:
+        """Show something else than the row, until the preview is left."""
+        self._own = True
+        self._tell("own", entries)
 
     def _tell(self, id: Hashable | None, entries: list[Entry]) -> None:
         if (id, entries) == self._told:
@@ -232,7 +246,7 @@ class ListScreen(Frame, Generic[R]):
 
     def title_parts(self, now: int) -> tuple[Sequence[Part], Sequence[Part]]:
         table = self.table
-        left: list[Part] = [(f" {self.name_shown}   ", Role.HEADING)]
+        left: list[Part] = [(f" {cast('ConsoleApp', self.app).place.title}   ", Role.HEADING)]
         if self.filter:
             left.append((f"{clean_line(self.filter)}   ", Role.ACCENT))
             left.append((f"{number(len(table.rows))} of {number(len(self._all))}", Role.MUTED))
@@ -244,10 +258,6 @@ class ListScreen(Frame, Generic[R]):
             left.append((f"   by {table.sorted_by.lower()} {'▾' if table.down else '▴'}", Role.MUTED))
         left += [(f"   {text}", role) for text, role in self.title_more(now)]
         return left, [(f"{clean_line(self.problem)} ", Role.FAILED)] if self.problem and self.loaded else []
-
-    @property
-    def name_shown(self) -> str:
-        return type(self).__name__.removesuffix("Screen")
 
     def idle_parts(self, now: int) -> Sequence[Part]:
         row = self.table.row
@@ -349,7 +359,7 @@ class ListScreen(Frame, Generic[R]):
         self.table.sorted_by, self.table.down = (field.name if field else ""), bool(field and field.to_right)
         self.show_rows()
 
-    def action_reverse_sort(self) -> None:
+    def action_reverse(self) -> None:
         self.table.down = not self.table.down
         self.show_rows()
 
@@ -370,6 +380,7 @@ class ListScreen(Frame, Generic[R]):
 
     def zoom(self, widget: Widget | None) -> None:
         """Give the whole body to the list or to the preview, or back to both."""
+        self._own = False
         self.set_class(widget is self.text, "-zoom-text")
         self.set_class(widget is self.table, "-zoom-list")
         self._show_told()

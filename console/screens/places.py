@@ -6,11 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from console.desk import Desk
+from console.screens.events import EventsScreen
 from console.screens.frame import Frame
+from console.screens.health import HealthScreen
 from console.screens.inbox import InboxScreen
 from console.screens.limits import LimitsScreen
+from console.screens.memory import MemoryScreen
 from console.screens.overview import OverviewScreen
 from console.screens.queue import QueueScreen
+from console.screens.routes import RoutesScreen
+from console.screens.schedules import SchedulesScreen
+from console.screens.skills import SkillsScreen
+from console.screens.spend import SpendScreen
 from console.screens.workers import WorkersScreen
 
 
@@ -31,7 +38,14 @@ PLACES: tuple[Place, ...] = (
     Place("queue", "Queue", QueueScreen, "every job, and what there is to see of the one under the cursor"),
     Place("workers", "Workers", WorkersScreen, "what each agent is doing"),
     Place("inbox", "Inbox", InboxScreen, "what agents ask, and wait for"),
+    Place("spend", "Spend", SpendScreen, "what is spent and by whom, what budgets have left, and what is tax"),
+    Place("schedules", "Schedules", SchedulesScreen, "what is submitted by the clock: next times and last results"),
+    Place("memory", "Memory", MemoryScreen, "what is remembered, and why a search finds it"),
+    Place("skills", "Skills", SkillsScreen, "what agents are taught, how often they read it, how that ends"),
+    Place("routes", "Routing", RoutesScreen, "where jobs go, how targets do, and races"),
+    Place("events", "Events", EventsScreen, "the engine's log as it grows"),
     Place("limits", "Limits", LimitsScreen, "what keeps work from starting, and until when"),
+    Place("health", "Health", HealthScreen, "the engine, its agents and their logins, and how to mend what is wrong"),
 )
 
 BY_NAME = {place.name: place for place in PLACES}

@@ -13,6 +13,7 @@ from console.desk import Desk
 from console.screens.frame import Frame
 from console.screens.help import HelpScreen
 from console.screens.places import BY_NAME, PLACES, Place
+from console.screens.queue import QueueScreen
 
 
 class Switching(App[None], inherit_bindings=False):
@@ -58,6 +59,12 @@ class Switching(App[None], inherit_bindings=False):
 
     async def action_go(self, name: str) -> None:
         await self.go(name)
+
+    async def show_jobs(self, filter: str) -> None:
+        """Go to the queue, narrowed to these."""
+        queue = await self.go("queue")
+        if isinstance(queue, QueueScreen):
+            queue.try_filter(filter, entered=True)
 
     async def action_last_screen(self) -> None:
         await self.go(self._before)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct, field
 
-from engine.skills.skill import Given
+from engine.skills.skill import Given, How
 
 
 class SkillCount(Struct, frozen=True, kw_only=True):
@@ -26,6 +26,21 @@ class SkillCount(Struct, frozen=True, kw_only=True):
     used_succeeded: int
     last_at: int
     """Milliseconds UTC."""
+
+
+class SkillUse(Struct, frozen=True, kw_only=True):
+    """One attempt that a skill was chosen for."""
+
+    job: int
+    attempt: int
+    """Its number among those of the job."""
+    at: int
+    """When it was made, milliseconds UTC."""
+    title: str
+    how: How
+    used: bool | None
+    succeeded: bool | None
+    """None while it runs."""
 
 
 class SkillsOfJob(Struct, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ import msgspec
 
 from engine import events as log
 from engine.skills.skill import Given
-from engine.skills.stats import SkillCount
+from engine.skills.stats import SkillCount, SkillUse
 from engine.store import jobs
 from engine.store.fold import record
 from engine.store.writer import Transaction
@@ -29,6 +29,12 @@ _COUNTS = (
     "sum(g.how <> 'left_out' AND attempts.succeeded IS 0), "
     "ifnull(sum(g.used AND attempts.succeeded IS 1), 0), max(attempts.created_at) "
     "FROM skills_given AS g JOIN attempts ON attempts.id = g.attempt GROUP BY g.name ORDER BY g.name"
+)
+
+_USES = (
+    "SELECT attempts.job, attempts.number, attempts.created_at, jobs.title, g.how, g.used, attempts.succeeded "
+    "FROM skills_given AS g JOIN attempts ON attempts.id = g.attempt JOIN jobs ON jobs.id = attempts.job "
+    "WHERE g.name = ? ORDER BY g.attempt DESC LIMIT ?"
 )
 
 
@@ -67,6 +73,13 @@ def counts(tx: Transaction) -> list[SkillCount]:
     """How often each skill was given and used, and how that ended."""
     names = SkillCount.__struct_fields__
     return [SkillCount(**dict(zip(names, row, strict=True))) for row in tx.connection.execute(_COUNTS)]
+
+
+def uses(tx: Transaction, name: str, limit: int) -> list[SkillUse]:
+    """The newest attempts that a skill was chosen for, the newest first."""
+    names = SkillUse.__struct_fields__
+    found = tx.connection.execute(_USES, (name, limit))
+    return [msgspec.convert(dict(zip(names, row, strict=True)), SkillUse, strict=False) for row in found]
 
 
 def _given(values: Sequence[Any]) -> Given:

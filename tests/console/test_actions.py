@@ -13,6 +13,7 @@ from console.screens.help import HelpList, HelpScreen
 from console.screens.inbox import InboxScreen
 from console.screens.job import JobScreen
 from console.screens.listing import ListScreen
+from console.screens.memory import MemoryScreen
 from console.screens.overview import OverviewScreen
 from console.screens.places import PLACES
 from console.screens.queue import QueueScreen
@@ -39,8 +40,8 @@ OWNERS: dict[Scope, tuple[type, ...]] = {
     Scope.TEXT: (Tail,),
     Scope.JOBS: (QueueScreen, JobScreen, WorkersScreen),
     Scope.TABLE: (QueueScreen, *LISTS),
-    Scope.SORTED: LISTS,
-    Scope.MARKS: (QueueScreen,),
+    Scope.SORTED: (QueueScreen, *LISTS),
+    Scope.MARKS: (QueueScreen, MemoryScreen),
     Scope.OVERVIEW: (OverviewScreen,),
     Scope.WORKERS: (WorkersScreen,),
     Scope.READING: (WorkersScreen,),
@@ -76,7 +77,7 @@ def test_ids_and_commands_are_unique() -> None:
 
 
 def test_what_cannot_be_taken_back_is_marked() -> None:
-    assert {action.id for action in ACTIONS if action.danger} == {"cancel", "shutdown"}
+    assert {action.id for action in ACTIONS if action.danger} == {"cancel", "forget", "shutdown"}
 
 
 @pytest.mark.parametrize(
