@@ -236,11 +236,6 @@ class Answering:
         self._answer()
         return self.books.routes
 
-    async def route_of(self, job: int) -> RouteChoice:
-        self._answer()
-        self.books.asked.append(("route of", job))
-        return self.books.choice
-
     async def explain_route(self, query: RouteQuery) -> RouteChoice:
         self._answer()
         self.books.asked.append(("route for", query.prompt))
