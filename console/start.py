@@ -9,8 +9,8 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -82,8 +82,15 @@ def fixed_theme(environment: Mapping[str, str], link: Link) -> str | None:
     return SIXTEEN if few or link is Link.THIN else None
 
 
+def in_browser(environment: Mapping[str, str]) -> bool:
+    """`headway web` has started this console: its standard input and output are a browser's."""
+    return "web_driver" in environment.get("TEXTUAL_DRIVER", "")
+
+
 def require_terminal() -> None:
     """Raises `UsageError` where there is no terminal, or one that nothing can be drawn on."""
+    if in_browser(os.environ):
+        return
     instead = "use the commands instead: headway jobs, headway logs JOB -f (headway --help lists them)"
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError(f"the console needs a terminal; {instead}")
@@ -136,13 +143,23 @@ async def _run(
         )  # fmt: skip
         app = ConsoleApp(desk, fixed_theme=theme, stock_painter=look.stock_painter)
         _leave_on_signals(app)
-        sys.stdout.write("\x1b[22;2t")
-        try:
+        with _title_kept():
             await app.run_async(mouse=link is Link.LOCAL if look.mouse is None else look.mouse)
-        finally:
-            sys.stdout.write("\x1b[23;2t")
-            sys.stdout.flush()
     return app.return_code or 0
+
+
+@contextmanager
+def _title_kept() -> Iterator[None]:
+    """The terminal's title is put back; a browser takes nothing but what Textual packs for it."""
+    if in_browser(os.environ):
+        yield
+        return
+    sys.stdout.write("\x1b[22;2t")
+    try:
+        yield
+    finally:
+        sys.stdout.write("\x1b[23;2t")
+        sys.stdout.flush()
 
 
 def _leave_on_signals(app: ConsoleApp) -> None:

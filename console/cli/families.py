@@ -30,6 +30,7 @@ FAMILIES = {
     "serve": "serve shutdown",
     "service": "service metrics",
     "opening": "proxy",
+    "web": "web",
     "attention": "doctor themes",
     "limits": "limits",
     "agents": "agents",
