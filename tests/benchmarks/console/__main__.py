@@ -108,7 +108,7 @@ def bytes_and_cpu(painter: str) -> None:
         rate, cpu = flow(terminal, 8.0)
         line(f"50 row updates a second, {painter} painter", f"{rate:,.0f} B/s", "12,000 B/s", f"{cpu:.1%} of a core")
     for link, budget in (("ssh", "20,000 B/s"), ("thin", "8,000 B/s")):
-        with console(1_000, link, "wall", stock=stock) as terminal:
+        with console(1_000, link, "wall", stock=stock, place="workers") as terminal:
             rate, cpu = flow(terminal, 8.0)
             note = f"{cpu:.1%} of a core"
             line(f"8 panes x 20 lines/s, {link}, {painter} painter", f"{rate:,.0f} B/s", budget, note)

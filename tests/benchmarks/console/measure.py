@@ -9,25 +9,36 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from console.actions import BY_ID
-from console.screens.places import FIRST, PLACES
+from console.screens.places import PLACES
 from tests.benchmarks.console.terminal import Terminal
 
 SIZE = (160, 50)
 PAGE_DOWN = "\x1b[6~"
 ESCAPE = "\x1b"
-#: The last job in sight.
-READY = "J45"
+#: What stands on the first screen once it has been drawn whole.
+READY = "last hour"
+#: What stands on each screen that is measured: the last job in sight; the last worker.
+SHOWN = {"queue": "J45", "workers": "J8"}
 
 
 @contextmanager
 def console(
-    jobs: int, link: str, what: str = "idle", *, stock: bool = False, size: tuple[int, int] = SIZE, ready: str = READY
+    jobs: int,
+    link: str,
+    what: str = "idle",
+    *,
+    stock: bool = False,
+    size: tuple[int, int] = SIZE,
+    place: str = "queue",
+    shown: str = "",
 ) -> Iterator[Terminal]:
     """The console on a stand-in engine, up and silent, or busy."""
     command = [sys.executable, "-m", "tests.benchmarks.console.fleet", str(jobs), link, what]
     env = {"HEADWAY_BENCH_PAINTER": "stock"} if stock else {}
     with Terminal(command, *size, env, screen=size != SIZE) as terminal:
-        terminal.says(ready)
+        terminal.says(READY)
+        terminal.press(_key_of(place))
+        terminal.says(shown or SHOWN[place])
         if what == "idle":
             terminal.settle()
         else:
@@ -51,15 +62,13 @@ class Bytes:
 
 def bytes_of(terminal: Terminal) -> Bytes:
     """What keys cost on the queue, and the dearest of all switches."""
-    terminal.press("2")
-    terminal.settle()
     key = max(terminal.cost(key) for key in "jjjk")
     page = max(terminal.cost(PAGE_DOWN) for _ in range(3))
     question = terminal.cost("x") + terminal.cost("n")
     terminal.cost("g")
-    switches = {place.name: terminal.cost(_key_of(place.name)) for place in PLACES if place.name != FIRST}
-    for place in reversed(PLACES):
-        switches[f"back to {place.name}"] = terminal.cost(_key_of(place.name))
+    switches: dict[str, int] = {}
+    for place in (*PLACES, *reversed(PLACES), *PLACES):
+        switches[place.name] = max(switches.get(place.name, 0), terminal.cost(_key_of(place.name)))
     dearest = max(switches, key=switches.__getitem__)
     idle = terminal.listen(2.0) / 2.0
     return Bytes(idle, key, page, switches[dearest], question, dearest)

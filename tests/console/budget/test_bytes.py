@@ -33,6 +33,6 @@ def test_what_rows_that_change_bring() -> None:
 
 @pytest.mark.parametrize("link", WALL)
 def test_what_eight_agents_that_talk_bring(link: str) -> None:
-    with console(1_000, link, "wall") as terminal:
+    with console(1_000, link, "wall", place="workers") as terminal:
         bytes_a_second, _ = measure.flow(terminal)
         assert 0 < bytes_a_second <= WALL[link]
