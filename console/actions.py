@@ -287,6 +287,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("suspend", "back to the shell; fg returns", Scope.EVERYWHERE, ("ctrl+z",), command="suspend"),
     Action("interrupt", "says how to detach", Scope.EVERYWHERE, ("ctrl+c",)),
     Action("open_job", "open a job by its number", Scope.EVERYWHERE, command="job", argument="JOB"),
+    Action("export", "save this screen as a picture", Scope.EVERYWHERE, command="export", argument="FILE.svg"),
     Action("set_theme", "change the theme", Scope.EVERYWHERE, command="theme", argument="NAME"),
     Action("hold_all", "hold everything", Scope.EVERYWHERE, command="hold all"),
     Action("release_all", "release everything", Scope.EVERYWHERE, command="release all"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
@@ -37,6 +38,7 @@ from console.screens.inbox import InboxScreen
 from console.screens.job import JobScreen
 from console.screens.places import ABOUT_JOB, FIRST
 from console.screens.switching import Switching
+from console.svg import save
 from console.tabs import Tab
 from console.theme import DEFAULT, Ink, find_themes, textual_theme
 from console.turns import Turns
@@ -286,6 +288,18 @@ class ConsoleApp(Switching, inherit_bindings=False):
             self._wear(name)
         except UsageError as error:
             self.say(error.message, Role.FAILED)
+
+    def action_export(self, name: str = "") -> None:
+        path = Path(name).expanduser()
+        if not name:
+            self.say("into which file? :export screen.svg")
+            return
+        try:
+            save(self, path, f"headway@{self.desk.host}")
+        except HeadwayError as error:
+            self.say(error.message, Role.FAILED)
+        else:
+            self.say(f"this screen is in {path}")
 
     def action_hold_all(self) -> None:
         self.work(self._everything(Verb.HOLD))

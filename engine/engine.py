@@ -422,8 +422,9 @@ class Engine:
 
     async def idle(self) -> bool:
         """Nothing runs, checks included, nothing would start by itself, and nobody works in a session."""
-        if self._takeovers.open or self.races.busy or self.pipelines.busy or self.gates.busy
-            or await self.schedules.waits() or await self.merges.waits():
+        if self._takeovers.open or self.races.busy or self.pipelines.busy or self.gates.busy:
+            return False
+        if await self.schedules.waits() or await self.merges.waits():
             return False
         counts = await self.store.read.counts()
         return counts.running == 0 and (counts.ready == 0 or await self.store.read.held_all() is not None)

@@ -44,7 +44,8 @@ def demo(
         typer.Option(min=0, help="How fast the stand-ins play; 0 is without pauses.  [default: 1, headless 4]"),
     ] = None,
     picture: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Save an SVG of the console at work and end.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Save an SVG of the queue, or in a directory of each screen, and end."),
     ] = None,
     size: Annotated[str, typer.Option(metavar="COLSxROWS", help="The picture's size.")] = "120x36",
 ) -> None:
@@ -154,14 +155,15 @@ async def _submit(home: Path, specs: list[JobSpec]) -> list[int]:
 async def _draw(home: Path, specs: list[JobSpec], picture: Path, size: str) -> None:
     from contextlib import aclosing
 
+    from console.picture import Picture, read_size
     from console.picture import picture as draw
-    from engine.errors import UsageError
+    from console.screens.places import PLACES
     from engine.events import Event
     from engine.server.client import Client
 
-    columns, _, rows = size.partition("x")
-    if not (columns.isdigit() and rows.isdigit()):
-        raise UsageError(f"--size {size}: write it as COLSxROWS, such as 120x36")
+    cells = read_size(size)
+    names = {place.name: picture / f"{place.name}.svg" for place in PLACES}
+    wanted = names if picture.is_dir() else {"queue": picture}
     async with Client(home) as client:
         seq = (await client.status()).seq
         await client.submit(specs)
@@ -171,8 +173,9 @@ async def _draw(home: Path, specs: list[JobSpec], picture: Path, size: str) -> N
                 ends += isinstance(happening, Event) and _is_end(happening)
                 if ends == _ENDS_IN_PICTURE:
                     break
-        await draw(client, picture, int(columns), int(rows))
-    print(picture)
+        for screen, file in wanted.items():
+            await draw(client, file, Picture(screen, cells), at_work=screen == "queue")
+            print(file)
 
 
 async def _run_headless(home: Path, specs: list[JobSpec]) -> int:

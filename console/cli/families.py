@@ -31,6 +31,7 @@ FAMILIES = {
     "service": "service metrics",
     "opening": "proxy",
     "web": "web",
+    "picture": "picture",
     "attention": "doctor themes",
     "limits": "limits",
     "agents": "agents",

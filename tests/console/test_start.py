@@ -16,11 +16,12 @@ from pathlib import Path
 
 import pytest
 
-from console.picture import picture
+from console.picture import Picture, picture, read_size
 from console.start import Look, run
 from engine.agents import events as say
-from engine.errors import HeadwayError
+from engine.errors import HeadwayError, UsageError
 from tests.console import scenes
+from tests.console.stage import console
 
 ROOT = Path(__file__).parents[2]
 
@@ -265,13 +266,33 @@ async def test_a_picture_shows_panes_at_work(tmp_path: Path) -> None:
     path = tmp_path / "demo.svg"
     engine = scenes.busy()
     engine.write(4830, *(say.Output(f"step {n}") for n in range(4)))
-    await picture(engine, path, 140, 40)
+    await picture(engine, path, Picture(size=(140, 40)), at_work=True)
     text = path.read_text()
     assert text.startswith("<svg") and "J4833" in text and "pytest" in text
+
+
+async def test_a_picture_is_of_the_screen_that_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "inbox.svg"
+    await picture(scenes.asking(), path, Picture("inbox", (100, 30), "paper", "hal"))
+    text = path.read_text()
+    assert "headway@hal" in text and "git&#160;push" in text and "font-face" not in text
+    with pytest.raises(UsageError, match="there is no screen 'inbx'"):
+        await picture(scenes.busy(), path, Picture("inbx"))
+    with pytest.raises(UsageError, match="COLSxROWS"):
+        read_size("120")
+
+
+async def test_the_screen_in_sight_is_saved_by_a_command(tmp_path: Path) -> None:
+    async with console(scenes.busy()) as stage:
+        stage.app.action_export(str(tmp_path / "now.svg"))
+        await stage.shows("this screen is in")
+        assert "J4833" in (tmp_path / "now.svg").read_text()
+        stage.app.action_export(str(tmp_path / "nowhere" / "now.svg"))
+        await stage.shows("No such file")
 
 
 async def test_there_is_no_picture_of_an_engine_that_is_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("console.picture._PATIENCE", 0.3)
     with pytest.raises(HeadwayError, match="no engine serves"):
-        await picture(scenes.away(), tmp_path / "demo.svg", 140, 40)
+        await picture(scenes.away(), tmp_path / "demo.svg", at_work=True)
     assert not list(tmp_path.iterdir())

@@ -1,0 +1,25 @@
+"""A screen as a picture that can be shown anywhere."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from textual.app import App
+
+from engine.errors import HeadwayError
+
+
+def save(app: App[Any], path: Path, title: str) -> None:
+    """Save what the app shows as SVG. Raises `HeadwayError` where it cannot be written."""
+    try:
+        path.write_text(_without_fetches(app.export_screenshot(title=title)), encoding="utf-8")
+    except OSError as error:
+        raise HeadwayError(f"{path}: {error.strerror}") from None
+
+
+def _without_fetches(svg: str) -> str:
+    """A picture that asks no server for its font: the reader's own monospace has to do."""
+    svg = re.sub(r"\s*@font-face \{.*?\}", "", svg, flags=re.DOTALL)
+    return svg.replace("font-family: Fira Code", "font-family: 'Fira Code', 'DejaVu Sans Mono', Menlo, Consolas")
