@@ -16,7 +16,6 @@ from textual.command import CommandPalette
 from textual.dom import DOMNode
 from textual.events import Event, Key
 from textual.message import Message
-from textual.message_pump import MessagePump
 from textual.screen import Screen
 from textual.worker import Worker
 
@@ -41,13 +40,11 @@ from console.screens.switching import Switching
 from console.svg import save
 from console.tabs import Tab
 from console.theme import DEFAULT, Ink, find_themes, textual_theme
+from console.trail import Trail
 from console.turns import Turns
 from console.widgets.ask_bar import AskBar
 from engine.errors import HeadwayError, UsageError
 from engine.model import ALL, Verb
-
-#: A key comes up from the widget that has the focus, then what that one said, then what is made of that.
-_TRAILS = 3
 
 
 class ConsoleApp(Switching, inherit_bindings=False):
@@ -88,15 +85,7 @@ class ConsoleApp(Switching, inherit_bindings=False):
     async def _press(self, key: Key) -> None:
         target = self.focused or self.screen
         await super().on_event(key)
-        self._trail([*target.ancestors_with_self] * _TRAILS)
-
-    def _trail(self, nodes: list[DOMNode]) -> None:
-        """Go the way of a key and of what widgets said because of it, behind them: who is reached has seen them."""
-        for place, node in enumerate(nodes):
-            if isinstance(node, MessagePump) and node.is_running:
-                node.call_later(self._trail, nodes[place + 1 :])
-                return
-        self.turns.passed()
+        Trail(target.ancestors_with_self, self.turns.passed)()
 
     def on_ask_bar_opened(self, event: AskBar.Opened) -> None:
         self.turns.go_on()
