@@ -12,6 +12,7 @@ from engine.decision import Answered, Card, Foreseen, Reply, SnoozeCards, Snooze
 from engine.events import Event
 from engine.model import (
     ActionResult,
+    AgentStatus,
     Estimate,
     Explanation,
     Job,
@@ -71,6 +72,8 @@ class EngineClient(Doors, Protocol):
         """What would follow from each answer that a card may have."""
 
     async def snooze_cards(self, wanted: SnoozeCards) -> Snoozed: ...
+
+    async def agents(self, name: str | None = None, *, check: bool = False) -> list[AgentStatus]: ...
 
     async def explain(self, job: int) -> Explanation: ...
 

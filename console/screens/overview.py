@@ -13,6 +13,7 @@ from textual.widget import Widget
 from console import overview
 from console.actions import Scope, bindings
 from console.ahead import span_text
+from console.first_run import first_run
 from console.format import age, clean_line, job_name, money, number
 from console.messages import JobsChanged, Pulse
 from console.overview import Block, BoardLine
@@ -24,7 +25,7 @@ from console.tabs import Tab
 from console.widgets.board import Board
 from engine.decision import Card
 from engine.errors import HeadwayError
-from engine.model import Estimate, Grade, Job, State
+from engine.model import AgentStatus, Estimate, Grade, Job, State
 from engine.model.forecast import Forecast
 from engine.model.trend import Trend
 from engine.window import WindowState
@@ -62,6 +63,8 @@ class OverviewScreen(Operating):
         self._trend: Trend | None = None
         self._estimates: dict[int, Estimate] = {}
         self._forecast: Forecast | None = None
+        self._agents: list[AgentStatus] | None = None
+        self._looked = False
 
     def body(self) -> ComposeResult:
         yield self.board
@@ -161,13 +164,17 @@ class OverviewScreen(Operating):
 
     def first_run(self) -> list[BoardLine]:
         """What stands here before there is any job."""
-        lines: list[tuple[Part, ...]] = [
-            (("   Nothing was submitted yet. In another terminal:", Role.TEXT),),
-            (('   headway submit "fix the flaky login test"', Role.KEY),),
-            (("   or, without keys or cost:  ", Role.MUTED), ("headway demo", Role.KEY)),
-            (("   headway doctor", Role.KEY), (" says which agents are here and signed in.", Role.MUTED)),
-        ]
-        return [BoardLine(()), *map(BoardLine, lines)]
+        if not self._looked:
+            self._looked = True
+            self.in_background(self._look_for_agents, "agents")
+        return [BoardLine(line) for line in first_run(self._agents, ascii=self.desk.ascii)]
+
+    async def _look_for_agents(self) -> None:
+        """Once: some programs take seconds to say their version."""
+        found = await self.attempt(self.desk.client.agents())
+        if found is not None:
+            self._agents = found
+            self._draw()
 
     def _blocks(self, now: int, width: int) -> list[Block]:
         desk, status = self.desk, self.desk.status

@@ -18,6 +18,7 @@ from engine.events import AnyBody, Cancelled, Event, Held, Released, Retried, St
 from engine.model import (
     UNFINISHED,
     ActionResult,
+    AgentStatus,
     Attempt,
     Counts,
     Estimate,
@@ -39,6 +40,7 @@ from engine.model.listing import Sort, Wait
 from engine.model.route import Rerouting, RouteChoice, Standing
 from engine.model.trend import Trend
 from engine.sessions import Session
+from engine.window import WindowState
 from tests.console.books import Answering, Books
 from tests.console.moment import MINUTE, NOW
 
@@ -99,6 +101,7 @@ class FakeEngine(Answering):
         self.previews: list[Order] = []
         self.preview: Preview | None = None
         self.expected: dict[int, Estimate] = {}
+        self.agents_here: list[AgentStatus] = []
         self.of_late = Trend(since=NOW - 3_600_000, step=300_000)
         self.keeps: dict[int, Reason] = {}
         self.targets: list[Standing] = []
@@ -402,9 +405,16 @@ class FakeEngine(Answering):
                 while at >= len(lines):
                     await self._grown.wait()
 
+    async def agents(self, name: str | None = None, *, check: bool = False) -> list[AgentStatus]:
+        self._answer()
+        return self.agents_here
+
     async def diff(self, job: int, *, attempt: int | None = None) -> str:
         self._answer()
         return self.diffs.get(job, "")
+
+    async def limits(self) -> list[WindowState]:
+        return
 
     async def trend(self, hours: int = 1, steps: int = 12) -> Trend:
         self._answer()
