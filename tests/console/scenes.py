@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from engine.agents import events as say
 from engine.decision import Card, CardKind
-from engine.model import Cause, Estimate, Failure, Grade, Preview, Quota, Reason, State
+from engine.model import AgentStatus, Cause, Estimate, Failure, Grade, Preview, Quota, Reason, State
+from engine.model.account import AccountStatus
 from engine.model.forecast import Forecast, Through
 from engine.model.route import Expected, Standing, TrackRecord, WindowState
 from engine.model.trend import Trend
@@ -200,4 +201,17 @@ def asking() -> FakeEngine:
     ]  # fmt: skip
     for card in engine.cards:
         engine.change(card.job, waiting_on=card.id)
+    return engine
+
+
+def first_day() -> FakeEngine:
+    """No job yet; one agent is ready, one is not signed in, one is not here."""
+    engine = FakeEngine()
+    signed_in = AccountStatus(name="work", ok=True, found="signed in")
+    signed_out = AccountStatus(name="default", ok=False, found="not signed in", mend="codex login")
+    engine.agents_here = [
+        AgentStatus(agent="claude", program="claude", version="2.1.0", accounts=[signed_in]),
+        AgentStatus(agent="codex", program="codex", version="0.98", accounts=[signed_out]),
+        AgentStatus(agent="gemini", program="gemini", version=None, problem="gemini is not installed"),
+    ]
     return engine

@@ -55,7 +55,7 @@ async def in_time(stage: Stage) -> None:
 
 async def first_run(stage: Stage) -> None:
     await stage.press("1")
-    await stage.shows("Nothing was submitted yet")
+    await stage.shows("then codex is ready")
 
 
 async def nothing_reached(stage: Stage) -> None:
@@ -132,7 +132,7 @@ AT_80: list[Scene] = [
     ("attempts", scenes.busy, attempts_tab),
     ("help", scenes.busy, help_screen),
     ("no-workers", scenes.empty, no_workers),
-    ("first-run", scenes.empty, first_run),
+    ("first-run", scenes.first_day, first_run),
     ("overview-error", scenes.away, nothing_reached),
     ("sort", scenes.busy, sorting),
     ("reroute", scenes.busy, rerouting),
