@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from engine import events as log
 from engine.briefing import Context
@@ -21,7 +22,7 @@ from engine.engine import Engine
 from engine.memory.answers import Change, CorePart, Part, Recalled, Remember, Verb
 from engine.memory.item import Draft, Item, Kind, Standing
 from engine.memory.judgement import Terms
-from engine.model import JobSpec, State
+from engine.model import GateLook, JobSpec, Stage, State, Verdict
 from engine.runner.launch import CONTEXT
 from engine.runner.run_dir import run_dir
 from engine.serving import serving
@@ -292,6 +293,11 @@ def test_only_what_failed_first_and_passed_in_the_end_is_a_procedure() -> None:
     assert procedure.proposed and "`make test` failed first: 1 failed; in the end it passed" in procedure.text
     assert "a.py" in procedure.text and "`ls`" in procedure.text and "make lint" not in procedure.text
     assert len(of_end(_row(), [_tried()], Deeds(ran=(Ran("ls", True),)), well=True)) == 1
+    # Where a gate has looked, it says whether anything was mended, and not whoever took the job for done.
+    look = GateLook(id=1, job=1, attempt=1, gate="g", round=1, at=0, stage=Stage.OVER, verdict=Verdict.PASSED)
+    assert "gate g passed it" in of_end(_row(), [_tried()], deeds, well=True, look=look)[0].text
+    (taken,) = of_end(_row(), [_tried()], deeds, well=True, look=replace(look, verdict=Verdict.ACCEPTED))
+    assert taken.text == "mend it: succeeded on rehearsal, and gate g refused it. all is well"
     (failed,) = of_end(_row(failure="timeout", reason="too slow"), [_tried()], deeds, well=False)
     assert failed.text == "mend it: failed on rehearsal as timeout: too slow" and failed.importance > outcome.importance
 
