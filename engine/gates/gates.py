@@ -145,7 +145,7 @@ class Gates:
         notes = []
         if len(targets) < gate.quorum:
             notes.append(f"only {len(targets)} reviewers can be found, and {gate.quorum} have to approve")
-        notes += [why for one in targets if (why := self._book.privacy.barred(one, row.project))]
+        notes += filter(None, (self._book.privacy.barred(one, row.project) for one in targets))
         line = self._book.line(gate, names)
         return GatePlan(job=row.id, gate=line, why=why, reviewers=[str(one) for one in targets], notes=notes)
 
