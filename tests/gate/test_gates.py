@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 import yaml
 
@@ -301,3 +302,34 @@ async def test_a_cancel_while_it_is_looked_at_ends_the_checks(bed: Bed, reposito
         while (await bed.looks(job))[-1].verdict is None or bed.engine.gates.busy:
             await asyncio.sleep(0.05)
     assert (await bed.looks(job))[-1].verdict is Verdict.STOPPED
+
+
+@pytest.mark.gate(g=GateSettings(checks=["true"]))
+async def test_a_hold_stops_it_before_its_gate_looks(bed: Bed, repository: Path, tmp_path: Path) -> None:
+    go = tmp_path / "go"
+    wait = {"do": "run", "command": f"while [ ! -e {go} ]; do sleep 0.05; done"}
+    write = {"do": "write", "path": "b.txt", "text": "b"}
+    job = await bed.submit(bed.says("Done.", write, wait), project=str(repository))
+    await bed.until(job, State.RUNNING)
+    await bed.engine.act(Order(verb=Verb.HOLD, jobs=[job]), "me")
+    go.touch()
+    await bed.until(job, State.GATING)
+    (reason,) = (await bed.engine.explain(job)).waiting
+    assert (reason.cause, reason.text) == ("held", "it is not looked at: held by me")
+    assert [one.stage for one in await bed.looks(job)] == [Stage.CHECKING]
+    await bed.engine.act(Order(verb=Verb.RELEASE, jobs=[job]), "me")
+    assert (await bed.over(job)).state is State.SUCCEEDED
+
+
+async def test_reviewers_have_a_slot_where_there_is_only_one(home: Path, tmp_path: Path, repository: Path) -> None:
+    script = tmp_path / "reviewer.yaml"
+    script.write_text(yaml.safe_dump({"about": "approves", "steps": [{"do": "say", "text": APPROVES}]}))
+    settings = msgspec.structs.replace(
+        settings_with(g=GateSettings(reviewers=[f"rehearsal:{script}"], judge=None)), max_running=1
+    )
+    async with serving(home, settings) as engine:
+        bed = Bed(engine, tmp_path)
+        job = await bed.submit(
+            bed.says("Done.", {"do": "write", "path": "b.txt", "text": "b"}), project=str(repository)
+        )
+        assert (await bed.over(job)).state is State.SUCCEEDED
