@@ -40,7 +40,6 @@ from engine.model.listing import Sort, Wait
 from engine.model.route import Rerouting, RouteChoice, Standing
 from engine.model.trend import Trend
 from engine.sessions import Session
-from engine.window import WindowState
 from tests.console.books import Answering, Books
 from tests.console.moment import MINUTE, NOW
 
@@ -412,9 +411,6 @@ class FakeEngine(Answering):
     async def diff(self, job: int, *, attempt: int | None = None) -> str:
         self._answer()
         return self.diffs.get(job, "")
-
-    async def limits(self) -> list[WindowState]:
-        return
 
     async def trend(self, hours: int = 1, steps: int = 12) -> Trend:
         self._answer()
