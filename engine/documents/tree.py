@@ -76,7 +76,7 @@ def read_tree(text: str, name: str) -> tuple[Tree, list[Mistake]]:
             node = loader.get_single_node()
             if node is None or node.tag == f"{_PLAIN}null":
                 return Tree(1, {}), []
-            growing = _Growing(loader)
+            growing = _Growing(loader, lines_in(text))
             return growing.tree(node, ()), growing.mistakes
         finally:
             loader.dispose()
@@ -117,12 +117,17 @@ def _line(event: yaml.Event) -> int:
 class _Growing:
     """Makes values of nodes, and notes those of which nothing can be made."""
 
-    def __init__(self, loader: Any) -> None:
+    def __init__(self, loader: Any, lines: int) -> None:
         self._loader = loader
+        self._lines = lines
         self.mistakes: list[Mistake] = []
 
+    def _line(self, node: yaml.Node) -> int:
+        """Where it begins: the value that a last key lacks is behind the end for LibYAML."""
+        return min(node.start_mark.line + 1, self._lines)
+
     def tree(self, node: yaml.Node, keys: Keys) -> Tree:
-        line = node.start_mark.line + 1
+        line = self._line(node)
         if isinstance(node, yaml.MappingNode) and node.tag == f"{_PLAIN}map":
             return self._mapping(node, line, keys)
         if isinstance(node, yaml.SequenceNode) and node.tag == f"{_PLAIN}seq":
@@ -134,7 +139,7 @@ class _Growing:
         """YAML lets the last of two equal keys win in silence; here the first one counts, and the next is a mistake."""
         made = Tree(line, {})
         for key_node, value_node in node.value:
-            at = key_node.start_mark.line + 1
+            at = self._line(key_node)
             if not isinstance(key_node, yaml.ScalarNode):
                 self.mistakes.append(_told(at, keys, "a key cannot be a list or a mapping"))
                 continue
@@ -159,7 +164,7 @@ class _Growing:
                 except (yaml.YAMLError, ValueError, LookupError, AttributeError):
                     pass  # the constructors raise whatever comes to their mind
         word = str(node.tag).rpartition(":")[2]
-        line = node.start_mark.line + 1
+        line = self._line(node)
         self.mistakes.append(replace(_told(line, keys, f"this cannot be read as {word}"), keys=keys))
         return UNREADABLE
 

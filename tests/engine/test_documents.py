@@ -182,6 +182,7 @@ _SYNTAX = st.sampled_from(
 @example("!!set\n? a\n? b\n")
 @example("%YAML 1.1\n---\nshare: 1")
 @example("=: =")
+@example("? many")
 def test_any_text_is_a_document_or_a_usage_error(text: str) -> None:
     try:
         parse(text, "f.yaml", Outer)
