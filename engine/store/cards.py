@@ -115,6 +115,15 @@ def held_by_words(words: str | None) -> int | None:
     return int(number) if word == "card" and number.isdecimal() else None
 
 
+def let_go(tx: Transaction, row: JobRow) -> JobRow:
+    """End the hold of a card that nobody can answer any more: its job ended meanwhile, and was put back."""
+    number = held_by(row)
+    card = one(tx, number) if number is not None else None
+    if number is None or (card is not None and card.open):
+        return row
+    return record(tx, row, log.Released(by="headway"))
+
+
 def holding(tx: Transaction, row: JobRow) -> Card | None:
     """The card by which a job is held; None where none holds it."""
     if row.waiting_on is None or row.held_by != holder(row.waiting_on):

@@ -13,7 +13,7 @@ import msgspec
 from engine import events as log
 from engine.decision import Choice
 from engine.model import UNFINISHED, Failure, OnFailure, State
-from engine.store import budgets, clarify
+from engine.store import budgets, cards, clarify
 from engine.store.fold import record
 from engine.store.rows import JobRow, holder_of, read_job, read_spec
 from engine.store.writer import Transaction
@@ -167,7 +167,7 @@ def reopen(tx: Transaction, job: JobRow) -> list[JobRow]:
             if row.state is State.BLOCKED or _doom(tx, row) is not None or not _may_return(tx, row):
                 continue
             reopened.append(row)
-            wait_again(tx, record(tx, row, log.Retried(by=ENGINE)))
+            wait_again(tx, cards.let_go(tx, record(tx, row, log.Retried(by=ENGINE))))
             waiting.append(dependent)
     return reopened
 

@@ -260,6 +260,8 @@ def _retry(tx: Transaction, row: JobRow, request: Request, tally: _Tally) -> Non
         return
     # What failed before it is not asked about again: the operator wants it to run. What has not ended is waited for.
     after = _do(tx, now, tally, log.Retried(by=request.by, fresh=request.fresh, fork=request.fork))
+    after = cards.let_go(tx, after)
+    tally.change(now, after)
     if overruled := dependencies.overrule(tx, after):
         tally.overruled[row.id] = overruled
     if dependencies.waits(tx, after):

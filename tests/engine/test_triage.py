@@ -110,6 +110,15 @@ async def test_the_question_closes_however_the_job_is_decided(engine: Engine, wa
     assert (await engine.row(row.id)).state is State.CANCELLED
 
 
+async def test_a_vague_job_that_was_cancelled_and_is_tried_again_waits_for_no_closed_card(engine: Engine) -> None:
+    row = await submit(engine, "fix it")
+    for verb in (Verb.CANCEL, Verb.RETRY):
+        await engine.act(Order(verb=verb, jobs=[row.id]), "me")
+    again = await engine.row(row.id)
+    assert (again.state, again.held_by, again.waiting_on) == (State.READY, None, None)
+    assert await as_the_log_tells(engine, row.id) == again
+
+
 async def test_what_has_begun_since_the_answer_is_not_asked_about_again(engine: Engine) -> None:
     row = await submit(engine, "fix it")
     await engine.inbox.answer(1, Reply(choice=Choice.RUN), "me")
