@@ -51,7 +51,7 @@ def limit_rows(
 ) -> list[LimitRow]:
     """Windows by account, then paused targets, then jobs that try again, the next one first."""
     rows = [_of_window(one) for one in windows]
-    rows += [_of_breaker(one) for one in breakers]
+    rows += [_of_breaker(one) for one in breakers if one.until is not None or one.allowed is not None or one.strikes]
     waiting = [job for job in retries if job.not_before is not None and job.not_before > now]
     return [*rows, *(_of_job(job) for job in sorted(waiting, key=lambda job: job.not_before or 0))]
 

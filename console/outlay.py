@@ -24,6 +24,9 @@ HOUR = 3_600_000
 #: Cells of a budget's bar; days in a row of hills; budgets that are shown above the list.
 _BAR, _DAYS, _BUDGETS = 20, 14, 4
 
+#: A tax above this is drawn as one to look at.
+_MUCH = 0.2
+
 #: From what to what a report goes, as the engine reads it and as it is called.
 SPANS = (("today", "today"), ("7d", "7 days"), ("30d", "30 days"))
 
@@ -90,9 +93,9 @@ def head_lines(ahead: Forecast, budgets: Sequence[BudgetLine], days: Spend, tax:
         ]
     if through.finish is not None and through.jobs:
         said.append((f", through in {age(max(0, through.finish - now))}", Role.MUTED))
-    if tax.all.cost_micros:
-        share = (tax.tax.cost_micros or 0) / tax.all.cost_micros
-        said += [("   tax ", Role.MUTED), (f"{share:.0%}", Role.WAIT if share > 0.2 else Role.TEXT)]
+    if tax.all.tokens:
+        share = tax.tax.tokens / tax.all.tokens
+        said += [("   tax ", Role.MUTED), (f"{share:.0%} of tokens", Role.WAIT if share > _MUCH else Role.TEXT)]
     shown: list[Sequence[Part]] = [said, _hills(days)]
     shown += [budget_parts(one, rate[0] if rate else 0.0, now) for one in budgets[:_BUDGETS]]
     if len(budgets) > _BUDGETS:

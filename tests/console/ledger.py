@@ -46,6 +46,12 @@ DAY = 24 * HOUR
 
 def laden() -> FakeEngine:
     engine = scenes.busy()
+    lay(engine)
+    return engine
+
+
+def lay(engine: FakeEngine) -> None:
+    """Something into every list."""
     engine.books.windows = windows()
     engine.books.breakers = [
         Breaker("codex:gpt-6@team", Failure.OVERLOADED, (NOW - 3 * MINUTE, NOW - MINUTE), NOW + 7 * MINUTE, opened=2)
@@ -70,7 +76,6 @@ def laden() -> FakeEngine:
     lay_skills(engine)
     lay_routes(engine)
     lay_health(engine)
-    return engine
 
 
 def windows() -> list[WindowState]:

@@ -36,3 +36,10 @@ def test_what_eight_agents_that_talk_bring(link: str) -> None:
     with console(1_000, link, "wall", place="workers") as terminal:
         bytes_a_second, _ = measure.flow(terminal)
         assert 0 < bytes_a_second <= WALL[link]
+
+
+def test_what_a_switch_to_a_list_brings_that_has_something_in_it() -> None:
+    with console(1_000, "ssh", "laden", ready="claude@work") as terminal:
+        got = measure.bytes_of(terminal)
+        assert got.idle <= IDLE
+        assert got.switch <= SWITCH, got.asked_of
