@@ -24,8 +24,9 @@ from engine.hand_off import Cause, Stored
 from engine.hub import Hub
 from engine.memory.item import GLOBAL, PROJECT, READER, TEXT_LIMIT, Draft, Kind, Source
 from engine.memory.memory import Memory
+from engine.model import GateLook, Verdict
 from engine.runner.run_dir import read_regular, run_dir
-from engine.store import Store, hand_offs
+from engine.store import Store, gatings, hand_offs
 from engine.store.rows import AttemptRow, JobRow
 
 logger = logging.getLogger(__name__)
@@ -114,7 +115,8 @@ class Learner:
             return []
         deeds = await asyncio.to_thread(deeds_of, self.home, attempts, self.agents)
         looks = gated(await self.store.read.events(0, PAGE, job)) if well else None
-        return of_end(rows[0], attempts, deeds, well=well, looks=looks)
+        look = await self.store.look(lambda tx: gatings.newest(tx, job))
+        return of_end(rows[0], attempts, deeds, well=well, looks=looks, look=look)
 
     async def _of_handoff(self, job: int, attempt: int | None) -> list[Draft]:
         rows = await self.store.read.rows([job])
@@ -155,18 +157,27 @@ def gated(events: Sequence[log.Event]) -> Looks | None:
 
 
 def of_end(
-    job: JobRow, attempts: Sequence[AttemptRow], deeds: Deeds, *, well: bool, looks: Looks | None = None
+    job: JobRow,
+    attempts: Sequence[AttemptRow],
+    deeds: Deeds,
+    *,
+    well: bool,
+    looks: Looks | None = None,
+    look: GateLook | None = None,
 ) -> list[Draft]:
     """What is to be remembered of a job that has ended: its outcome, and what mended it. Pure.
 
-    `looks`: the gate that has passed it: what is learned of it then has that for evidence.
+    `looks`: the gate that has passed it: what is learned of it then has that for evidence. `look`: the last of its
+    gate. What that has refused mended nothing, whoever took it for done.
     """
     last = attempts[-1]
+    taken = look is not None and look.verdict is not Verdict.PASSED
     tries = f" after {len(attempts)} attempts" if len(attempts) > 1 else ""
     target = str(last.target)
     if well:
         said = " ".join((last.result or "").split())[:RESULT_CHARACTERS]
-        text = f"{job.title}: succeeded{tries} on {target}.{f' {said}' if said else ''}"
+        held = "" if look is None else f", and gate {look.gate} {'refused' if taken else 'passed'} it"
+        text = f"{job.title}: succeeded{tries} on {target}{held}.{f' {said}' if said else ''}"
     else:
         failure = str(job.failure or "unknown").replace("_", " ")
         text = f"{job.title}: failed{tries} on {target} as {failure}: {job.reason or 'no reason was told'}"
@@ -183,8 +194,8 @@ def of_end(
             source=source,
         )
     ]
-    mended = _mended(deeds.ran) if well else []
-    refused = looks.refused if looks is not None else ()
+    mended = _mended(deeds.ran) if well and not taken else []
+    refused = looks.refused if looks is not None and not taken else ()
     if mended or refused:
         drafts.append(_procedure(job, mended, deeds, source, refused))
     return drafts
