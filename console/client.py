@@ -8,6 +8,7 @@ from typing import Protocol
 
 from console.doors import Doors
 from engine.agents.events import LogLine
+from engine.briefing import Briefing
 from engine.decision import Answered, Card, Foreseen, Reply, SnoozeCards, Snoozed
 from engine.events import Event
 from engine.model import (
@@ -24,7 +25,6 @@ from engine.model import (
     Undone,
     Verb,
 )
-from engine.model.forecast import Forecast
 from engine.model.listing import Wait
 from engine.model.route import RouteChoice
 from engine.model.trend import Trend
@@ -100,7 +100,9 @@ class EngineClient(Doors, Protocol):
 
     async def diff(self, job: int, *, attempt: int | None = None) -> str: ...
 
-    async def forecast(self) -> Forecast: ...
+    async def context(self, job: int, *, attempt: int | None = None, ahead: bool = False) -> Briefing: ...
+
+    async def events(self, *, after: int | None = None, limit: int = 50, job: int | None = None) -> list[Event]: ...
 
     async def trend(self, hours: int = 1, steps: int = 12) -> Trend: ...
 

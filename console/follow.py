@@ -24,12 +24,14 @@ class LogReader:
         attempt: int | None,
         tail: int,
         take: Callable[[list[Entry]], None],
+        hear: Callable[[LogLine], None] | None = None,
     ) -> None:
         self._client = client
         self._job = job
         self._attempt = attempt
         self._tail = tail
         self._take = take
+        self._line = hear
         self._next: int | None = None
         self.context_tokens = 0
         self.context_window = 0
@@ -55,6 +57,8 @@ class LogReader:
         async for line in self._client.log(self._job, attempt=self._attempt, after=self._next, tail=tail, follow=True):
             self.problem = ""
             self._note(line)
+            if self._line is not None:
+                self._line(line)
             if new := entries(line):
                 self._take(new)
 

@@ -6,10 +6,14 @@ from enum import StrEnum
 
 
 class Tab(StrEnum):
+    TIMELINE = "Timeline"
     LOG = "Log"
+    SPEC = "Prompt"
+    """What was asked, and all that it is told."""
     DIFF = "Diff"
     ATTEMPTS = "Attempts"
-    SPEC = "Spec"
+    EVENTS = "Events"
+    COST = "Cost"
 
     def beside(self, step: int) -> Tab:
         """The tab so many steps to the right, around the end."""

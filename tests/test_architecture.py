@@ -116,10 +116,10 @@ FLOORS: list[set[str]] = [
 CONSOLE_KNOWS = {
     "engine", "engine.model", "engine.model.forecast", "engine.model.listing", "engine.model.route",
     "engine.model.trend", "engine.money",
-    "engine.budgets", "engine.decision",
+    "engine.briefing", "engine.budgets", "engine.decision",
     "engine.sessions", "engine.window", "engine.events", "engine.agents.events", "engine.errors", "engine.schedule",
     "engine.clock", "engine.documents", "engine.home", "engine.logs", "engine.notice", "engine.hand_off",
-    "engine.briefing", "engine.worker", "engine.server.client",
+    "engine.worker", "engine.server.client",
     "engine.memory.answers", "engine.memory.item", "engine.skills.skill", "engine.skills.stats",
     "engine.model.race", "engine.model.score", "engine.model.tax",
 }  # fmt: skip

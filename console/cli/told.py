@@ -6,53 +6,19 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from console.cli.context import Context
-    from engine.briefing import Briefing, Piece
     from engine.hand_off import Stored
 
 
 def show_context(context: Context, job: int, attempt: int | None, *, ahead: bool, json: bool, texts: bool) -> None:
     """What an attempt was told, or would be: each part with its tokens, where and why; and what was left out."""
     from console.cli.output import print_json
+    from console.told import briefing_lines
 
     found = context.ask(lambda client: client.context(job, attempt=attempt, ahead=ahead))
     if json:
         print_json(found)
     else:
-        print("\n".join(_context_lines(found, texts=texts)))
-
-
-def _context_lines(found: Briefing, *, texts: bool) -> list[str]:
-    from console.format import clean_line
-
-    told = found.context
-    when = f"attempt {found.attempt} was told" if found.attempt is not None else "its next attempt would be told now"
-    lines = [f"J{found.job} on {found.target}: what {when}, {told.tokens:,} of {told.budget:,} tokens beside the task"]
-    for piece in told.pieces:
-        lines += ["", f"  {piece.part.replace('_', '-'):<9} {piece.tokens:>6}  {_place(piece)}"]
-        lines.append(f"            {clean_line(piece.reason)}")
-        for one in piece.details:
-            score = f"  {one.score:.3f}" if one.score is not None else ""
-            lines.append(f"            {one.tokens:>6}{score}  {clean_line(one.what)}: {clean_line(one.reason)}")
-        if texts and piece.text:
-            lines += [f"              | {clean_line(line)}" for line in piece.text.splitlines()]
-    if not told.pieces:
-        lines += ["", "  nothing but its task"]
-    for omitted in told.left_out:
-        size = f"{omitted.tokens:,} tokens, " if omitted.tokens else ""
-        lines.append(f"  left out  {omitted.part}: {clean_line(omitted.what)}: {size}{clean_line(omitted.why)}")
-    lines += [f"  without   {clean_line(one)}" for one in told.without]
-    if found.run_dir:
-        lines += ["", f"  word for word: {found.run_dir}/prompt"]
-    return lines
-
-
-def _place(piece: Piece) -> str:
-    words = {
-        "system": "at the end of its system prompt",
-        "file": "in a file of its workspace",
-        "prompt": "in the prompt",
-    }
-    return f"{words[piece.place]}{f': {piece.where}' if piece.where else ''}"
+        print("\n".join(briefing_lines(found, texts=texts)))
 
 
 def show_hand_offs(context: Context, job: int, *, json: bool) -> None:

@@ -1,4 +1,4 @@
-"""One job: what is known of it in three lines, and its log, diff, attempts and spec in tabs."""
+"""One job: what is known of it in three lines, and in tabs what it did, said, was told, changed, and cost."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.binding import BindingType
+from textual.containers import Horizontal
 from textual.widget import Widget
 from textual.worker import Worker
 
@@ -18,11 +19,13 @@ from console.format import clean_line, job_name, plural
 from console.messages import JobsChanged, Pulse
 from console.pace import Pace
 from console.roles import Part, Role
-from console.screens.operating import Operating
-from console.sizes import DIFF_LINES, LOG_LINES
+from console.screens.reading import Reading
+from console.sizes import DIFF_LINES, LOG_LINES, PREVIEW_RIGHT
 from console.tabs import Tab
+from console.told import briefing_entries, cost_entries, event_entries
 from console.transcript import Entry
 from console.widgets.line import Line
+from console.widgets.step_list import StepList
 from console.widgets.tail import Tail
 from engine.errors import HeadwayError
 from engine.model import JobDetail
@@ -33,12 +36,15 @@ if TYPE_CHECKING:
 #: Lines of the past that the log starts with.
 _PAST = 2_000
 
+#: Events of a job that are shown.
+_EVENTS = 1_000
 
-class JobScreen(Operating):
+
+class JobScreen(Reading):
     """Pushed on the screen that it was opened from; `esc` returns to the very row."""
 
-    BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.JOBS, Scope.JOB)
-    SCOPES = frozenset({Scope.JOB, Scope.TEXT})
+    BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.JOBS, Scope.READING, Scope.JOB)
+    SCOPES = frozenset({Scope.JOB})
 
     def __init__(self, desk: Desk, job: int, tab: Tab) -> None:
         super().__init__(desk)
@@ -50,7 +56,11 @@ class JobScreen(Operating):
         self._texts = {
             tab: Tail(desk, most=max(LOG_LINES, DIFF_LINES + 1), follow=tab is Tab.LOG, id=f"text-{tab.lower()}")
             for tab in Tab
+            if tab is not Tab.TIMELINE
         }
+        self.steps = StepList(desk)
+        self._beside = False
+        """There is room for the timeline at the left of another tab."""
         self._reader: LogReader | None = None
         self._worker: Worker[None] | None = None
         self._attempt: int | None = None
@@ -60,15 +70,23 @@ class JobScreen(Operating):
     def body(self) -> Iterable[Widget]:
         yield from self._facts
         yield self._tab_line
-        yield from self._texts.values()
+        yield Horizontal(self.steps, *self._texts.values(), id="job")
 
     def home(self) -> Widget | None:
-        return self._texts[self.tab]
+        return self.steps if self.tab is Tab.TIMELINE else self._texts[self.tab]
+
+    def shape(self, width: int, height: int) -> None:
+        self._beside = width >= PREVIEW_RIGHT
+        self._show_tab()
+
+    def live_scopes(self) -> frozenset[Scope]:
+        on_steps = self.focused is self.steps
+        return super().live_scopes() | ({Scope.LIST} if on_steps else {Scope.TEXT, Scope.READING})
 
     @property
     def text(self) -> Tail:
-        """The text of the open tab."""
-        return self._texts[self.tab]
+        """The text of the open tab; beside the timeline that is the log."""
+        return self._texts[Tab.LOG if self.tab is Tab.TIMELINE else self.tab]
 
     def on_mount(self) -> None:
         self._texts[Tab.LOG].empty = "nothing said yet"
@@ -94,8 +112,24 @@ class JobScreen(Operating):
         if not self._texts[Tab.SPEC].entry_count:
             self._texts[Tab.SPEC].replace(spec_entries(detail))
         self._draw_facts(self.desk.clock())
-        if self.tab is Tab.DIFF:
-            await self._read_diff()
+        self._texts[Tab.COST].replace(cost_entries(detail))
+        await self._read_tab()
+
+    async def _read_tab(self) -> None:
+        """Read what only the open tab needs."""
+        client, job = self.desk.client, self.job
+        try:
+            if self.tab is Tab.DIFF:
+                await self._read_diff()
+            elif self.tab is Tab.EVENTS:
+                self._texts[Tab.EVENTS].replace(event_entries(await client.events(after=0, limit=_EVENTS, job=job)))
+            elif self.tab is Tab.SPEC and self.detail is not None:
+                said = spec_entries(self.detail)
+                told = briefing_entries(await client.context(job))
+                self._texts[Tab.SPEC].replace([*said, Entry((("", Role.TEXT),)), *told])
+        except HeadwayError as error:
+            if self.tab is not Tab.SPEC:  # its prompt is there, only nobody has been told anything yet
+                self.text.replace([Entry(((clean_line(error.message), Role.MUTED),))])
 
     def _follow(self, attempt: int) -> None:
         self._attempt = attempt
@@ -103,7 +137,8 @@ class JobScreen(Operating):
             self._worker.cancel()
         log = self._texts[Tab.LOG]
         log.replace(())
-        self._reader = LogReader(self.desk.client, self.job, attempt or None, _PAST, self._hear)
+        self.steps.clear()
+        self._reader = LogReader(self.desk.client, self.job, attempt or None, _PAST, self._hear, self.steps.add)
         self._worker = self.run_worker(self._reader.run, group="log", exclusive=True)
 
     def _hear(self, entries: list[Entry]) -> None:
@@ -130,6 +165,8 @@ class JobScreen(Operating):
         if pulse.second:
             self._draw_facts(pulse.now)
         self.text.flush()
+        if self.steps.flush():
+            self._draw_tabs()
 
     def _draw_facts(self, now: int) -> None:
         if self.detail is not None:
@@ -147,7 +184,9 @@ class JobScreen(Operating):
             )
             left.append((" ", Role.TEXT))
         right: list[Part] = []
-        if self.tab is Tab.LOG and self.detail is not None and self.text.following:
+        if self.tab is Tab.TIMELINE:
+            right = [(f"{plural(len(self.steps.steps.all), 'step')} ", Role.MUTED)]
+        elif self.tab is Tab.LOG and self.detail is not None and self.text.following:
             right = [("following ", Role.MUTED)]
         elif self.text.below:
             right = [(f"{plural(self.text.below, 'line')} below ", Role.MUTED)]
@@ -168,13 +207,40 @@ class JobScreen(Operating):
 
     def _open_tab(self, tab: Tab) -> None:
         self.tab = tab
-        for name, text in self._texts.items():
-            text.display = name is tab
+        self._show_tab()
         if not self.ask.busy:
-            self.set_focus(self.text)
+            self.set_focus(self.home())
         self._draw_tabs()
-        if tab is Tab.DIFF and self.detail is not None:
-            self.in_background(self._read_diff, "diff")
+        if self.detail is not None:
+            self.in_background(self._read_tab, "tab")
+
+    def _show_tab(self) -> None:
+        shown = self.text
+        for text in self._texts.values():
+            text.display = text is shown and (self.tab is not Tab.TIMELINE or self._beside)
+        self.steps.display = self.tab is Tab.TIMELINE or self._beside
+
+    def action_unfold(self) -> None:
+        if self.steps.display and not self.steps.toggle():
+            self.say("nothing is behind this step")
+
+    def action_next_side(self) -> None:
+        if self._beside:
+            self.set_focus(self.steps if self.focused is not self.steps else self.text)
+        else:
+            self.say("the timeline stands beside the other tabs from 160 columns on; [ and ] change the tab")
+
+    def text_read(self) -> Tail | None:
+        return self.text
+
+    def _step(self, step: int) -> None:
+        """In a diff without a search, from hunk to hunk."""
+        if self.tab is not Tab.DIFF or self.text.searched:
+            super()._step(step)
+            return
+        place, count = self.text.jump("@@", step)
+        self.say(f"hunk {place} of {count}" if count else "no hunks")
+        self._draw_tabs()
 
     def action_next_tab(self) -> None:
         self._open_tab(self.tab.beside(1))
@@ -183,4 +249,7 @@ class JobScreen(Operating):
         self._open_tab(self.tab.beside(-1))
 
     def action_back(self) -> None:
-        self.app.pop_screen()
+        if self.text.searched:
+            self.text.search("")
+        else:
+            self.app.pop_screen()

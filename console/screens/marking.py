@@ -6,6 +6,7 @@ from console.desk import Desk
 from console.screens.arranging import Arranging
 from console.source import JobSource
 from console.widgets.rows import Rows
+from engine.model import State
 
 
 class Marking(Arranging):
@@ -69,3 +70,18 @@ class Marking(Arranging):
         """Draw what the marks changed."""
         self.rows.refresh_rows(self.desk.clock())
         self.draw_frame(self.desk.clock())
+
+    def action_next_failed(self) -> None:
+        self.work(self._next_failed())
+
+    async def _next_failed(self) -> None:
+        failed = await self.attempt(self.desk.client.order(f"{self.filter} state:{State.FAILED}".strip()))
+        asking = await self.attempt(self.desk.client.inbox())
+        if failed is None or asking is None:
+            return
+        wanted, order, start = {*failed, *(card.job for card in asking)}, self.source.order, self.rows.cursor + 1
+        for index in (*range(start, len(order)), *range(min(start, len(order)))) if wanted else ():
+            if order[index] in wanted:
+                self.rows.move_to(index)
+                return
+        self.say("no job in this list has failed or asks you")

@@ -182,6 +182,15 @@ class Operating(Choosing):
     def action_show_attempts(self) -> None:
         self._open_at(Tab.ATTEMPTS)
 
+    def action_show_timeline(self) -> None:
+        self._open_at(Tab.TIMELINE)
+
+    def action_show_events(self) -> None:
+        self._open_at(Tab.EVENTS)
+
+    def action_show_cost(self) -> None:
+        self._open_at(Tab.COST)
+
     def action_show_spec(self) -> None:
         self._open_at(Tab.SPEC)
 

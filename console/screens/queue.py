@@ -323,21 +323,6 @@ class QueueScreen(Marking):
     def action_apply_order(self) -> None:
         self._start_order()
 
-    def action_next_failed(self) -> None:
-        self.work(self._next_failed())
-
-    async def _next_failed(self) -> None:
-        failed = await self.attempt(self.desk.client.order(f"{self.filter} state:{State.FAILED}".strip()))
-        asking = await self.attempt(self.desk.client.inbox())
-        if failed is None or asking is None:
-            return
-        wanted, order, start = {*failed, *(card.job for card in asking)}, self.source.order, self.rows.cursor + 1
-        for index in (*range(start, len(order)), *range(min(start, len(order)))) if wanted else ():
-            if order[index] in wanted:
-                self.rows.move_to(index)
-                return
-        self.say("no job in this list has failed or asks you")
-
     def action_next_pane(self) -> None:
         """To the preview, and back."""
         if self.preview.display:

@@ -171,6 +171,17 @@ class Tail(Widget, can_focus=True):
         self.refresh()
         return True
 
+    def jump(self, start: str, step: int) -> tuple[int, int]:
+        """Go to the next row that begins with a text, or the one before. Which of how many it is."""
+        rows = [place for place, row in enumerate(self._rows) if row and row[0][0].startswith(start)]
+        if not rows:
+            return 0, 0
+        after = [place for place in rows if place > self.top] if step > 0 else [p for p in rows if p < self.top]
+        row = (after[0] if step > 0 else after[-1]) if after else (rows[-1] if step > 0 else rows[0])
+        self.top, self.following = max(0, min(row, len(self._rows) - 1)), False
+        self.refresh()
+        return rows.index(row) + 1, len(rows)
+
     def _marked(self, part: Part) -> list[Part]:
         """A part, with what is searched in it standing out."""
         (text, role), word = part, self.searched.casefold()

@@ -12,6 +12,8 @@ import msgspec
 
 from engine import events as log
 from engine.agents.events import AnyAgentEvent, LogLine
+from engine.briefing import Briefing, Context, Piece
+from engine.briefing import Part as BriefingPart
 from engine.decision import Answered, Card, Choice, Foreseen, Outlook, Reply, Rule, SnoozeCards, Snoozed
 from engine.errors import NoEngineError, NotFoundError, RefusedError, UsageError
 from engine.events import AnyBody, Cancelled, Event, Held, Released, Retried, Stopping
@@ -411,6 +413,15 @@ class FakeEngine(Answering):
     async def diff(self, job: int, *, attempt: int | None = None) -> str:
         self._answer()
         return self.diffs.get(job, "")
+
+    async def context(self, job: int, *, attempt: int | None = None, ahead: bool = False) -> Briefing:
+        self._answer()
+        pieces = [Piece(part=BriefingPart.CORE, tokens=120, reason="the operator's notes", text="use pytest")]
+        return Briefing(job=job, target="claude", context=Context(budget=2_000, tokens=120, pieces=pieces), attempt=1)
+
+    async def events(self, *, after: int | None = None, limit: int = 50, job: int | None = None) -> list[Event]:
+        self._answer()
+        return [event for event in self._events if event.job == job][:limit]
 
     async def trend(self, hours: int = 1, steps: int = 12) -> Trend:
         self._answer()

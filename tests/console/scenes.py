@@ -103,6 +103,9 @@ def _write_logs(engine: FakeEngine) -> None:
     engine.keeps[4836] = Reason(Cause.DEPENDENCY, "comes after J4833", jobs=[4833])
     engine.keeps[4840] = Reason(Cause.LIMIT, "claude: five_hour is used up", until=NOW + 134 * MINUTE, scope="claude")
     engine.targets = TARGETS
+    engine.books.forecast = Forecast(
+        now=NOW, through=Through(jobs=9, finish=NOW + 200 * MINUTE, cost_micros=4_200_000, games=200)
+    )
     engine.books.windows = [
         WindowLine(
             account="claude", window="five_hour", model="", standing=WindowStanding.CLOSED, used=1.0, waiting=3,

@@ -23,6 +23,7 @@ from console.widgets.board import Board
 from console.widgets.card_list import CardList
 from console.widgets.chooser import Chooser
 from console.widgets.rows import Rows
+from console.widgets.step_list import StepList
 from console.widgets.table import Table
 from console.widgets.tail import Tail
 from console.widgets.worker_list import WorkerList
@@ -36,7 +37,7 @@ LISTS: tuple[type[ListScreen[Any]], ...] = tuple(
 #: Who carries out the actions of each scope.
 OWNERS: dict[Scope, tuple[type, ...]] = {
     Scope.EVERYWHERE: (ConsoleApp,),
-    Scope.LIST: (Rows, HelpList, CardList, WorkerList, Chooser, Board, Table),
+    Scope.LIST: (Rows, HelpList, CardList, WorkerList, Chooser, Board, Table, StepList),
     Scope.TEXT: (Tail,),
     Scope.JOBS: (QueueScreen, JobScreen, WorkersScreen),
     Scope.TABLE: (QueueScreen, *LISTS),
@@ -44,7 +45,7 @@ OWNERS: dict[Scope, tuple[type, ...]] = {
     Scope.MARKS: (QueueScreen, MemoryScreen),
     Scope.OVERVIEW: (OverviewScreen,),
     Scope.WORKERS: (WorkersScreen,),
-    Scope.READING: (WorkersScreen,),
+    Scope.READING: (WorkersScreen, JobScreen),
     Scope.CHOOSE: (Chooser,),
     Scope.QUEUE: (QueueScreen,),
     Scope.JOB: (JobScreen,),

@@ -10,7 +10,7 @@ from console.screens.help import HelpScreen
 from console.screens.job import JobScreen
 from console.screens.places import PLACES
 from engine.agents import events as say
-from engine.events import Succeeded
+from engine.events import Held, Succeeded
 from engine.model import State
 from engine.sessions import Compaction, Session, SessionState
 from tests.console import scenes
@@ -56,7 +56,9 @@ async def test_it_shows_how_full_the_conversation_is_and_how_often_it_was_compac
         engine.progress(4833, "reading", context_tokens=80_000, context_window=200_000)
         stage.now += 1_000
         await stage.shows("context 80k of 200k, 40%")
-        await stage.press("t")
+        await stage.press(":")
+        await stage.type("attempts")
+        await stage.press("enter")
         await stage.shows("compacted 1 time: 160k to 9.0k (auto)")
 
 
@@ -64,17 +66,78 @@ async def test_tabs_go_round_and_have_keys_of_their_own() -> None:
     async with console(scenes.busy()) as stage:
         await stage.press("enter")
         await stage.shows("[Log]")
-        for tab in ("Diff", "Attempts", "Spec", "Log"):
+        for tab in ("Prompt", "Diff", "Attempts", "Events", "Cost", "Timeline", "Log"):
             await stage.press("]")
             await stage.shows(f"[{tab}]")
-        await stage.press("[")
+        await stage.press("]")
         await stage.shows("Do what job 4833 says.")
+        await stage.shows("what attempt 1 was told, 120 of 2,000 tokens beside the task")
         await stage.press("d")
         await stage.shows("+def test_comments_survive():")
-        await stage.press("t")
-        await stage.shows("attempt 1")
         await stage.press("l")
         await stage.shows("The comments survive now")
+
+
+async def test_the_timeline_unfolds_a_step_in_place_and_follows_at_its_end() -> None:
+    engine = scenes.busy()
+    async with console(engine) as stage:
+        await stage.press("t")
+        await stage.shows("▸ » Read src/parser/tokens.py")
+        assert "import re" not in stage.text
+        await stage.press("g", "j", "j", "enter")
+        await stage.shows("▾ » Read src/parser/tokens.py")
+        await stage.shows("     import re")
+        await stage.press("enter")
+        await stage.until(lambda: "import re" not in stage.text)
+        await engine.speak(4833, say.ToolCall(id="9", name="Bash", summary="make test", context_tokens=44_000))
+        await stage.shows("» Bash make test")
+        assert not stage.job.steps.following
+        await stage.press("G")
+        await engine.speak(4833, say.ToolResult(id="9", ok=False, output="2 failed\nsee the log"))
+        await engine.speak(4833, say.Text("I look again."))
+        await stage.shows("✗ » Bash make test")
+        await stage.shows("I look again.")
+        assert stage.job.steps.following
+
+
+async def test_a_wide_terminal_has_the_timeline_beside_the_open_tab() -> None:
+    async with console(scenes.busy(), 200, 60) as stage:
+        await stage.press("d")
+        await stage.shows("+def test_comments_survive():")
+        await stage.shows("▸ » Read src/parser/tokens.py")
+        await stage.press("tab", "g", "j", "j", "enter")
+        await stage.shows("▾ » Read src/parser/tokens.py")
+        assert "+def test_comments_survive():" in stage.text
+
+
+async def test_n_goes_from_hunk_to_hunk_and_a_search_through_the_log() -> None:
+    engine = scenes.busy()
+    engine.diffs[4833] += "".join(f"@@ -{n} +{n} @@ part {n}\n" + "+x\n" * 30 for n in range(3))
+    async with console(engine) as stage:
+        await stage.press("d")
+        await stage.shows("src/parser/tokens.py")
+        await stage.press("n")
+        await stage.shows("hunk 1 of 5")
+        await stage.press("n", "n")
+        await stage.shows("hunk 3 of 5")
+        await stage.press("N")
+        await stage.shows("hunk 2 of 5")
+        await stage.press("l", "/")
+        await stage.type("comments")
+        await stage.press("enter")
+        await stage.shows("2 lines with 'comments'")
+        await stage.press("escape")
+        assert stage.job.text.searched == ""
+
+
+async def test_what_happened_to_a_job_and_what_it_cost_have_tabs() -> None:
+    engine = scenes.busy()
+    async with console(engine) as stage:
+        engine.emit(Held(by="operator"), 4833)
+        await stage.press("e")
+        await stage.shows("by=operator")
+        await stage.press("]")
+        await stage.shows("in all   $1.2040   41,200 tokens in, 2,800 out")
 
 
 async def test_a_diff_opens_at_its_beginning_and_follows_nothing() -> None:
@@ -196,15 +259,18 @@ async def test_the_help_has_every_action_of_the_console() -> None:
         async def look() -> None:
             screen = await open_help(stage)
             seen.update(action.id for action in screen.list.actions)
-            assert all(action.title in stage.text for action in screen.list.actions)
+            await stage.until(lambda: all(action.title in stage.text for action in screen.list.actions))
             await stage.press("escape")
+            await stage.until(lambda: not isinstance(stage.app.screen, HelpScreen))
 
         await stage.press("tab")
         await look()
         await stage.press("enter")
         await stage.until(lambda: isinstance(stage.app.screen, JobScreen))
         await look()
-        await stage.press("escape")
+        await stage.press("t")
+        await look()
+        await stage.press("escape", "escape")
         for place in PLACES:
             await stage.press(BY_ID[f"go_{place.name}"].keys[0])
             await stage.until(lambda place=place: stage.app.place is place)

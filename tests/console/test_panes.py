@@ -81,7 +81,7 @@ async def test_a_pane_keeps_its_job_and_an_ended_one_stays_until_it_is_needed() 
 
 async def test_a_running_job_is_not_pushed_out_by_newer_ones() -> None:
     async with workers(running(1, 2), 80, 24) as stage:
-        await stage.press("number_sign", "number_sign")
+        await stage.press("v", "v")
         await stage.until(lambda: sorted(shown(stage)) == [1, 2] and len(stage.workers.wall.query(Pane)) == 2)
         start(stage.engine, 9)
         await stage.shows("2 panes, w lists all")
@@ -160,10 +160,10 @@ async def test_layouts_give_so_many_panes_and_the_list_has_all() -> None:
     async with workers(running(1, 2, 3, 4, 5), 120, 40) as stage:
         await stage.until(lambda: len(shown(stage)) == 5)
         for panes in (1, 2, 4):
-            await stage.press("number_sign")
+            await stage.press("v")
             await stage.until(lambda panes=panes: len(shown(stage)) == panes, f"{panes} panes")
         await stage.shows("layout 4")
-        await stage.press("number_sign", "number_sign")
+        await stage.press("v", "v")
         await stage.until(lambda: len(shown(stage)) == 5)
         await stage.press(":")
         await stage.type("layout 3")

@@ -96,8 +96,13 @@ async def diff_tab(stage: Stage) -> None:
 
 
 async def attempts_tab(stage: Stage) -> None:
-    await stage.press("n", "t")
+    await stage.press("n", "t", "[", "[", "[")
     await stage.shows("attempt 3")
+
+
+async def timeline(stage: Stage) -> None:
+    await stage.press("t")
+    await stage.shows("» Edit src/parser/tokens.py")
 
 
 async def help_screen(stage: Stage) -> None:
@@ -124,6 +129,7 @@ SCENES: list[Scene] = [
     ("workers", scenes.busy, workers),
     ("overview", scenes.asking, overview),
     ("gantt", scenes.busy, in_time),
+    ("timeline", scenes.busy, timeline),
     ("inbox", scenes.asking, inbox),
 ]
 AT_80: list[Scene] = [

@@ -41,8 +41,8 @@ sys.exit(run(Path("."), Look(link=os.environ.get("HEADWAY_TEST_LINK", "auto")), 
 
 #: A widget that fails at the first key.
 BROKEN = """
-from console.widgets.rows import Rows
-Rows.action_down = lambda self: 1 / 0
+from console.widgets.board import Board
+Board.action_down = lambda self: 1 / 0
 """
 
 
