@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 #: Jobs that are drawn in time: those that run, and the first that wait.
 _DRAWN = 60
 
-#: Seconds between two reads of what moves by itself: limits, estimates, the last hour.
-_SLOW = 15.0
+#: Seconds between two reads of what moves by itself: limits, estimates, the last hour; and where jobs came or went.
+_SLOW, _MOVED = 15.0, 4.0
 
 
 class OverviewScreen(Operating):
@@ -55,6 +55,7 @@ class OverviewScreen(Operating):
         self._pace, self._slow_pace = Pace(), Pace()
         self._dirty = True
         self._slow_read = float("-inf")
+        self._moved = False
         self._in_time = False
         self._cards: list[Card] = []
         self._at_work: list[Job] = []
@@ -98,12 +99,12 @@ class OverviewScreen(Operating):
 
     async def _read(self) -> None:
         """What an event may have changed; and what moves by itself, where that was not read for a while."""
-        client, slow = self.desk.client, time.monotonic() - self._slow_read >= _SLOW
+        client, slow = self.desk.client, self._slow_due
         try:
             self._cards = await client.inbox()
             self._at_work = await client.jobs(f"state:{State.RUNNING},{State.GATING}", PANES_MOST)
             if slow:
-                self._slow_read = time.monotonic()
+                self._slow_read, self._moved = time.monotonic(), False
                 self._windows = await client.limits()
                 self._trend = await client.trend()
                 self._line = await client.jobs("state:running,gating,ready,blocked", _DRAWN)
@@ -118,12 +119,16 @@ class OverviewScreen(Operating):
         self._draw()
 
     def on_jobs_changed(self, event: JobsChanged) -> None:
+        self._moved = self._moved or event.reordered
         self._dirty = self._dirty or event.reordered or any(job.id in event.ids for job in self._at_work)
 
+    @property
+    def _slow_due(self) -> bool:
+        return time.monotonic() - self._slow_read >= (_MOVED if self._moved else _SLOW)
+
     def beat(self, pulse: Pulse) -> None:
-        now = time.monotonic()
-        wanted = self._dirty or (self._at_work and now - self._slow_read >= _SLOW)
-        if wanted and self.desk.offline_since is None and pulse.steady and self._pace.due(now):
+        wanted = self._dirty or ((self._at_work or self._moved) and self._slow_due)
+        if wanted and self.desk.offline_since is None and pulse.steady and self._pace.due(time.monotonic()):
             self._start()
         if pulse.second:
             self._draw()
@@ -131,6 +136,8 @@ class OverviewScreen(Operating):
     def on_status_changed(self, event: object) -> None:
         if self.desk.offline_since is not None and not self.loaded:
             self._problem = self.desk.why_offline
+        if self.desk.status is not None and self.desk.status.cards != len(self._cards):
+            self._dirty = True
         self._draw()
 
     # What is shown

@@ -107,3 +107,14 @@ async def test_what_is_to_come_is_drawn_in_time_and_said_in_a_line() -> None:
         await stage.shows("about $4.20~ more")
         await stage.press("escape")
         await stage.shows("needs you")
+
+
+async def test_a_card_that_comes_is_shown_also_where_no_job_moved() -> None:
+    engine = scenes.asking()
+    cards, engine.cards = engine.cards, []
+    async with console(engine, 100, 40) as stage:
+        await stage.press("1")
+        await stage.shows("nothing waits for you")
+        engine.cards = cards
+        await stage.app.feed._read_status()
+        await stage.shows("Which parser is canonical?")
