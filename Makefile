@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: run test test-agents lint crash soak bench bench-console bench-memory picture clean
+.PHONY: run test test-agents lint crash soak bench bench-console bench-memory picture pictures clean
 
 run: $(VENV)/installed
 	@$(BIN)/headway demo
@@ -45,6 +45,11 @@ bench-console: $(VENV)/installed-dev
 # ARGS=--full takes LanceDB to 230,000 things too: twenty minutes.
 bench-memory: $(VENV)/installed-bench
 	@$(BIN)/python -m tests.benchmarks.memory $(ARGS)
+
+# Every screen, from the real console on the rehearsal fleet.
+pictures: $(VENV)/installed picture
+	@mkdir -p docs/screens
+	@$(BIN)/headway demo --picture docs/screens --size 110x30 --speed 1
 
 # The picture in the README, from the real console at work.
 picture: $(VENV)/installed

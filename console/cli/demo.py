@@ -25,6 +25,7 @@ permissions: {timeout: %s, default: allow}
 """
 _PATIENCE = ("2s", "3m")  #: how long a card waits, without somebody at the console and with
 _ENDS_IN_PICTURE = 6  #: jobs that have ended before the picture is drawn: it shows what is done beside what runs
+_ENDS_IN_PICTURES = 3  #: the same, where several are drawn one after the other
 _ORPHAN_SECONDS = 60.0  #: after which the demo's engine ends by itself, should nobody be left to end it
 
 
@@ -162,8 +163,11 @@ async def _draw(home: Path, specs: list[JobSpec], picture: Path, size: str) -> N
     from engine.server.client import Client
 
     cells = read_size(size)
-    names = {place.name: picture / f"{place.name}.svg" for place in PLACES}
-    wanted = names if picture.is_dir() else {"queue": picture}
+    # What shows agents at work comes first: they do not wait for the painter.
+    early = ["workers", "queue", "overview"]
+    names = [*early, *(place.name for place in PLACES if place.name not in early)]
+    several = picture.is_dir()
+    wanted = {name: picture / f"{name}.svg" for name in names} if several else {"queue": picture}
     async with Client(home) as client:
         seq = (await client.status()).seq
         await client.submit(specs)
@@ -171,7 +175,7 @@ async def _draw(home: Path, specs: list[JobSpec], picture: Path, size: str) -> N
             ends = 0
             async for happening in happenings:
                 ends += isinstance(happening, Event) and _is_end(happening)
-                if ends == _ENDS_IN_PICTURE:
+                if ends == (_ENDS_IN_PICTURES if several else _ENDS_IN_PICTURE):
                     break
         for screen, file in wanted.items():
             await draw(client, file, Picture(screen, cells), at_work=screen == "queue")
