@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,7 @@ from textual.worker import Worker
 
 from console.actions import Action, Scope, bindings
 from console.beat import Beat
-from console.bell import ring
+from console.bell import ring, words
 from console.commands import read_command, read_job
 from console.desk import Desk
 from console.feed import Feed
@@ -118,8 +119,10 @@ class ConsoleApp(Switching, inherit_bindings=False):
             self._configure()
             self._set_terminal_title()
         if isinstance(message, Rings):
+            said = words(message.told)
+            self.say(said, Role.YOU)
             if self._driver is not None:
-                self._driver.write(ring(message.told))
+                self._driver.write(ring(said, os.environ.get("TERM", "")))
             return
         for frame in self.frames:
             frame.post_message(message)

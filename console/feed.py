@@ -23,7 +23,10 @@ _STATUS_BUSY, _STATUS_WORKING, _STATUS_IDLE = 1_000, 5_000, 60_000
 #: Events that are read one by one after a cut: where more were missed, reading everything again is less.
 _CAUGHT_UP_MOST = 2_000
 
-_KEEPS_ORDER = (Launched, Adopted, Stopping, LimitSeen, Asked, Answered)
+#: Milliseconds after which a notice is not rung any more: what was missed in a cut is on the screen.
+_FRESH = 60_000
+
+_KEEPS_ORDER = (Notified, Launched, Adopted, Stopping, LimitSeen, Asked, Answered)
 
 
 class Feed:
@@ -38,6 +41,7 @@ class Feed:
         self._events = False
         self._worked = False
         self._status_read = 0
+        self._notices: list[Notified] = []
         self._seen: tuple[str, int] | None = None
         """The home, and the newest event of its log that was told."""
 
@@ -83,6 +87,9 @@ class Feed:
 
     def flush(self) -> None:
         """Tell what was gathered since the last time, if anything."""
+        if self._notices:
+            notices, self._notices = tuple(self._notices), []
+            self._tell(Rings(notices))
         if not self._changed and not self._reordered:
             return
         told = JobsChanged(frozenset(self._changed), self._reordered, self._added)
@@ -115,8 +122,8 @@ class Feed:
         self._desk.seq = item.seq
         if self._seen is not None:
             self._seen = (self._seen[0], item.seq)
-        if isinstance(item.body, Notified):
-            self._tell(Rings(item.body))
+        if isinstance(item.body, Notified) and self._desk.clock() - item.at < _FRESH:
+            self._notices.append(item.body)
         if item.job is None:
             self._reordered = self._reordered or isinstance(item.body, Pruned)
             return

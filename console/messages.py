@@ -36,7 +36,8 @@ class StatusChanged(Message):
 class Rings(Message):
     """The engine tells the consoles something: the terminal says it, whatever the screen shows."""
 
-    told: Notified
+    told: tuple[Notified, ...]
+    """What came since the last beat, the newest last."""
 
     bubble = False
 
