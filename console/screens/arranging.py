@@ -58,7 +58,7 @@ class Arranging(Filtering):
             hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(SortKey)}"
             self.say(f"no column {column!r}{hint}", Role.FAILED)
 
-    def action_reverse(self) -> None:
+    def action_reverse_sort(self) -> None:
         if self.sort.key is SortKey.QUEUE:
             self.say("the queue has one order; s sorts by a column, and S turns that around")
         else:
