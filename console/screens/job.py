@@ -165,8 +165,9 @@ class JobScreen(Reading):
         if pulse.second:
             self._draw_facts(pulse.now)
         self.text.flush()
-        if self.steps.flush():
-            self._draw_tabs()
+        self.steps.flush()
+        if pulse.steady:
+            self._draw_tabs()  # what is below is known once the text is laid out
 
     def _draw_facts(self, now: int) -> None:
         if self.detail is not None:

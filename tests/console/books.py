@@ -15,7 +15,7 @@ from engine.memory.answers import Change, CorePart, Forget, Forgotten, ItemDetai
 from engine.memory.item import Item, Kind, Standing
 from engine.memory.judgement import Terms
 from engine.memory.store import Backend
-from engine.model import AgentStatus, Breaker, Cap, Race, RacePicked, Readiness, Scoreboard
+from engine.model import Breaker, Cap, Race, RacePicked, Readiness, Scoreboard
 from engine.model.forecast import Forecast, Through
 from engine.model.route import RouteChoice, RouteQuery, RouteStatus
 from engine.model.tax import Spent, Tax
@@ -53,7 +53,6 @@ class Books:
     choice: RouteChoice = field(default_factory=lambda: RouteChoice(route=None, target="claude"))
     races: list[Race] = field(default_factory=list)
     board: Scoreboard = field(default_factory=Scoreboard)
-    agents: list[AgentStatus] = field(default_factory=list)
     caps: list[Cap] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     asked: list[tuple[Any, ...]] = field(default_factory=list)
@@ -259,10 +258,6 @@ class Answering:
         self._answer()
         self.books.asked.append(("pick", number, job))
         return RacePicked(race=number, job=job, was=None, branch=f"headway/J{job}")
-
-    async def agents(self, name: str | None = None, *, check: bool = False) -> list[AgentStatus]:
-        self._answer()
-        return self.books.agents
 
     async def ready(self) -> Readiness:
         self._answer()

@@ -230,7 +230,7 @@ def lay_routes(engine: FakeEngine) -> None:
 
 def lay_health(engine: FakeEngine) -> None:
     books = engine.books
-    books.agents = [
+    engine.agents_here = [
         AgentStatus(agent="claude", program="claude", version="2.1.0", accounts=[
             AccountStatus(name="work", ok=True, found="signed in", expires_at=NOW + 3 * DAY)]),
         AgentStatus(agent="codex", program="codex", version="0.60.1", accounts=[

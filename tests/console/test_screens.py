@@ -98,6 +98,7 @@ async def diff_tab(stage: Stage) -> None:
 async def attempts_tab(stage: Stage) -> None:
     await stage.press("n", "t", "[", "[", "[")
     await stage.shows("attempt 3")
+    await stage.shows("lines below")
 
 
 async def timeline(stage: Stage) -> None:
