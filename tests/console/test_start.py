@@ -283,7 +283,7 @@ async def test_a_picture_is_of_the_screen_that_is_named(tmp_path: Path) -> None:
 
 
 async def test_the_screen_in_sight_is_saved_by_a_command(tmp_path: Path) -> None:
-    async with console(scenes.busy()) as stage:
+    async with console(scenes.busy(), 200, 50) as stage:
         stage.app.action_export(str(tmp_path / "now.svg"))
         await stage.shows("this screen is in")
         assert "J4833" in (tmp_path / "now.svg").read_text()
