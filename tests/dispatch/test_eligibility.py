@@ -128,7 +128,10 @@ def test_what_keeps_this_one_job_is_told_before_what_keeps_its_lane() -> None:
 
 @pytest.mark.parametrize("state", sorted(set(State) - {State.READY, State.BLOCKED}))
 def test_what_runs_or_has_ended_waits_for_nothing(state: State) -> None:
-    assert reasons(job(state=state, held_by="ann"), world(0, draining=True)) == []
+    assert reasons(job(state=state), world(0, draining=True)) == []
+    held = reasons(job(state=state, held_by="ann"), world(0, draining=True))
+    # Only what its gate looks at can be kept from going on.
+    assert [one.cause for one in held] == ([Cause.HELD] if state is State.GATING else [])
 
 
 def test_a_time_that_has_come_is_no_reason_and_what_is_about_others_neither() -> None:
