@@ -31,6 +31,7 @@ from engine.model import (
     State,
 )
 from engine.redact import Secrets
+from engine.runner.cells import Cells
 from engine.runner.git import GitError, git
 from engine.runner.workspace import top_of
 from engine.store import Store, Transaction, actions, merge_undo, merges
@@ -67,7 +68,7 @@ class Merges:
         self._hub = hub
         self._settings = settings
         self._wake = wake
-        self._turn = Turn(home, store, settings, secrets)
+        self._turn = Turn(home, store, settings, secrets, Cells(home, settings))
         self._called = asyncio.Event()
         self._at_work: dict[str, asyncio.Task[None]] = {}
 

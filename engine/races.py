@@ -23,8 +23,9 @@ from engine.dispatch.routebook import Routebook
 from engine.entry import title_of
 from engine.errors import HeadwayError, NotFoundError, StorageError, UsageError
 from engine.gate import judging
-from engine.gate.checks import Check, Place, run_checks
+from engine.gate.checks import Check, run_checks
 from engine.gate.judging import Candidate, Step
+from engine.gate.places import place_of
 from engine.hub import Hub
 from engine.last_words import last_words
 from engine.model import (
@@ -45,6 +46,7 @@ from engine.model import (
     Workspace,
 )
 from engine.redact import Secrets
+from engine.runner.cells import Cells
 from engine.runner.environment import environment
 from engine.runner.git import GitError, git
 from engine.runner.run_dir import run_dir
@@ -83,6 +85,7 @@ class Races:
         self._hub = hub
         self._book = book
         self._settings = book.settings
+        self._cells = Cells(home, book.settings)
         self._agents = book.agents
         self._secrets = secrets
         self._act = act
@@ -244,7 +247,10 @@ class Races:
         marker = uuid.uuid5(uuid.NAMESPACE_URL, f"{self._home.as_uri()}/races/{race.id}/{entry.job}").hex
         given = environment(os.environ, (), {}, self._settings.agent(SHELL), entry.job, marker)
         folder = run_dir(self._home, entry.job, entry.attempt).path
-        place = Place(Path(entry.workspace or "/nonexistent"), given, marker, folder)
+        rows = await self._store.read.rows([entry.job])
+        project, directory = rows[0].project if rows else None, Path(entry.workspace or "/nonexistent")
+        agent = Target.parse(entry.target).agent
+        place = await place_of(self._cells, agent, project, directory, given, marker, folder)
         checks = [Check(command, race.check_ms / 1000) for command in race.checks]
         self.busy = True
         try:

@@ -47,6 +47,10 @@ class Place:
     folder: Path | None = None
     """Where what they print is kept."""
     grace: float = GRACE_SECONDS
+    confine: Callable[[Sequence[str]], list[str]] | None = None
+    """Puts their command lines into a sandbox, where the work that they run is to be in one."""
+    trouble: str = ""
+    """Why none of them can be run here, if that is so."""
 
 
 async def run_checks(
@@ -72,6 +76,8 @@ async def run_checks(
 
 
 async def _run(check: Check, place: Place, number: int) -> CheckResult:
+    if place.trouble:
+        return CheckResult(command=check.command, code=None, took_ms=0, problem=place.trouble)
     if not place.directory.is_dir():
         return CheckResult(command=check.command, code=None, took_ms=0, problem=NOT_FOUND)
     began = time.monotonic()
@@ -97,6 +103,8 @@ async def _attend(check: Check, place: Place, heard: _Heard) -> tuple[int | None
     loop = asyncio.get_running_loop()
     try:
         argv = ["/bin/sh", "-c", _IN_DIRECTORY, "check", str(place.directory), check.command]
+        if place.confine is not None:
+            argv = place.confine(argv)
         environment = {**place.environment, MARKER: place.marker}
         pid = spawn.spawn(argv, environment, spawn.Streams(nothing, theirs, theirs))
         os.close(theirs)

@@ -31,6 +31,7 @@ from engine.model import (
     Verdict,
 )
 from engine.redact import Secrets
+from engine.runner.cells import Cells
 from engine.runner.workspace import Workspaces
 from engine.store import Store, Transaction, gatings, verbs
 from engine.store.rows import AttemptRow, JobRow, read_attempts, read_job, read_spec
@@ -64,7 +65,8 @@ class Gates:
         self._stop = stop
         self._wake = wake
         at_once = asyncio.Semaphore(CHECKS_AT_ONCE)
-        self._looker = Looker(home, store, workspaces, routes.agents, routes.settings, secrets, at_once)
+        cells = Cells(home, routes.settings)
+        self._looker = Looker(home, store, workspaces, routes.agents, routes.settings, secrets, cells, at_once)
         reviewers = Reviewers(home, store, workspaces, routes.agents, routes.settings, secrets, routes)
         self._course = Course(store, self._looker, reviewers, book, self._note, wake)
         self._tasks: dict[int, asyncio.Task[None]] = {}

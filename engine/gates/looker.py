@@ -16,11 +16,13 @@ from engine.config import Settings
 from engine.context.record import deeds_of
 from engine.gate import claims, evidence, looking
 from engine.gate.book import Gate
-from engine.gate.checks import Place, run_checks
+from engine.gate.checks import run_checks
 from engine.gate.claims import Known
 from engine.gate.looking import Result
+from engine.gate.places import place_of
 from engine.model import CheckResult, Claim, Fact, Finding, GateLook, Severity, Source
 from engine.redact import Secrets
+from engine.runner.cells import Cells
 from engine.runner.environment import environment
 from engine.runner.run_dir import run_dir
 from engine.runner.workspace import Workspaces
@@ -51,6 +53,7 @@ class Looker:
     agents: Mapping[str, Agent]
     settings: Settings
     secrets: Secrets
+    cells: Cells
     at_once: asyncio.Semaphore
     """So many checks run at one time: each may keep the whole machine busy."""
 
@@ -102,7 +105,9 @@ class Looker:
         name = f"{self.home.as_uri()}/gates/{tried.job}/{'claim' if begun.claimed else 'end'}"
         marker = uuid.uuid5(uuid.NAMESPACE_URL, name).hex
         given = environment(os.environ, (), {}, self.settings.agent(SHELL), tried.job, marker)
-        place = Place(result.placed.directory, given, marker, folder)
+        rows = await self.store.read.rows([tried.job])
+        project = rows[0].project if rows else None
+        place = await place_of(self.cells, tried.agent, project, result.placed.directory, given, marker, folder)
 
         def tell(number: int) -> None:
             says(f"check {number} of {len(gate.checks)} runs: {gate.checks[number - 1].command[:100]}")

@@ -40,10 +40,13 @@ class Claims:
 
 def told(look: GateLook) -> Iterator[str]:
     """A look, as its agent is told it. Pure."""
-    if not look.findings:
+    lacking = [fact for fact in look.evidence if not fact.holds]
+    if not look.findings and not lacking:
         yield PASSED
         return
     yield REFUSED
+    if not look.findings:
+        yield from (f"- {one_line(f'{fact.name}: {fact.told}', LINE)}" for fact in lacking)
     for one in look.findings[:FINDINGS]:
         place = f"{one.file}{f':{one.line}' if one.line is not None else ''}: " if one.file else ""
         by = f" ({one_line(one.by, 120)})" if one.by else ""

@@ -22,12 +22,14 @@ from msgspec import structs
 
 from engine.config import Settings
 from engine.errors import HeadwayError, RefusedError
-from engine.gate.checks import Check, Place, run_checks
+from engine.gate.checks import Check, run_checks
+from engine.gate.places import place_of
 from engine.merge import back, change, landing, plot
 from engine.merge.keeping import ref_of
 from engine.merge.landing import Branch
 from engine.model import CheckResult, Conflict, Merge, MergeState, State
 from engine.redact import Secrets
+from engine.runner.cells import Cells
 from engine.runner.environment import environment
 from engine.runner.git import GitError, git
 from engine.runner.run_dir import RunDir, run_dir
@@ -52,6 +54,7 @@ class Turn:
     store: Store
     settings: Settings
     secrets: Secrets
+    cells: Cells
 
     async def step(self, merge: Merge) -> None:
         """One step. What goes wrong with the repository is asked about; other errors are the caller's."""
@@ -134,7 +137,9 @@ class Turn:
         _, tried = await self._job(merge)
         folder = None if tried is None else self._run(tried).path / f"merge-{merge.id}"
         checks = [Check(command, merge.check_ms / 1000) for command in merge.checks]
-        results = await run_checks(checks, Place(root, given, marker, folder))
+        agent = SHELL if tried is None else tried.agent
+        place = await place_of(self.cells, agent, merge.project, root, given, marker, folder)
+        results = await run_checks(checks, place)
         return [structs.replace(one, output=self.secrets.out_of(one.output)[-OUTPUT_CHARS:]) for one in results]
 
     # ---- landing

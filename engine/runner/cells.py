@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from engine.agents.base import Agent, Launch
@@ -16,7 +16,10 @@ from engine.runner import sandbox, spawn
 from engine.runner.git import git
 from engine.runner.run_dir import RunDir
 from engine.runner.sandbox import Cell
-from engine.runner.workspace import Placed
+from engine.runner.workspace import Placed, top_of
+
+Confine = Callable[[Sequence[str]], list[str]]
+"""Makes of a command line the one that runs it in a sandbox."""
 
 PROBE_SECONDS = 10.0
 _PATHS = ("rev-parse", "--path-format=absolute", "--git-common-dir", "--absolute-git-dir")
@@ -44,7 +47,28 @@ class Cells:
             return list(launch.argv)
         if (trouble := await self.trouble()) is not None:
             raise RefusedError(f"{agent.name} is to run in a sandbox, and {trouble}; or say sandbox: false")
-        return sandbox.wrapped(launch.argv, await self._cell(wanted, launch, agent, placed, run, env))
+        own = [Path(folder) for folder in agent.own_folders(env)]
+        for folder in own:
+            if not folder.suffix:
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # else what it writes is gone with the sandbox
+        # The socket is that of the tools that Headway gives to agents.
+        read = [*_installed(launch.argv[0], env), *_python(), (self._home / AGENTS).parent]
+        cell = await self._cell(wanted, placed, env, [run.path.parent, *own], read)
+        return sandbox.wrapped(launch.argv, cell)
+
+    async def around(self, agent: str, project: str | None, directory: Path, env: Mapping[str, str]) -> Confine | None:
+        """What puts a command on the work of an agent into the sandbox that the agent has; None where it has none.
+
+        What an agent wrote is run by it: with the agent's own limits, and without its logins. Raises as `wrapped` does.
+        """
+        wanted = chosen(self._settings, agent, project)
+        if wanted is None:
+            return None
+        if (trouble := await self.trouble()) is not None:
+            raise RefusedError(f"the work of {agent} is to run in a sandbox, and {trouble}; or say sandbox: false")
+        placed = Placed(directory, await top_of(directory))
+        cell = await self._cell(wanted, placed, env, [], [])
+        return lambda argv: sandbox.wrapped(argv, cell)
 
     async def trouble(self) -> str | None:
         """Why this machine makes no sandbox, and how to mend it; None where it does. Tried once."""
@@ -53,21 +77,13 @@ class Cells:
         return self._trouble
 
     async def _cell(
-        self, wanted: SandboxSettings, launch: Launch, agent: Agent, placed: Placed, run: RunDir, env: Mapping[str, str]
+        self, wanted: SandboxSettings, placed: Placed, env: Mapping[str, str], write: list[Path], read: list[Path]
     ) -> Cell:
+        """The cell of a workspace, with what else may be written and read."""
         user = Path(env.get("HOME") or os.sep)
-        own = [Path(folder) for folder in agent.own_folders(env)]
-        for folder in own:
-            if not folder.suffix:
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # else what it writes is gone with the sandbox
-        top = placed.root or placed.directory
-        write = [top, run.path.parent, *own, *sandbox.expanded(wanted.write, env)]
-        # The last two are for the tools that Headway gives to agents.
-        read = [*sandbox.programs(env.get("PATH", ""), user), *sandbox.expanded(wanted.read, env), *_python()]
-        read.append((self._home / AGENTS).parent)
+        write = [placed.root or placed.directory, *write, *sandbox.expanded(wanted.write, env)]
+        read = [*sandbox.programs(env.get("PATH", ""), user), *sandbox.expanded(wanted.read, env), *read]
         read += [user / ".gitconfig", user / ".config/git"]
-        if (program := shutil.which(launch.argv[0], path=env.get("PATH"))) is not None:
-            read += [sandbox.package(Path(program).resolve()), sandbox.package(Path(program))]
         guarded: list[Path] = []
         if placed.root is not None:
             common, own_git = map(Path, (await git(placed.root, *_PATHS)).split("\n"))
@@ -85,6 +101,12 @@ class Cells:
 def _real(paths: Iterable[Path]) -> tuple[Path, ...]:
     """Without symbolic links on the way, of which bubblewrap makes nothing good, and each once."""
     return tuple(dict.fromkeys(path.resolve() for path in paths))
+
+
+def _installed(program: str, env: Mapping[str, str]) -> list[Path]:
+    """Where a program is, and where what it is a link to was installed."""
+    found = shutil.which(program, path=env.get("PATH"))
+    return [] if found is None else [sandbox.package(Path(found).resolve()), sandbox.package(Path(found))]
 
 
 def _python() -> list[Path]:

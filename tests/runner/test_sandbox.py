@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 from engine.config import AgentSettings, ProjectSettings, Settings
+from engine.config.gates import GateSettings
 from engine.config.sandbox import SandboxSettings, chosen, complaints
+from engine.gate.checks import Check, run_checks
+from engine.gate.places import place_of
 from engine.model import Wanted
 from engine.runner import cells, sandbox
 from engine.runner.sandbox import Cell
@@ -144,3 +147,26 @@ async def test_nothing_runs_outside_where_there_is_no_sandbox(home: Path, monkey
     assert job.failure == "spawn_failed"
     assert "bubblewrap is not installed" in (job.reason or "") and "sandbox: false" in (job.reason or "")
     assert await cells.probe() is not None
+
+
+async def test_checks_of_an_agents_work_run_in_its_sandbox(bubblewrap: None, home: Path, repository: Path) -> None:
+    gate = GateSettings(checks=["test ! -e /run/systemd; touch /etc/mine 2>/dev/null; test ! -e /etc/mine && ls -A ~"])
+    settings = Settings(sandbox=True, agents={"shell": AgentSettings()}, gates={"tests": gate})
+    async with serving(home, settings) as engine:
+        ids = (await engine.submit(Wanted([shell("touch made", project=str(repository), gate="tests")]))).ids
+        await ended(engine, ids)
+        (look,) = await engine.gates.looks(ids[0])
+    assert look.passed, look
+    assert not {".ssh", ".config", ".bashrc"} & set(look.checks[0].output.split())
+    assert not Path("/etc/mine").exists()
+
+
+async def test_no_check_runs_outside_where_there_is_no_sandbox(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sandbox, "PROGRAM", "no-such-bwrap")
+    mark = tmp_path / "ran"
+    place = await place_of(cells.Cells(home, Settings(sandbox=True)), "shell", None, tmp_path, {}, "marker", None)
+    (result,) = await run_checks([Check(f"touch {mark}")], place)
+    assert not result.passed and "bubblewrap is not installed" in result.problem
+    assert not mark.exists()
