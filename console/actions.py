@@ -129,7 +129,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("show_cost", "open at the cost", Scope.JOBS, command="cost"),
     Action("filter", "filter this list", Scope.TABLE, ("/",), "filter", command="filter", argument="TEXT"),
     Action("sort", "sort by a column", Scope.SORTED, ("s",), "sort", command="sort", argument="COLUMN"),
-    Action("reverse", "sort the other way round", Scope.SORTED, ("S",), command="reverse"),
+    Action("reverse_sort", "sort the other way round", Scope.SORTED, ("S",), command="reverse"),
     Action("mark", "mark, and step down", Scope.MARKS, ("space",), "mark", command="mark"),
     Action("range", "mark from here; again: to here", Scope.MARKS, ("v",), command="range"),
     Action("mark_all", "mark all that match", Scope.MARKS, ("*",), command="mark all"),

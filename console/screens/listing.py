@@ -359,7 +359,7 @@ class ListScreen(Frame, Generic[R]):
         self.table.sorted_by, self.table.down = (field.name if field else ""), bool(field and field.to_right)
         self.show_rows()
 
-    def action_reverse(self) -> None:
+    def action_reverse_sort(self) -> None:
         self.table.down = not self.table.down
         self.show_rows()
 

@@ -420,6 +420,8 @@ class FakeEngine(Answering):
         return Briefing(job=job, target="claude", context=Context(budget=2_000, tokens=120, pieces=pieces), attempt=1)
 
     async def events(self, *, after: int | None = None, limit: int = 50, job: int | None = None) -> list[Event]:
+        if job is None:
+            return await super().events(after=after, limit=limit)
         self._answer()
         return [event for event in self._events if event.job == job][:limit]
 

@@ -10,6 +10,7 @@ from console.actions import BY_ID
 from console.screens.listing import ListScreen
 from console.screens.places import PLACES
 from tests.console import ledger, scenes
+from tests.console.moment import NOW
 from tests.console.stage import Stage, console
 from tests.console.test_screens import SCREENS, SIZES
 
@@ -28,6 +29,9 @@ async def settled(stage: Stage, name: str) -> ListScreen[object]:
 
 async def drawn(stage: Stage, screen: ListScreen[object]) -> None:
     await stage.until(lambda: not any(worker.group == "preview" and worker.is_running for worker in stage.app.workers))
+    await stage.until(
+        lambda: screen.above.size.height == len(screen.above_lines(NOW)), "what is above the list is laid out"
+    )
     await stage.pilot.pause()
     await stage.settle()
 
