@@ -39,7 +39,7 @@ def test_what_eight_agents_that_talk_bring(link: str) -> None:
 
 
 def test_what_a_switch_to_a_list_brings_that_has_something_in_it() -> None:
-    with console(1_000, "ssh", "laden", ready="claude@work") as terminal:
+    with console(1_000, "ssh", "laden") as terminal:
         got = measure.bytes_of(terminal)
         assert got.idle <= IDLE
         assert got.switch <= SWITCH, got.asked_of
