@@ -145,6 +145,7 @@ async def test_tab_walks_through_the_panes_and_zoom_gives_one_all_room() -> None
         await stage.until(lambda: stage.app.focused is first)
         await stage.press("tab")
         assert stage.app.focused is second
+        await stage.until(lambda: 0 < second.size.height <= stage.workers.size.height // 2)
         half = second.size.height
         await stage.press("f")
         await stage.until(lambda: second.size.height > half + 5)

@@ -57,7 +57,7 @@ def test_a_script_says_everything(tmp_path: Path) -> None:
     [
         ("fix-bugs", "no rehearsal scenario 'fix-bugs': did you mean fix-bug?"),
         ("flacky-network", "no rehearsal scenario 'flacky-network': did you mean flaky-network?"),
-        ("opus", "no rehearsal scenario 'opus': there are ask, crash, denied, fix-bug,"),
+        ("opus", "no rehearsal scenario 'opus': there are ask, crash, critic, denied,"),
     ],
 )
 def test_an_unknown_name_is_told_the_nearest(name: str, words: str) -> None:

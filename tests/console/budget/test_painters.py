@@ -10,7 +10,7 @@ from tests.benchmarks.console.measure import PAGE_DOWN, console
 from tests.benchmarks.console.terminal import Terminal
 
 #: Times go on between one walk and the other.
-_MOVING = re.compile(r"\d\d:\d\d|\b\d+[smhd]\d*[smh]?\b")
+_MOVING = re.compile(r"\d\d:\d\d(?::\d\d)?|\b\d+[smhd]\d*[smh]?\b")
 
 WALK = (
     "j",
