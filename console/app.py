@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from rich.console import RenderableType
 from textual._compositor import ChopsUpdate, LayoutUpdate
@@ -32,10 +32,7 @@ from console.paint import Painted, Painter
 from console.palette import Everything
 from console.roles import Role
 from console.said import result_line, undone_line
-from console.screens.help import HelpScreen
-from console.screens.inbox import InboxScreen
-from console.screens.job import JobScreen
-from console.screens.places import ABOUT_JOB, FIRST
+from console.screens.places import ABOUT_JOB, FIRST, read_ahead
 from console.screens.switching import Switching
 from console.svg import save
 from console.tabs import Tab
@@ -45,6 +42,9 @@ from console.turns import Turns
 from console.widgets.ask_bar import AskBar
 from engine.errors import HeadwayError, UsageError
 from engine.model import ALL, Verb
+
+if TYPE_CHECKING:
+    from console.screens.help import HelpScreen
 
 
 class ConsoleApp(Switching, inherit_bindings=False):
@@ -67,6 +67,7 @@ class ConsoleApp(Switching, inherit_bindings=False):
         self._configured = False
         self._terminal_title = ""
         self._painter = Painter()
+        self._ahead = read_ahead()
         self._stock = stock_painter
         self.turns = Turns(
             partial(self.call_later, self._press), lambda: self.frame is not None and self.frame.ask.busy
@@ -107,6 +108,7 @@ class ConsoleApp(Switching, inherit_bindings=False):
 
     async def _beat(self) -> None:
         now = self.desk.clock()
+        next(self._ahead, None)
         self.feed.flush()
         await self.feed.refresh(now)
         frame = self.frame
@@ -142,6 +144,11 @@ class ConsoleApp(Switching, inherit_bindings=False):
                 self._wear(status.theme)
         except UsageError as error:
             self.say(error.message, Role.FAILED)
+
+    def refresh_css(self, animate: bool = True) -> None:
+        """Before there is a screen there is nothing to style; the first one styles itself when it is made."""
+        if any(self._screen_stacks.values()):
+            super().refresh_css(animate)
 
     def _find_themes(self) -> list[str]:
         """Take the themes that there are now; what is wrong in the operator's own."""
@@ -213,6 +220,9 @@ class ConsoleApp(Switching, inherit_bindings=False):
         self.work(self._open_job(job, tab))
 
     async def _open_job(self, job: int, tab: Tab) -> None:
+        from console.screens.help import HelpScreen
+        from console.screens.job import JobScreen
+
         frame = self.frame
         if frame is None or await frame.attempt(self.desk.client.job(job)) is None:
             return
@@ -226,6 +236,9 @@ class ConsoleApp(Switching, inherit_bindings=False):
         self.run_worker(self.turns.during(lambda: call), group="action")
 
     def action_help(self) -> None:
+        from console.screens.help import HelpScreen
+        from console.screens.job import JobScreen
+
         frame = self.frame
         if frame is not None and not isinstance(frame, HelpScreen):
             on_job = isinstance(frame, JobScreen)
@@ -238,6 +251,8 @@ class ConsoleApp(Switching, inherit_bindings=False):
 
     async def action_inbox(self) -> None:
         """Go to the card of the job that is open, or to the one that waits longest."""
+        from console.screens.job import JobScreen
+
         frame = self.frame
         await self._to_card(frame.job if isinstance(frame, JobScreen) else None)
 
@@ -246,6 +261,8 @@ class ConsoleApp(Switching, inherit_bindings=False):
         self.work(self._to_card(job))
 
     async def _to_card(self, job: int | None) -> None:
+        from console.screens.inbox import InboxScreen
+
         inbox = await self.go("inbox")
         if isinstance(inbox, InboxScreen):
             inbox.aim(job)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import yaml
@@ -20,6 +20,8 @@ from engine.errors import UsageError
 DEFAULT = "night"
 COLOURLESS = "mono"
 
+#: libyaml's where there is one: every console reads every theme before it draws anything.
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _Style = Annotated[str, Meta(min_length=1)]
 
@@ -84,7 +86,7 @@ def read_theme(path: Path) -> ThemeFile:
     Raises `UsageError` that names the file and what is wrong in it.
     """
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = yaml.load(path.read_text(encoding="utf-8"), _Loader)
         theme = msgspec.convert(raw, ThemeFile)
     except OSError as error:
         raise UsageError(f"theme {path.name}: cannot be read: {error.strerror}") from None

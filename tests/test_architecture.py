@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from console.cli.families import FAMILIES
+from console.screens.places import PLACES
 
 ROOT = Path(__file__).parents[1]
 
@@ -183,6 +184,7 @@ def test_the_console_is_only_a_client(module: str) -> None:
 def test_every_module_is_reached_from_the_entry_point() -> None:
     entry = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]["headway"].split(":")[0]
     reached, waiting = set(), [entry, "console.cli.__main__", *(f"console.cli.{name}" for name in FAMILIES)]
+    waiting += [f"console.screens.{place.name}" for place in PLACES]
     while waiting:
         module = waiting.pop()
         if module in reached or module not in MODULES:

@@ -11,9 +11,7 @@ from textual.screen import Screen
 
 from console.desk import Desk
 from console.screens.frame import Frame
-from console.screens.help import HelpScreen
 from console.screens.places import BY_NAME, PLACES, Place
-from console.screens.queue import QueueScreen
 
 
 class Switching(App[None], inherit_bindings=False):
@@ -47,6 +45,8 @@ class Switching(App[None], inherit_bindings=False):
 
     async def go(self, name: str) -> Screen[Any]:
         """Show a place as it was left; where the operator is there already, its own screen. That screen."""
+        from console.screens.help import HelpScreen
+
         if isinstance(self.screen, HelpScreen):
             await self.pop_screen()
         if name == self.current_mode:
@@ -62,6 +62,8 @@ class Switching(App[None], inherit_bindings=False):
 
     async def show_jobs(self, filter: str) -> None:
         """Go to the queue, narrowed to these."""
+        from console.screens.queue import QueueScreen
+
         queue = await self.go("queue")
         if isinstance(queue, QueueScreen):
             queue.try_filter(filter, entered=True)

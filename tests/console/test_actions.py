@@ -31,7 +31,7 @@ from engine.errors import UsageError
 
 #: The screens that are lists, from the one list of screens.
 LISTS: tuple[type[ListScreen[Any]], ...] = tuple(
-    place.make for place in PLACES if isinstance(place.make, type) and issubclass(place.make, ListScreen)
+    place.screen for place in PLACES if issubclass(place.screen, ListScreen)
 )
 
 #: Who carries out the actions of each scope.

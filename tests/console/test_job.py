@@ -274,7 +274,7 @@ async def test_the_help_has_every_action_of_the_console() -> None:
         for place in PLACES:
             await stage.press(BY_ID[f"go_{place.name}"].keys[0])
             await stage.until(lambda place=place: stage.app.place is place)
-            assert isinstance(stage.app.frame, place.make)  # type: ignore[arg-type]
+            assert isinstance(stage.app.frame, place.screen)
             await look()
         await stage.press("3", "w")
         await look()

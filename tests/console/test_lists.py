@@ -14,7 +14,7 @@ from tests.console.moment import NOW
 from tests.console.stage import Stage, console
 from tests.console.test_screens import SCREENS, SIZES
 
-LISTS = [place for place in PLACES if isinstance(place.make, type) and issubclass(place.make, ListScreen)]
+LISTS = [place for place in PLACES if issubclass(place.screen, ListScreen)]
 
 
 async def settled(stage: Stage, name: str) -> ListScreen[object]:

@@ -20,7 +20,6 @@ from console.start import Look, run
 from engine.agents import events as say
 from engine.events import Launched
 from engine.model import Job, State
-from tests.console import ledger
 from tests.console.fake import MINUTE, FakeEngine
 
 WORKERS = 8
@@ -50,6 +49,8 @@ def engine(jobs: int, what: str) -> FakeEngine:
 
     fake = FakeEngine([job(number) for number in range(1, min(jobs, 500) + 1)], lazy=job, total=jobs)
     if what == "laden":
+        from tests.console import ledger
+
         ledger.lay(fake)
     for number in range(1, running + 1):
         fake.write(number, *(say.Output(line(number * 7 + count)) for count in range(60)))
