@@ -16,6 +16,7 @@ from engine.clock import now_ms
 from engine.config import Settings
 from engine.config.schedules import wrong_in
 from engine.dispatch.routebook import NOTHING, Routebook
+from engine.documents import nearest
 from engine.errors import NotFoundError, RefusedError, StorageError, UsageError
 from engine.model import TAG, JobSpec
 from engine.schedule import (
@@ -98,6 +99,8 @@ class Schedules:
         if order.verb is ScheduleVerb.RUN:
             return await self._run_now(name, by, order)
         stored = await self._store.look(lambda tx: schedules.one(tx, name))
+        if stored is None and order.verb is not ScheduleVerb.ADD:
+            raise await self._unknown(name)
         kept = self._wanted(name, order, by, stored)
 
         def change(tx: Transaction) -> tuple[int, Stored | None]:
@@ -136,8 +139,7 @@ class Schedules:
                 wrong = f"{name[:NAME_LIMIT]!r} is no name for a schedule"
                 raise UsageError(f"{wrong}: letters, digits and . _ / -, at most {NAME_LIMIT}")
             return Kept(spec=self._checked(spec), by=by)
-        if stored is None:
-            raise self._unknown(name)
+        assert stored is not None
         if stored.kept.by == FILE and verb in (ScheduleVerb.EDIT, ScheduleVerb.REMOVE):
             raise RefusedError(f"{name!r} is said in headway.yaml: change it there, and start the engine again")
         if verb is ScheduleVerb.REMOVE:
@@ -191,11 +193,13 @@ class Schedules:
     async def _stored(self, name: str) -> Stored:
         stored = await self._store.look(lambda tx: schedules.one(tx, name))
         if stored is None:
-            raise self._unknown(name)
+            raise await self._unknown(name)
         return stored
 
-    def _unknown(self, name: str) -> NotFoundError:
-        return NotFoundError(f"there is no schedule {name!r}; `headway schedules` lists them")
+    async def _unknown(self, name: str) -> NotFoundError:
+        known = [one.name for one in await self._store.look(schedules.every)]
+        hint = nearest(name, known) if known else "there are none: `headway schedules add NAME`"
+        return NotFoundError(f"there is no schedule {name!r}; {hint}")
 
     async def _told(self, stored: Stored, count: int) -> Schedule:
         kept, now = stored.kept, self._clock()

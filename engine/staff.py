@@ -286,5 +286,7 @@ class _WrongError(UsageError):
 def _there(tx: Transaction, name: str) -> Stored:
     stored = workers.one(tx, name)
     if stored is None or stored.kept is None:
-        raise NotFoundError(f"there is no worker {name!r}; `headway workers` lists them")
+        known = [one.name for one in workers.every(tx) if one.kept is not None]
+        hint = nearest(name, known) if known else "there are none: `headway workers add NAME`"
+        raise NotFoundError(f"there is no worker {name!r}; {hint}")
     return stored

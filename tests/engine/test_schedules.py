@@ -304,6 +304,8 @@ async def test_what_is_said_to_it_in_the_wrong_order_is_refused(clockwork: Clock
     for verb in (ScheduleVerb.EDIT, ScheduleVerb.REMOVE, ScheduleVerb.PAUSE, ScheduleVerb.RUN):
         with pytest.raises(NotFoundError, match="there is no schedule 'nightly'"):
             await clockwork.order("nightly", verb)
+    with pytest.raises(NotFoundError, match="there is no schedule 'houly'; did you mean 'hourly'"):
+        await clockwork.order("houly", ScheduleVerb.PAUSE)
 
 
 @pytest.mark.parametrize(

@@ -154,8 +154,10 @@ async def test_what_is_wrong_is_refused_at_the_door_and_removal_is_taken_back(en
         await submit(engine, JobSpec(prompt="a", worker="rev", project=str(tmp_path)))
     (first,) = await submit(engine, JobSpec(prompt="a", worker="rev"))
     _, (tried,) = await ended(engine, first)
+    with pytest.raises(NotFoundError, match="there is no worker 'rve'; did you mean 'rev'"):
+        await engine.staff.worker("rve")
     await engine.staff.act("rev", WorkerOrder(verb=WorkerVerb.REMOVE), "tester")
-    with pytest.raises(NotFoundError):
+    with pytest.raises(NotFoundError, match="there are none: `headway workers add NAME`"):
         await engine.staff.worker("rev")
     await engine.undo(None, "tester", dry_run=False)
     assert (await engine.staff.worker("rev")).worker.session == tried.session
