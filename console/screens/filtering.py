@@ -62,7 +62,8 @@ class Filtering(Operating):
             self.desk.require_engine()
             order = await self.desk.client.order(text, self.sorted_by())
         except HeadwayError as error:
-            self.ask.mark_wrong(error.message)
+            # What is typed stands before it, so the room is for what is wrong.
+            self.ask.mark_wrong(error.message.removeprefix("filter: "))
             if entered:
                 self.say(error.message, Role.FAILED)
             return

@@ -200,7 +200,7 @@ def _measure(name: str, choice: str, text: str) -> int | float:
         # A part of a micro-dollar is none; but more than one and a half attempts are two.
         return round(value) if name == "cost" or value.is_integer() or value != value else value
     except ValueError:
-        raise UsageError(f"filter: {name}:{choice} is not understood; write {_example(name)}") from None
+        raise UsageError(f"filter: {choice!r} is no {name}; write {_example(name)}") from None
 
 
 def _target(choice: str) -> tuple[str, list[str | int]]:

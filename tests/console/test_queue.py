@@ -215,6 +215,7 @@ async def test_a_wrong_filter_says_where_and_leaves_the_last_good_list() -> None
         await stage.until(lambda: len(stage.queue.source) == 2)
         await stage.type(" x:1")
         await stage.shows("there is no field 'x'")
+        assert "filter: there" not in stage.ask
         assert len(stage.queue.source) == 2
         await stage.press("enter")
         await stage.shows("there is no field 'x'; did you mean 'state'?")

@@ -156,7 +156,7 @@ def test_the_wildcards_of_like_mean_themselves(connection: sqlite3.Connection, t
         (",".join("a" * 2_000), "filter:"),
         ("a" * 60_000, "filter:"),
         ("state:failed fix stat:x", "filter: in 'stat:x': no key 'stat'; did you mean state:?"),
-        ("fix cost>much", "filter: in 'cost>much': cost:>much is not understood"),
+        ("fix cost>much", "filter: in 'cost>much': '>much' is no cost; write cost:>0.5"),
         ("/(a/", "/(a/ is no pattern"),
         ("/(a+)+b/", "a repeat within a repeat"),
         ("/(a|aa)*b/", "a choice within a repeat"),
