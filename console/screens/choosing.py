@@ -115,7 +115,8 @@ class Choosing(Frame):
         left = sum(map(len, result.skipped.values()))
         said = preview_line(result.preview, self.desk.clock())
         self._said_of[value] = said
-        notes = [said or "changes neither end, money nor limits", f"{left} stay as they are" if left else ""]
+        stays = f"{left} stays as it is" if left == 1 else f"{left} stay as they are" if left else ""
+        notes = [said or "changes neither end, money nor limits", stays]
         self.chooser.note(value, "; ".join(filter(None, notes)), Role.ACCENT)
 
     def on_chooser_chosen(self, event: Chooser.Chosen) -> None:

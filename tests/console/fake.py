@@ -268,7 +268,15 @@ class FakeEngine(Answering):
         self._answer()
         if order.dry_run and order.preview:
             self.previews.append(order)
-            return ActionResult(verb=order.verb, done=list(order.jobs), dry_run=True, preview=self.preview)
+            ended = [
+                id
+                for id in order.jobs
+                if (job := self._get(id)) is not None and job.state in (State.SUCCEEDED, State.FAILED, State.CANCELLED)
+            ]
+            return ActionResult(
+                verb=order.verb, done=[id for id in order.jobs if id not in ended],
+                skipped={"already ended": ended} if ended else {}, dry_run=True, preview=self.preview,
+            )  # fmt: skip
         self.orders.append(order)
         return ActionResult(verb=order.verb, done=list(order.jobs), dry_run=order.dry_run)
 

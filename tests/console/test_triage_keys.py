@@ -191,6 +191,12 @@ async def test_a_snooze_is_chosen_from_a_few_times() -> None:
         assert (stage.engine.orders[0].verb, stage.engine.orders[0].until) == (Verb.SNOOZE, "4h")
 
 
+async def test_one_job_that_a_choice_leaves_alone_is_told_in_the_singular() -> None:
+    async with console(FakeEngine([make_job(1, state=State.SUCCEEDED)])) as stage:
+        await stage.press("Z", "down")
+        await stage.shows("1 stays as it is")
+
+
 async def test_a_question_says_what_a_cancel_changes_and_a_hold_says_it_after() -> None:
     engine = FakeEngine([make_job(1), make_job(2)])
     engine.preview = scenes.PREVIEW
