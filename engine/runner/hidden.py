@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.runner.git import git
+from engine.runner.git import GitError, git
 
 NUL = "\0"
 
@@ -45,6 +45,40 @@ async def unhide(root: Path, env: Mapping[str, str] | None = None) -> None:
     for option, names in (("--no-assume-unchanged", found.unchanged), ("--no-skip-worktree", found.skipped)):
         if names:
             await git(root, "update-index", option, "-z", "--stdin", env=env, stdin=joined(names))
+
+
+async def repositories(root: Path, env: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """The repositories within that an index knows of and that are there. Raises `GitError`.
+
+    To see whether one is changed, git calls itself in it, by its settings: with the filters that an agent put there.
+    """
+    staged = split(await git(root, "ls-files", "--stage", "-z", env=env))
+    names = dict.fromkeys(one.partition("\t")[2] for one in staged if one.startswith("160000 "))
+    return tuple(name for name in names if os.path.lexists(root / name / ".git"))
+
+
+async def add_all(root: Path, env: Mapping[str, str] | None = None) -> bool:
+    """Put all that is there into the index; False where git could not take some of it. Raises `GitError`.
+
+    A repository within is taken as if it were new: only its commit counts, and nothing of its own is run.
+    """
+    within = await repositories(root, env)
+    if within:
+        await git(root, "update-index", "--force-remove", "-z", "--stdin", env=env, stdin=joined(within))
+    whole = await _added(root, ("--all",), env)
+    if within and (left := tuple(set(within) - set(await repositories(root, env)))):  # a rule ignores it
+        paths = tuple(f":(top,literal){name}" for name in left)
+        how = ("--force", "--pathspec-from-file=-", "--pathspec-file-nul")
+        whole = await _added(root, how, env, joined(paths)) and whole
+    return whole
+
+
+async def _added(root: Path, what: tuple[str, ...], env: Mapping[str, str] | None, stdin: bytes = b"") -> bool:
+    try:
+        await git(root, "add", *what, "--ignore-errors", "--sparse", env=env, stdin=stdin)
+    except GitError:
+        return False
+    return True
 
 
 def split(printed: str) -> list[str]:

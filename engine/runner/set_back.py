@@ -17,7 +17,7 @@ from pathlib import Path
 
 from engine.errors import RefusedError
 from engine.runner.git import GitError, git
-from engine.runner.hidden import index_of, split, unhide
+from engine.runner.hidden import add_all, index_of, split, unhide
 
 logger = logging.getLogger(__name__)
 
@@ -76,8 +76,7 @@ async def set_back(root: Path, branch: str, base: str, attempt: int, env: Mappin
 
 async def _keep(run: _Repository, branch: str, began: str, attempt: int) -> bool:
     """Commit what is there on top of where it stood. False where nothing differs from the beginning."""
-    with contextlib.suppress(GitError):  # what cannot be added stays as it is
-        await run("add", "--all", "--ignore-errors", "--sparse")
+    await add_all(run.root, run.env)  # what cannot be added stays as it is
     gone = await _gone(run, began)
     if hidden := tuple(dict.fromkeys(filter(None, (_in_the_way(run.root, name) for name in gone)))):
         # Ignored by rules of the attempt, in the place of what the beginning has.

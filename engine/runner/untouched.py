@@ -12,7 +12,7 @@ from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 from engine.runner.git import git
-from engine.runner.hidden import index_of
+from engine.runner.hidden import index_of, repositories
 
 #: In a worktree's own part of the repository: git is in the middle of something, and may have put changes by.
 _UNFINISHED = (
@@ -30,6 +30,8 @@ async def work_in(root: Path) -> str | None:
     for name in _UNFINISHED:
         if (own / name).exists():
             return f"git is in the middle of something: {own / name}"
+    if within := await repositories(root):
+        return f"there is a repository within: {within[0]}"
     status = ("status", "--porcelain", "--ignored", "--untracked-files=all", "--ignore-submodules=none")
     if changed := await git(root, *status):
         return f"it is not as git has it: {changed.splitlines()[0]}"

@@ -18,7 +18,7 @@ from pathlib import Path
 from engine.errors import RefusedError
 from engine.model import DiffStat, Workspace
 from engine.runner.git import GitError, git
-from engine.runner.hidden import unhide
+from engine.runner.hidden import add_all, unhide
 from engine.runner.run_dir import RunDir
 from engine.runner.set_back import set_back
 from engine.runner.tree import MARKER
@@ -361,11 +361,7 @@ async def snapshot(root: Path, run: RunDir) -> tuple[str, bool]:
             shutil.copy2(own, index)
         env = {"GIT_INDEX_FILE": str(index), "GIT_OPTIONAL_LOCKS": "1"}
         await unhide(root, env)
-        whole = True
-        try:
-            await git(root, "add", "--all", "--ignore-errors", "--sparse", env=env)
-        except GitError:
-            whole = False
+        whole = await add_all(root, env)
         return await git(root, "write-tree", env=env), whole
     finally:
         for leftover in (index, run.path / "index.lock"):

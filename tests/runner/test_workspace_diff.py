@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 
 from engine.model import DiffStat, Workspace
+from engine.runner.untouched import work_in
 from engine.runner.workspace import Placed
 from tests.runner.gitting import Bench, contents, git
 
@@ -202,3 +203,29 @@ async def test_changes_that_git_was_told_not_to_see_are_in_the_diff(bench: Bench
     (placed.directory / "a.txt").write_text("changed\n")
     assert await bench.measure(placed) == DiffStat(files=1, added=1, removed=3)
     assert git(placed.directory, "ls-files", "-v", "a.txt")[0] in "hS", "the agent's own index is left as it is"
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+async def test_a_repository_that_an_agent_made_within_runs_nothing(bench: Bench, tmp_path: Path, ignored: bool) -> None:
+    """Git calls itself in it to see whether it is changed: by its settings, and outside of the agent's sandbox."""
+    placed, ran = await bench.prepare(), tmp_path / "ran"
+    inner = placed.directory / "inner"
+    inner.mkdir()
+    git(inner, "init", "--quiet")
+    (inner / "f").write_text("1\n")
+    git(inner, "add", ".")
+    git(inner, "commit", "--quiet", "--message", "one")
+    git(placed.directory, "add", "inner")
+    if ignored:
+        with (placed.directory / ".gitignore").open("a") as rules:
+            rules.write("inner\n")
+    git(inner, "config", "filter.x.clean", f"touch '{ran}'; cat")
+    (inner / ".gitattributes").write_text("* filter=x\n")
+    (inner / "f").write_text("2\n")
+    assert placed.root is not None
+    measured = await bench.measure(placed)
+    assert measured == DiffStat(files=1 + ignored, added=1 + ignored, removed=0)
+    assert "Subproject commit" in bench.patch.read_text()
+    assert await work_in(placed.root) is not None
+    await bench.workspaces.set_back(placed, 1, "m")
+    assert not ran.exists()
