@@ -200,7 +200,7 @@ def _route(name: str, said: RouteSettings, settings: Settings) -> Route:
         RouteCause.QUALITY: said.quality,
     }
     stations: dict[Target, Station] = {}
-    for one in _named(name, settings):
+    for one in named(name, settings):
         station = _station(one, settings)
         stations.setdefault(station.target, station)
     return Route(
@@ -215,7 +215,7 @@ def _route(name: str, said: RouteSettings, settings: Settings) -> Route:
     )
 
 
-def _named(name: str, settings: Settings) -> Iterator[TargetSettings]:
+def named(name: str, settings: Settings) -> Iterator[TargetSettings]:
     """The targets of a route, then those of the one after it, and so on; each route once."""
     seen: set[str] = set()
     following: str | None = name

@@ -16,13 +16,14 @@ from msgspec import Struct
 
 from engine.agents.base import Agent
 from engine.config import Settings
+from engine.dispatch.routebook import named
 from engine.errors import NotFoundError, RefusedError
 from engine.hand_off import HandOff, Stored
 from engine.hub import Hub
 from engine.mcp.caller import Caller
 from engine.mcp.cleaning import clean, one_line
 from engine.mcp.tools import JobStatus, SubmitJob
-from engine.model import Answer, GateLook, JobDetail, JobSpec, Permission, State, Wanted
+from engine.model import Answer, GateLook, JobDetail, JobSpec, Permission, State, Target, Wanted
 from engine.permission import chosen
 from engine.redact import Secrets
 from engine.store import Store, kin
@@ -110,8 +111,11 @@ class Work:
     def _spec(self, caller: Caller, given: SubmitJob) -> JobSpec:
         parent, own = caller.grant.claim.job, caller.grant.claim.spec
         agent = given.agent or (None if given.route else caller.grant.claim.attempt.agent)
-        if agent is not None and agent not in self._allowed():
-            raise RefusedError(f"you may not submit jobs for {agent!r}; for {', '.join(self._allowed())} you may")
+        if agent is not None:
+            self._check_allowed(agent)
+        # A move from one target to the next asks nobody: none of them may be one that is not allowed.
+        for one in named(given.route, self._settings) if given.route is not None else ():
+            self._check_allowed(Target.parse(one.target).agent, f"by route {given.route!r} ")
         same = agent == caller.grant.claim.attempt.agent
         return JobSpec(
             prompt=clean(given.prompt) or given.prompt,
@@ -130,6 +134,10 @@ class Work:
             memory=own.memory,
             after=list(given.after),
         )
+
+    def _check_allowed(self, agent: str, how: str = "") -> None:
+        if agent not in (allowed := self._allowed()):
+            raise RefusedError(f"you may not submit jobs {how}for {agent!r}; for {', '.join(allowed)} you may")
 
     def _allowed(self) -> list[str]:
         said = self._settings.mcp.agents

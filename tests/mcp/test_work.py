@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from engine.agents.registry import agents
-from engine.config import AgentSettings, McpSettings, ProjectSettings, Settings
+from engine.config import AgentSettings, McpSettings, ProjectSettings, RouteSettings, Settings
 from engine.errors import RefusedError
 from engine.mcp.caller import Caller
 from engine.mcp.tools import SubmitJob
@@ -77,3 +77,12 @@ def test_it_is_bounded_as_its_parent_is() -> None:
 def test_it_runs_on_those_that_it_may(settings: Settings, agent: str) -> None:
     with pytest.raises(RefusedError, match="may not submit"):
         child(settings, JobSpec(prompt="q"), SubmitJob(prompt="p", agent=agent))
+
+
+@pytest.mark.parametrize("targets", [["shell"], ["claude", "shell"]])
+def test_no_route_leads_it_to_those_that_it_may_not(targets: list[str]) -> None:
+    """Nor in its second place: a move there would run the agent's words as a command."""
+    routes = {"large": RouteSettings(targets=["claude"], then="any"), "any": RouteSettings(targets=[*targets])}
+    settings = Settings(routes=routes)
+    with pytest.raises(RefusedError, match="by route 'large' for 'shell'"):
+        child(settings, JobSpec(prompt="q"), SubmitJob(prompt="p", route="large"))
