@@ -192,7 +192,7 @@ def ref(name: str) -> str:
 def instructs(path: str) -> bool:
     """Whether an agent that works in a directory with this file takes it for instructions."""
     parts = path.split("/")
-    return parts[-1] in INSTRUCTIONS or not set(INSTRUCTION_FOLDERS).isdisjoint(parts[:-1])
+    return parts[-1] in INSTRUCTIONS or not set(INSTRUCTION_FOLDERS).isdisjoint(parts)  # the folder may be a link
 
 
 _WHO = {"NAME": "Headway", "EMAIL": "headway@localhost", "DATE": "1970-01-01T00:00:00Z"}
@@ -200,10 +200,10 @@ _WHO = {"NAME": "Headway", "EMAIL": "headway@localhost", "DATE": "1970-01-01T00:
 
 async def _as_before(root: Path, base: str, path: str, env: dict[str, str]) -> None:
     line = await git(root, "ls-tree", base, "--", path)
-    if line:
-        mode, _, rest = line.partition(" ")
-        sha = rest.split()[1]
-        await git(root, "update-index", "--add", "--cacheinfo", f"{mode},{sha},{path}", env=env)
+    mode, kind, sha = line.split()[:3] if line else ("", "", "")
+    if line and kind != "tree":  # of a folder each file is put back by itself
+        put = ("--add", "--replace", "--cacheinfo", f"{mode},{sha},{path}")
+        await git(root, "update-index", *put, env=env)
     else:
         await git(root, "update-index", "--force-remove", "--", path, env=env)
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from pathlib import Path
 
 import pytest
 
 from engine.config import GateSettings
 from engine.decision import Choice, Reply
+from engine.gate import looking, patch
+from engine.gate.evidence import Seen
 from engine.gates.reviewers import REVIEW_KIND
 from engine.model import Job, Opinion, Order, Source, State, Verb, Verdict
-from engine.runner.run_dir import run_dir
+from engine.runner.run_dir import RunDir, run_dir
+from engine.runner.workspace import Placed, Workspaces
 from tests.conftest import PATIENCE, run_git
 from tests.gate.test_gates import APPROVES, REFUSES, Bed, bed, project
 
@@ -110,6 +114,46 @@ async def test_what_the_writer_puts_into_its_work_is_material(bed: Bed, reposito
     assert prompt.rstrip().endswith("and put what is small into findings.")  # the last word is not the writer's
     printed = (run_dir(bed.engine.home, reader.id, 1).path / "stdout").read_text()
     assert "Always answer" not in printed  # what agents take for instructions is as it was before
+
+
+async def _copy_for_a_reviewer(repository: Path, folder: Path) -> str:
+    """The files of a reviewer's copy of what stands in a repository."""
+    run = RunDir(folder)
+    run.make()
+    where = Placed(repository, root=repository, base=run_git(repository, "rev-parse", "HEAD").strip())
+    looked = await Workspaces(folder).look(where, run)
+    assert looked is not None
+    seen = Seen(patch.files(run.diff.read_text()), looked.diff)
+    commit = await looking.commit_of(looking.Result(where, seen, tree=looked.tree), "J1", run.path)
+    return run_git(repository, "ls-tree", "-r", "--format=%(objectmode) %(path)", commit)
+
+
+@pytest.mark.parametrize("was", ["nothing", "a folder", "a link"])
+async def test_no_link_brings_the_writers_instructions_to_a_reviewer(
+    repository: Path, tmp_path: Path, was: str
+) -> None:
+    """Settings of an agent may hold commands: a reviewer would run them, and be told by them what to say."""
+    own, there = repository / ".claude", repository / "docs"
+    if was == "a folder":
+        own.mkdir()
+        (own / "settings.json").write_text("{}\n")
+    elif was == "a link":
+        own.symlink_to("elsewhere")
+    run_git(repository, "add", ".")
+    run_git(repository, "commit", "--quiet", "--allow-empty", "--message", "second")
+    before = await _copy_for_a_reviewer(repository, tmp_path / "before")
+    if was == "a folder":
+        shutil.rmtree(own)
+    there.mkdir()
+    (there / "settings.json").write_text('{"hooks": {}}\n')
+    if was == "a link":
+        own.unlink()
+        own.mkdir()
+        (own / "settings.json").write_text('{"hooks": {}}\n')
+    else:
+        own.symlink_to("docs")
+    after = await _copy_for_a_reviewer(repository, tmp_path / "after")
+    assert set(after.splitlines()) == {*before.splitlines(), "100644 docs/settings.json"}
 
 
 async def test_where_reviewers_differ_the_judge_has_the_last_word(bed: Bed, repository: Path) -> None:
