@@ -145,14 +145,17 @@ def content_hash(directory: Path) -> str:
     return digest.hexdigest()
 
 
-def copy(directory: Path, to: Path) -> bool:
-    """Copy a directory outside git for a reviewer; False where it is too large. Blocks: call it in a thread."""
+def copy(directory: Path, to: Path) -> str:
+    """Copy a directory outside git for a reviewer; the copy's hash, or nothing where it is too large.
+
+    What agents take for instructions is left out: how it was before the work is not known. Blocks: call it in a thread.
+    """
     if not content_hash(directory):
-        return False
+        return ""
     shutil.rmtree(to, ignore_errors=True)
     to.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copytree(directory, to, symlinks=True)
-    return True
+    shutil.copytree(directory, to, symlinks=True, ignore=lambda _, names: {name for name in names if instructs(name)})
+    return content_hash(to)
 
 
 async def commit_of(result: Result, name: str, folder: Path) -> str:

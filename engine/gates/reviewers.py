@@ -89,7 +89,9 @@ class Reviewers:
     def take_copies_away(self, look: GateLook) -> None:
         """Blocks: call it in a thread."""
         for place in range(len(look.reviews)):
-            shutil.rmtree(self._copy(look, place), ignore_errors=True)
+            copy = self._copy(look, place)
+            shutil.rmtree(copy, ignore_errors=True)
+            _hash_of(copy).unlink(missing_ok=True)
 
     async def _said(self, look: GateLook, review: Review, row: JobRow | None, *, judge: bool) -> Review:
         if row is None:
@@ -110,7 +112,9 @@ class Reviewers:
             if tried.diff_files:
                 return f"{tried.diff_files} files +{tried.diff_added or 0} -{tried.diff_removed or 0}"
         copy = self._copy(look, look.reviews.index(review))
-        if copy.is_dir() and await asyncio.to_thread(looking.content_hash, copy) != look.tree:
+        if copy.is_dir() and await asyncio.to_thread(looking.content_hash, copy) != await asyncio.to_thread(
+            _made, copy
+        ):
             return "its files are not as they were"
         return ""
 
@@ -128,8 +132,9 @@ class Reviewers:
                 where = {"project": on.row.project, "base": commit, "workspace": Workspace.WORKTREE}
             else:
                 copy = self._copy(look, place)
-                if not await asyncio.to_thread(looking.copy, result.placed.directory, copy):
+                if not (made := await asyncio.to_thread(looking.copy, result.placed.directory, copy)):
                     return reviewing.failed(str(target), "the workspace is too large to be copied for a reviewer")
+                _hash_of(copy).write_text(made)
                 where = {"project": str(copy), "workspace": Workspace.PROJECT}
         text = reviewing.question(replace(work, copy=bool(where)))
         job = await self._submit(on, gate, target, text, f"{_token(look)}-review-{place}", where)
@@ -174,6 +179,19 @@ def _token(look: GateLook) -> str:
 
 def _name(look: GateLook) -> str:
     return f"J{look.job}-{look.id}"
+
+
+def _hash_of(copy: Path) -> Path:
+    """Beside a copy: what it was when it was made."""
+    return copy.with_name(f"{copy.name}.hash")
+
+
+def _made(copy: Path) -> str:
+    """That hash; empty where it cannot be read, and then nobody can say that nothing was changed."""
+    try:
+        return _hash_of(copy).read_text()
+    except OSError:
+        return ""
 
 
 async def forget(where: Placed, look: GateLook) -> None:
