@@ -91,7 +91,8 @@ class Cells:
             may, may_not = sandbox.git_write(common, worktree)
             write += may
             read.append(common)
-            guarded += [*may_not, *([placed.root / ".git"] if worktree is not None else [])]
+            # A file says where the repository is: of a worktree, a submodule, or one that is kept elsewhere.
+            guarded += [*may_not, *([pointer] if (pointer := placed.root / ".git").is_file() else [])]
         hidden = [one for one in (user, self._home) if one.is_dir() and one != Path(os.sep)]
         return Cell(
             _real(hidden), placed.directory.resolve(), _real(write), _real(read), _real(guarded), wanted.network

@@ -18,7 +18,7 @@ from engine.model import Wanted
 from engine.runner import cells, sandbox
 from engine.runner.sandbox import Cell
 from engine.serving import serving
-from tests.conftest import ended, shell
+from tests.conftest import ended, run_git, shell
 
 SECONDS = 240.0
 
@@ -159,6 +159,16 @@ async def test_checks_of_an_agents_work_run_in_its_sandbox(bubblewrap: None, hom
     assert look.passed, look
     assert not {".ssh", ".config", ".bashrc"} & set(look.checks[0].output.split())
     assert not Path("/etc/mine").exists()
+
+
+async def test_where_a_repository_is_stays_as_it_is(bubblewrap: None, home: Path, repository: Path) -> None:
+    """Also where the project's own `.git` is a file that says so: git of the engine goes where that leads it."""
+    run_git(repository, "init", "--quiet", "--separate-git-dir", str(home.parent / "kept"))
+    place = await place_of(
+        cells.Cells(home, Settings(sandbox=True)), "shell", None, repository, dict(os.environ), "m", None
+    )
+    (moved,) = await run_checks([Check("rm -f .git; echo 'gitdir: elsewhere' >.git")], place)
+    assert not moved.passed and "elsewhere" not in (repository / ".git").read_text()
 
 
 async def test_no_check_runs_outside_where_there_is_no_sandbox(
