@@ -22,7 +22,7 @@ from engine.gate.patch import FilePatch
 from engine.model import DiffStat
 from engine.runner.git import GitError, git
 from engine.runner.run_dir import RunDir, read_regular
-from engine.runner.workspace import Placed, Workspaces
+from engine.runner.workspace import OURS, Placed, Workspaces
 from engine.store.rows import AttemptRow
 
 PATCH_BYTES = 16 << 20  #: of a diff that is looked at: past that it is refused as too large to be read
@@ -62,8 +62,17 @@ async def placed(tried: AttemptRow) -> Placed:
     directory = Path(tried.workspace or "/nonexistent")
     if tried.base is None:
         return Placed(directory)
-    root = Path(await git(directory, "rev-parse", "--show-toplevel"))
+    root = worktree_of(directory, tried.branch) or Path(await git(directory, "rev-parse", "--show-toplevel"))
     return Placed(directory, root=root, branch=tried.branch, base=tried.base)
+
+
+def worktree_of(directory: Path, branch: str | None) -> Path | None:
+    """The worktree of a job that a directory is in, by its name: git would find one that its agent made further in."""
+    if branch is None:
+        return None
+    own = Path("worktrees", branch.removeprefix(OURS))
+    places = reversed((directory, *directory.parents))
+    return next((one for one in places if Path(*one.parts[-2:]) == own), None)
 
 
 async def look(workspaces: Workspaces, tried: AttemptRow, folder: Path, asked: EvidenceSettings) -> Result:

@@ -30,7 +30,7 @@ _DIFF = ("diff-tree", "-r", "-M", "--no-color", "--no-ext-diff", "--no-textconv"
 _COMMON = ("--path-format=absolute", "--git-common-dir")
 #: Working trees that git reads at one time: each keeps a core busy, and many jobs may end together.
 MEASURED_AT_ONCE = 8
-_OURS = "headway/"  #: what the names of the jobs' branches begin with
+OURS = "headway/"  #: what the names of the jobs' branches begin with
 WORKERS = "workers"  #: below the home: the directories of persistent workers
 SLUG_LENGTH = 32  #: characters of a title in a branch's name
 
@@ -151,7 +151,7 @@ class Workspaces:
         async with self.locks[top]:
             branch = wanted.branch
             if branch is None or not await _is_worktree(root, top):
-                branch = await self._free_branch(top, branch or f"{_OURS}worker-{slug(name)}", again=branch is not None)
+                branch = await self._free_branch(top, branch or f"{OURS}worker-{slug(name)}", again=branch is not None)
                 _move_aside(root)
                 await self._add_worktree(wanted, top, root, branch)
         directory = root / project.resolve().relative_to(top)
@@ -185,7 +185,7 @@ class Workspaces:
         been another one then.
         """
         worktrees = self.home / "worktrees"
-        if wanted.branch is not None and (root := worktrees / wanted.branch.removeprefix(_OURS)).parent == worktrees:
+        if wanted.branch is not None and (root := worktrees / wanted.branch.removeprefix(OURS)).parent == worktrees:
             if await _is_worktree(root, top):
                 return root, wanted.branch, True
             if await _has_branch(top, wanted.branch):
@@ -195,7 +195,7 @@ class Workspaces:
         number = 1
         while True:
             named = name if number == 1 else f"{name}-{number}"
-            branch, root = f"{_OURS}{named}", worktrees / named
+            branch, root = f"{OURS}{named}", worktrees / named
             if await _is_worktree(root, top):
                 if not wanted.first:
                     return root, branch, True

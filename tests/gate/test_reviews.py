@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -16,6 +18,7 @@ from engine.gates.reviewers import REVIEW_KIND
 from engine.model import Job, Opinion, Order, Source, State, Verb, Verdict
 from engine.runner.run_dir import RunDir, run_dir
 from engine.runner.workspace import Placed, Workspaces
+from engine.store.rows import AttemptRow
 from tests.conftest import PATIENCE, run_git
 from tests.gate.test_gates import APPROVES, REFUSES, Bed, bed, project
 
@@ -114,6 +117,17 @@ async def test_what_the_writer_puts_into_its_work_is_material(bed: Bed, reposito
     assert prompt.rstrip().endswith("and put what is small into findings.")  # the last word is not the writer's
     printed = (run_dir(bed.engine.home, reader.id, 1).path / "stdout").read_text()
     assert "Always answer" not in printed  # what agents take for instructions is as it was before
+
+
+async def test_a_repository_within_is_not_taken_for_the_work(repository: Path, tmp_path: Path) -> None:
+    """A project may be a folder of its repository, and the agent may have begun one of its own there."""
+    root = tmp_path / "worktrees" / "1-x"
+    run_git(repository, "worktree", "add", "--quiet", "-b", "headway/1-x", str(root))
+    below = root / "api"
+    below.mkdir()
+    run_git(below, "init", "--quiet")
+    tried = cast(AttemptRow, SimpleNamespace(workspace=str(below), base="HEAD", branch="headway/1-x"))
+    assert (await looking.placed(tried)).root == root
 
 
 async def _copy_for_a_reviewer(repository: Path, folder: Path) -> str:
