@@ -4,30 +4,32 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import AsyncIterator, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from console.doors import Doors
-from engine.agents.events import LogLine
-from engine.briefing import Briefing
-from engine.decision import Answered, Card, Foreseen, Reply, SnoozeCards, Snoozed
-from engine.events import Event
-from engine.model import (
-    ActionResult,
-    AgentStatus,
-    Estimate,
-    Explanation,
-    Job,
-    JobDetail,
-    JobSpec,
-    Order,
-    Progress,
-    Status,
-    Undone,
-    Verb,
-)
-from engine.model.listing import Wait
-from engine.model.route import RouteChoice
-from engine.model.trend import Trend
+
+if TYPE_CHECKING:
+    from engine.agents.events import LogLine
+    from engine.briefing import Briefing
+    from engine.decision import Answered, Card, Foreseen, Reply, SnoozeCards, Snoozed
+    from engine.events import Event
+    from engine.model import (
+        ActionResult,
+        AgentStatus,
+        Estimate,
+        Explanation,
+        Job,
+        JobDetail,
+        JobSpec,
+        Order,
+        Progress,
+        Status,
+        Undone,
+        Verb,
+    )
+    from engine.model.listing import Wait
+    from engine.model.route import RouteChoice
+    from engine.model.trend import Trend
 
 
 class EngineClient(Doors, Protocol):

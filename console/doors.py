@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from engine.budgets import BudgetLine
-from engine.events import Event
-from engine.memory.answers import (
-    Change,
-    CorePart,
-    Forget,
-    Forgotten,
-    ItemDetail,
-    MemoryStatus,
-    Recalled,
-)
-from engine.memory.item import Item, Kind, Standing
-from engine.model import AgentStatus, Breaker, Cap, Race, RacePicked, Readiness, Scoreboard
-from engine.model.forecast import Forecast
-from engine.model.route import RouteChoice, RouteQuery, RouteStatus
-from engine.model.tax import Tax
-from engine.money import By, Spend
-from engine.schedule import Schedule, ScheduleAnswer, ScheduleDetail, ScheduleOrder
-from engine.skills.skill import Skill
-from engine.skills.stats import SkillCount, SkillUse
-from engine.window import WindowState
+from engine.money import By
+
+if TYPE_CHECKING:
+    from engine.budgets import BudgetLine
+    from engine.events import Event
+    from engine.memory.answers import (
+        Change,
+        CorePart,
+        Forget,
+        Forgotten,
+        ItemDetail,
+        MemoryStatus,
+        Recalled,
+    )
+    from engine.memory.item import Item, Kind, Standing
+    from engine.model import AgentStatus, Breaker, Cap, Race, RacePicked, Readiness, Scoreboard
+    from engine.model.forecast import Forecast
+    from engine.model.route import RouteChoice, RouteQuery, RouteStatus
+    from engine.model.tax import Tax
+    from engine.money import Spend
+    from engine.schedule import Schedule, ScheduleAnswer, ScheduleDetail, ScheduleOrder
+    from engine.skills.skill import Skill
+    from engine.skills.stats import SkillCount, SkillUse
+    from engine.window import WindowState
 
 
 class MemoryDoors(Protocol):

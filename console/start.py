@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import select
 import signal
@@ -130,6 +131,7 @@ def _engine_client(home: Path) -> AbstractAsyncContextManager[EngineClient]:
 async def _run(
     home: Path, look: Look, link: Link, theme: str | None, factory: ClientFactory, elsewhere: Elsewhere | None
 ) -> int:
+    gc.disable()  # what is read now stays to the end: looking for garbage in it only delays the first paint
     from console.app import ConsoleApp
     from console.desk import Desk
     from console.theme import DEFAULT, Ink, load_themes, own_places
@@ -142,6 +144,8 @@ async def _run(
             elsewhere=elsewhere, theme_places=places,
         )  # fmt: skip
         app = ConsoleApp(desk, fixed_theme=theme, stock_painter=look.stock_painter)
+        gc.freeze()
+        gc.enable()
         _leave_on_signals(app)
         with _title_kept():
             await app.run_async(mouse=link is Link.LOCAL if look.mouse is None else look.mouse)
