@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 from console.actions import BY_ID
 from console.screens.inbox import InboxScreen
 from console.screens.job import JobScreen
@@ -16,6 +19,21 @@ def test_every_place_has_a_key_and_a_command_and_no_action_goes_nowhere() -> Non
     for place in PLACES:
         way = BY_ID[f"go_{place.name}"]
         assert way.keys and way.command == place.name
+
+
+def test_the_console_opens_without_the_code_of_screens_that_are_not_in_sight() -> None:
+    script = """
+import sys
+import console.app
+from console.screens.places import BY_NAME, FIRST, read_ahead
+BY_NAME[FIRST].screen
+early = {name for name in (*BY_NAME, "job", "help") if f"console.screens.{name}" in sys.modules}
+assert early == {FIRST}, early
+for _ in read_ahead():
+    pass
+assert all(f"console.screens.{name}" in sys.modules for name in (*BY_NAME, "job", "help"))
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 async def test_a_screen_is_as_it_was_left() -> None:
