@@ -38,7 +38,8 @@ from engine.runner.cgroup import Cgroups
 from engine.runner.credentials import resolve
 from engine.runner.follow import Follower
 from engine.runner.launch import Launcher
-from engine.runner.runner import Runner, Surroundings
+from engine.runner.live import Surroundings
+from engine.runner.runner import Runner
 from engine.runner.workspace import Workspaces
 from engine.spend.budgets import Budgets
 from engine.spend.prices import Prices

@@ -13,18 +13,17 @@ import logging
 import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from engine.agents.base import Agent, Outcome
 from engine.clock import now_ms
-from engine.dispatch.settling import Ending, Rules, Settle, settle
-from engine.errors import CredentialError, HeadwayError, RefusedError, StorageError
-from engine.hub import Hub
+from engine.dispatch.settling import Ending
+from engine.errors import CredentialError, HeadwayError, RefusedError
 from engine.logs import About, about
-from engine.model import DiffStat, Failure
+from engine.model import Failure
 from engine.money import Entry
 from engine.passing import cleaned
 from engine.permission import Policy, configured
@@ -33,25 +32,22 @@ from engine.runner import kit, leaving, limits, procfs, spawn, tree, voice
 from engine.runner.adopt import Finding, finding
 from engine.runner.attending import Attendant, Rulebook
 from engine.runner.briefer import earlier_of
+from engine.runner.clerk import Clerk
 from engine.runner.cut import ASKED, Cut
 from engine.runner.ending import End, grace_of, outcome_of, runs, until_end
-from engine.runner.follow import Follower
-from engine.runner.launch import Launcher, facts, placed_at, told_of
+from engine.runner.launch import facts, placed_at
 from engine.runner.limits import Halt, Limits, Past
+from engine.runner.live import Live, Surroundings
 from engine.runner.meter import Meter, recent_peaks
 from engine.runner.purse import Purse
 from engine.runner.record import Record
-from engine.runner.run_dir import Claimed, Facts, RunDir, run_dir
+from engine.runner.run_dir import Claimed, Facts, run_dir
 from engine.runner.tree import Tree
 from engine.runner.uses import Uses
 from engine.runner.watch import TOLD, Watch
 from engine.runner.workspace import Placed
 from engine.spend.budgets import Means
-from engine.spend.prices import Prices
 from engine.store import (
-    Store,
-    Transaction,
-    attachments,
     budgets,
     cards,
     given,
@@ -61,9 +57,7 @@ from engine.store import (
     windows,
 )
 from engine.store.claims import Claim
-from engine.store.jobs import Launched
-from engine.store.sessions import Begun, Heard
-from engine.store.writer import RollbackError
+from engine.store.sessions import Heard
 from engine.tap.again import find_key
 from engine.tap.door import Whose
 from engine.tap.tap import Tap
@@ -76,41 +70,6 @@ T = TypeVar("T")
 
 #: What goes by: a full disk, no descriptors, no memory, no more processes.
 PASSING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM})
-STORAGE_RETRY_SECONDS = 5.0  #: between tries to write down what has happened already, while the disk is full
-
-
-@dataclass(slots=True)
-class Live:
-    """An attempt that this engine looks after."""
-
-    claim: Claim
-    run: RunDir
-    stop_asked: asyncio.Event = field(default_factory=asyncio.Event)
-    begun: bool = False
-    """A process of it was started."""
-    session: str | None = None
-    """The conversation that it was started with."""
-    watch: Watch | None = None
-    attendant: Attendant | None = None
-    """Of an attempt that can be answered."""
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What the runner works with; one set for an engine."""
-
-    home: Path
-    store: Store
-    hub: Hub
-    follower: Follower
-    launcher: Launcher
-    boot: str
-    """Names this engine process in the attempts that it claims."""
-    grace: float
-    """Seconds between asking a tree to end and killing it."""
-    rules: Rules
-    prices: Prices
-    subreaper: bool = False
 
 
 class Runner:
@@ -126,6 +85,7 @@ class Runner:
         self.meter = Meter(around.launcher.settings, around.launcher.agents)
         settings = around.launcher.settings
         self._book = Rulebook(Policy.of(settings), configured(settings))
+        self._clerk = Clerk(around, self.meter, self._forget, settled)
         self._keep(group.create_task(self.meter.run(), name="meter"))
 
     def start(self, claim: Claim) -> None:
@@ -171,7 +131,7 @@ class Runner:
             except Exception as error:
                 logger.exception("job %d: it cannot be taken over", claim.job.id)
                 live = Live(claim, run_dir(self._around.home, claim.job.id, claim.attempt.number), begun=True)
-                await self._abandon(live, Failure.UNKNOWN, f"it could not be taken over: {error}")
+                await self._clerk.abandon(live, Failure.UNKNOWN, f"it could not be taken over: {error}")
 
     async def _take_over(self, claim: Claim) -> None:
         run = run_dir(self._around.home, claim.job.id, claim.attempt.number)
@@ -187,7 +147,7 @@ class Runner:
             # The files are where an agent can reach them: what was launched, or lives, is not believed to be neither.
             left = await asyncio.to_thread(whole.members)
             if claim.attempt.started_at is None and not left:
-                await self._give_back(claim)
+                await self._clerk.give_back(claim)
                 return
             if claim.attempt.started_at is None and not noted:
                 self._end_preparing(claim, whole)
@@ -195,10 +155,10 @@ class Runner:
             found = Finding.LOST
         logger.info("attempt %d of job %d: %s", claim.attempt.number, claim.job.id, found)
         if claim.attempt.started_at is None and noted is not None:
-            await self._note_launch(claim, who.pid if who else 0, noted, run)
+            await self._clerk.note_launch(claim, who.pid if who else 0, noted, run)
         if found is Finding.ADOPT and who is not None:
             self._around.launcher.secrets.learn_from(procfs.environment(who.pid))
-            await self._note_adoption(claim, who.pid)
+            await self._clerk.note_adoption(claim, who.pid)
         self._go_on(claim, whole, noted)
 
     def _end_preparing(self, claim: Claim, whole: Tree) -> None:
@@ -206,7 +166,7 @@ class Runner:
 
         async def end(live: Live) -> None:
             await tree.stop(whole, self._around.grace)
-            await self._give_back(claim)
+            await self._clerk.give_back(claim)
 
         self._own(claim, end)
 
@@ -253,15 +213,15 @@ class Runner:
         except HeadwayError as error:
             logger.warning("job %d: %s", claim.job.id, error)
             failure = Failure.AUTH if isinstance(error, CredentialError) else Failure.SPAWN_FAILED
-            await self._abandon(live, failure, str(error))
+            await self._clerk.abandon(live, failure, str(error))
         except Exception as error:
             if isinstance(error, OSError) and error.errno in PASSING and not live.begun:
                 logger.warning("job %d: %s; it is tried again later", claim.job.id, error)
                 reason = f"this machine was short of something: {error.strerror}"
-                await self._abandon(live, Failure.SPAWN_FAILED, reason, short=True)
+                await self._clerk.abandon(live, Failure.SPAWN_FAILED, reason, short=True)
             else:
                 logger.exception("job %d: the engine failed", claim.job.id)
-                await self._abandon(live, Failure.UNKNOWN, f"the engine failed: {type(error).__name__}: {error}")
+                await self._clerk.abandon(live, Failure.UNKNOWN, f"the engine failed: {type(error).__name__}: {error}")
         finally:
             self._forget(live)
             self._around.hub.forget(claim.attempt.id)
@@ -273,17 +233,17 @@ class Runner:
         prepared = await launcher.prepare(claim, live.run, await earlier_of(self._around.store, claim))
         if live.stop_asked.is_set():
             await kit.take_away(live.run)
-            await self._tidy(live, prepared.placed)
+            await self._clerk.tidy(live, prepared.placed)
             outcome = Outcome(succeeded=False, failure=Failure.CRASHED, reason="cancelled before it started")
-            await self._settle(live, Ending(outcome, began=False))
+            await self._clerk.settle(live, Ending(outcome, began=False))
             return
         talk = prepared.brief.talk
         if prepared.brief.handoff:
             passed = cleaned(talk.passed, launcher.secrets)
-            await self._persist(lambda tx: leaving.keep_told(tx, claim, passed, talk.others))
+            await self._clerk.persist(lambda tx: leaving.keep_told(tx, claim, passed, talk.others))
         whole = launcher.start(claim, live.run, prepared)
         live.begun, live.session = True, talk.begun.session
-        await self._note_launch(claim, whole.root.pid if whole.root else 0, facts(prepared), live.run)
+        await self._clerk.note_launch(claim, whole.root.pid if whole.root else 0, facts(prepared), live.run)
         await launcher.used(claim, prepared)
         await self._watch(live, prepared.agent, whole, prepared.placed)
 
@@ -343,18 +303,18 @@ class Runner:
         voice.close(live.run)
         await kit.take_away(live.run)
         if watch.uses.seen:
-            await self._persist(lambda tx: given.used(tx, claim.attempt.id, watch.uses.seen))
+            await self._clerk.persist(lambda tx: given.used(tx, claim.attempt.id, watch.uses.seen))
         outcome, code = outcome_of(live.run, watch, end)
-        diff = await self._measure(live, placed)
+        diff = await self._clerk.measure(live, placed)
         outcome = with_refusal(watch.judged(outcome, diff), watch.refusal)
         ending = self._ending(live, agent, placed, outcome)
         ending = replace(ending, exit_code=code, diff=diff, heard=watch.told, spent=await purse.all())
         parked = end.cut is not None and end.cut.parks and outcome.failure is Failure.BUDGET_EXCEEDED
         ending = replace(ending, own=means.own, parked=parked)
-        if diff is not None and diff.whole and diff.files == 0 and await self._ends(live, ending):
-            await self._tidy(live, placed)
+        if diff is not None and diff.whole and diff.files == 0 and await self._clerk.ends(live, ending):
+            await self._clerk.tidy(live, placed)
         await self._leave(live, ending)
-        await self._settle(live, ending)
+        await self._clerk.settle(live, ending)
 
     async def _leave(self, live: Live, ending: Ending) -> None:
         """Write down what the attempt leaves for the next one."""
@@ -363,7 +323,7 @@ class Runner:
         note = await leaving.left_behind(around.home, claim, launcher.agents, ending, launcher.secrets)
         if note is not None:
             cause = leaving.occasion(ending, stopped=live.stop_asked.is_set())
-            await self._persist(lambda tx: leaving.keep(tx, claim, note, cause))
+            await self._clerk.persist(lambda tx: leaving.keep(tx, claim, note, cause))
 
     async def _since(self, live: Live, whole: Tree, watch: Watch) -> tuple[float, int]:
         """When the attempt began, by the monotonic clock, and how much it has printed by now.
@@ -392,7 +352,7 @@ class Runner:
             return None
         attempt, position = live.claim.attempt.id, self._around.follower.position
         place, secrets = str(placed.directory), self._around.launcher.secrets
-        live.attendant = Attendant(live.claim, live.run, agent, watch, place, self._book, self._persist, secrets)
+        live.attendant = Attendant(live.claim, live.run, agent, watch, place, self._book, self._clerk.persist, secrets)
         task = self._group.create_task(
             self._guarded(live.attendant.run(lambda: position(attempt) >= printed)), name=f"attend-{attempt}"
         )
@@ -413,7 +373,7 @@ class Runner:
         attempt = claim.attempt.id
 
         async def write(entries: Sequence[Entry]) -> Sequence[str]:
-            paid = await self._persist(lambda tx: jobs.spent(tx, attempt, entries, means))
+            paid = await self._clerk.persist(lambda tx: jobs.spent(tx, attempt, entries, means))
             watch.paid(paid.usage)
             return paid.used_up
 
@@ -475,117 +435,9 @@ class Runner:
             gate=self._around.rules.gates.gate(live.claim.spec, live.claim.job.project, agent.name),
         )
 
-    async def _ends(self, live: Live, ending: Ending) -> bool:
-        """Whether the job ends with this attempt. Else it goes back into the queue, and finds its worktree again.
-
-        So does the operator who asks for its session.
-        """
-
-        def rehearse(tx: Transaction) -> bool:
-            attached = attachments.holder(tx, live.claim.job.id) is not None
-            over = settle(tx, live.claim.attempt.id, ending, self._around.rules).ended_at is not None
-            raise RollbackError(over and not attached)
-
-        return await self._persist(rehearse)
-
-    async def _measure(self, live: Live, placed: Placed) -> DiffStat | None:
-        """The diff. That it cannot be taken is no verdict on the agent's work."""
-        try:
-            return await self._around.launcher.workspaces.measure(placed, live.run)
-        except (HeadwayError, OSError) as error:
-            logger.warning("job %d: no diff: %s", live.claim.job.id, error)
-            return None
-
-    async def _tidy(self, live: Live, placed: Placed) -> None:
-        if live.claim.job.within is not None:  # others work there after it
-            return
-        try:
-            await self._around.launcher.workspaces.tidy(placed)
-        except HeadwayError as error:
-            logger.warning("job %d: its workspace stays: %s", live.claim.job.id, error)
-
-    async def _settle(self, live: Live, ending: Ending) -> None:
-        ending = self._told(ending)
-        await self._persist(Settle(live.claim.attempt.id, ending, self._around.rules))
-        if self._around.launcher.offers is not None:
-            self._around.launcher.offers.end(live.claim.attempt.id, live.run)
-        # Not before the settlement is durable: the next claim may come at once and must find the slot free.
-        self._forget(live)
-        self._settled()
-
-    def _told(self, ending: Ending) -> Ending:
-        """An ending without the keys that its agent may have quoted: it goes into the log, and that is for ever."""
-        out_of, outcome = self._around.launcher.secrets.out_of, ending.outcome
-        return replace(ending, outcome=replace(outcome, reason=out_of(outcome.reason), result=out_of(outcome.result)))
-
-    async def _abandon(self, live: Live, failure: Failure, reason: str, *, short: bool = False) -> None:
-        """End what there is of an attempt that the engine cannot look after, and settle it. Raises nothing.
-
-        `short`: it never began, as this machine was short of something.
-        """
-        claim = live.claim
-        job = claim.job.id
-        try:
-            group = self._around.launcher.cgroups.of(claim.attempt.marker)
-            _, who = live.run.claim()
-            await tree.stop(Tree(who, claim.attempt.marker, group, adopted=True), self._around.grace)
-            self._around.launcher.cgroups.remove(group)
-            await kit.take_away(live.run)
-        except Exception:
-            logger.exception("job %d: its processes could not be ended", job)
-        for said in (reason.encode(errors="replace").decode(), "the engine could not look after it"):
-            try:
-                outcome = Outcome(succeeded=False, failure=failure, reason=said)
-                peak = self.meter.peak(claim.attempt.id)
-                await self._settle(live, Ending(outcome, memory_peak=peak, began=live.begun, short=short))
-            except RefusedError:
-                return  # it has been settled already
-            except Exception:
-                logger.exception("job %d: it could not be settled", job)
-            else:
-                return
-
-    async def _give_back(self, claim: Claim) -> None:
-        run = run_dir(self._around.home, claim.job.id, claim.attempt.number)
-        await kit.take_away(run)
-        if self._around.launcher.offers is not None:
-            self._around.launcher.offers.end(claim.attempt.id, run)
-        outcome = Outcome(succeeded=False, failure=Failure.ENGINE_LOST, reason="the engine ended before it could start")
-        ending = Ending(outcome, began=False)
-        await self._persist(Settle(claim.attempt.id, ending, self._around.rules))
-        self._settled()
-
-    async def _note_launch(self, claim: Claim, pid: int, noted: Facts, run: RunDir) -> None:
-        begun = None
-        if noted.resumes is not None or noted.why:  # else the attempt's row and the session's name say it
-            begun = Begun(noted.session, noted.resumes, noted.forked, noted.retires, noted.why, noted.handed)
-        launched = Launched(
-            pid, noted.session, noted.workspace, noted.branch, noted.base, begun, noted.note, noted.tokens, told_of(run)
-        )
-        equipped = kit.read_kit(run)
-
-        def note(tx: Transaction) -> None:
-            jobs.launched(tx, claim.attempt.id, launched)
-            if equipped is not None:
-                given.note(tx, claim.attempt.id, equipped.given)
-
-        await self._persist(note)
-
-    async def _note_adoption(self, claim: Claim, pid: int) -> None:
-        await self._persist(lambda tx: jobs.adopted(tx, claim.attempt.id, pid, self._around.boot))
-
-    async def _persist(self, operation: Callable[[Transaction], T]) -> T:
-        """Write what has happened already: while the disk is full, wait and try again instead of forgetting it."""
-        while True:
-            try:
-                return await self._around.store.write(operation)
-            except StorageError as error:
-                logger.error("%s; trying again in %.0f s", error, STORAGE_RETRY_SECONDS)
-                await asyncio.sleep(STORAGE_RETRY_SECONDS)
-
     def _see_limits(self, account: str, readings: list[Reading]) -> None:
         async def tell() -> None:
-            if await self._persist(lambda tx: windows.record(tx, account, readings)):
+            if await self._clerk.persist(lambda tx: windows.record(tx, account, readings)):
                 self._settled()  # what a window kept from starting may start, or wait for less long
 
         self._keep(self._group.create_task(tell()))
@@ -593,7 +445,7 @@ class Runner:
     def _see_session(self, attempt: int, what: Heard) -> None:
         async def tell() -> None:
             with contextlib.suppress(RefusedError):  # it has been settled meanwhile, with all that was heard
-                await self._persist(lambda tx: jobs.heard(tx, attempt, what))
+                await self._clerk.persist(lambda tx: jobs.heard(tx, attempt, what))
 
         self._keep(self._group.create_task(tell()))
 
