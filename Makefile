@@ -53,7 +53,7 @@ pictures: $(VENV)/installed picture
 
 # The picture in the README, from the real console at work.
 picture: $(VENV)/installed
-	@$(BIN)/headway demo --picture docs/console.svg --size 132x36
+	@$(BIN)/headway demo --picture docs/console.svg --size 120x32
 
 clean:
 	rm -rf $(VENV) dist build .cache
