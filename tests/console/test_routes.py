@@ -64,14 +64,16 @@ async def test_a_job_shows_where_it_went_and_why() -> None:
     engine = scenes.busy()
     engine.moves[4833] = [MOVE]
     engine.change(4833, route="careful")
-    async with console(engine, 160, 40) as stage:
+    async with console(engine, 150, 40) as stage:
         await stage.press(":")
         await stage.type("job 4833")
         await stage.press("enter")
         await stage.until(lambda: isinstance(stage.app.screen, JobScreen))
         line = f"claude:opus@work -> codex:gpt@main (limit, resets {clock(NOW + 61 * MINUTE)})"
         await stage.shows(line)
-        await stage.press("t")
+        await stage.press(":")
+        await stage.type("attempts")
+        await stage.press("enter")
         await stage.shows("route  careful")
         assert stage.text.count(line) == 2
 

@@ -123,7 +123,7 @@ async def test_a_reload_takes_right_settings_and_leaves_wrong_ones(served: Serve
     pid = served.start()
     try:
         assert systemd.until("READY=1")[0].startswith("READY=1\nSTATUS=serves ")
-        served.headway("submit", "--agent", "shell", "read x < go")
+        served.headway("submit", "--agent", "shell", "mkfifo go; read x <go")
         settings_file(served.home, "max_runing: 4\n")
         os.kill(pid, signal.SIGHUP)
         assert "did you mean 'max_running'?" in systemd.until("stay as they were")[-1]
