@@ -122,6 +122,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("edit", "open the workspace in $EDITOR", Scope.JOBS, ("o",), command="edit"),
     Action("show_log", "open at the log", Scope.JOBS, ("l",), command="log"),
     Action("show_diff", "open at the diff", Scope.JOBS, ("d",), command="diff"),
+    Action("show_gate", "open at the gate: checks, reviews", Scope.JOBS, ("c",), command="gate"),
     Action("show_timeline", "open at the timeline", Scope.JOBS, ("t",), command="timeline"),
     Action("show_events", "open at the events", Scope.JOBS, ("e",), command="job events"),
     Action("show_spec", "open at the prompt and context", Scope.JOBS, command="prompt"),

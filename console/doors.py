@@ -20,7 +20,22 @@ if TYPE_CHECKING:
         Recalled,
     )
     from engine.memory.item import Item, Kind, Standing
-    from engine.model import AgentStatus, Breaker, Cap, Race, RacePicked, Readiness, Scoreboard
+    from engine.model import (
+        AgentStatus,
+        Breaker,
+        Cap,
+        JobGate,
+        Merge,
+        MergeQueued,
+        MergeWanted,
+        Pipeline,
+        PipelineActed,
+        PipelineVerb,
+        Race,
+        RacePicked,
+        Readiness,
+        Scoreboard,
+    )
     from engine.model.forecast import Forecast
     from engine.model.route import RouteChoice, RouteQuery, RouteStatus
     from engine.model.tax import Tax
@@ -113,6 +128,20 @@ class Doors(Protocol):
     async def race(self, number: int) -> Race: ...
 
     async def pick(self, number: int, job: int, *, dry_run: bool = False) -> RacePicked: ...
+
+    async def gate(self, job: int) -> JobGate: ...
+
+    async def merges(self, limit: int = 20) -> list[Merge]: ...
+
+    async def queue_merges(self, wanted: MergeWanted) -> MergeQueued: ...
+
+    async def drop_merge(self, number: int, *, dry_run: bool = False) -> Merge: ...
+
+    async def pipelines(self, limit: int = 20) -> list[Pipeline]: ...
+
+    async def pipeline(self, number: int) -> Pipeline: ...
+
+    async def act_on_pipeline(self, number: int, verb: PipelineVerb, *, dry_run: bool = False) -> PipelineActed: ...
 
     async def agents(self, name: str | None = None, *, check: bool = False) -> list[AgentStatus]: ...
 

@@ -100,14 +100,14 @@ def _review(what: str, one: Review, *, whole: bool) -> list[str]:
     opinion = str(one.opinion) if one.opinion is not None else "works"
     lines = [f"    {what:<9} {clean_line(one.target)}{job}: {opinion}{paid}  {clean_line(one.why)}".rstrip()]
     if whole:
-        lines += [f"      - {_place(found)}{found.severity}: {clean_line(found.what)}" for found in one.findings]
+        lines += [f"      - {place_of(found)}{found.severity}: {clean_line(found.what)}" for found in one.findings]
     return lines
 
 
 def _findings(found: Sequence[Finding], *, whole: bool) -> list[str]:
     lines = [f"    {plural(len(found), 'finding')}"] if found else []
     for number, one in enumerate(found, 1):
-        lines.append(f"      {number}. [{clean_line(one.by or one.source)}] {_place(one)}{clean_line(one.what)}")
+        lines.append(f"      {number}. [{clean_line(one.by or one.source)}] {place_of(one)}{clean_line(one.what)}")
         lines += _proof(one.proof, whole=whole)
     return lines
 
@@ -118,6 +118,7 @@ def _proof(text: str, *, whole: bool) -> list[str]:
     return [f"         | {line}" for line in shown if line.strip()]
 
 
-def _place(one: Finding) -> str:
+def place_of(one: Finding) -> str:
+    """`src/a.py:12 `, or nothing."""
     place = f"{one.file}:{one.line} " if one.file and one.line else f"{one.file} " if one.file else ""
     return clean_line(place) + (" " if place else "")

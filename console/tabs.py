@@ -11,6 +11,8 @@ class Tab(StrEnum):
     SPEC = "Prompt"
     """What was asked, and all that it is told."""
     DIFF = "Diff"
+    GATE = "Gate"
+    """What is held against the agent's word, round by round."""
     ATTEMPTS = "Attempts"
     EVENTS = "Events"
     COST = "Cost"

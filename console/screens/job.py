@@ -19,6 +19,7 @@ from console.format import clean_line, job_name, plural
 from console.messages import JobsChanged, Pulse
 from console.pace import Pace
 from console.roles import Part, Role
+from console.rounds import gate_entries
 from console.screens.reading import Reading
 from console.sizes import DIFF_LINES, LOG_LINES, PREVIEW_RIGHT
 from console.tabs import Tab
@@ -28,7 +29,7 @@ from console.widgets.line import Line
 from console.widgets.step_list import StepList
 from console.widgets.tail import Tail
 from engine.errors import HeadwayError
-from engine.model import JobDetail
+from engine.model import JobDetail, State
 
 if TYPE_CHECKING:
     from console.app import ConsoleApp
@@ -66,6 +67,7 @@ class JobScreen(Reading):
         self._attempt: int | None = None
         self._pace = Pace()
         self._dirty = False
+        self._gate: list[Entry] = []
 
     def body(self) -> Iterable[Widget]:
         yield from self._facts
@@ -121,6 +123,8 @@ class JobScreen(Reading):
         try:
             if self.tab is Tab.DIFF:
                 await self._read_diff()
+            elif self.tab is Tab.GATE and self.detail is not None:
+                self._show_gate(gate_entries(await client.gate(job), self.detail))
             elif self.tab is Tab.EVENTS:
                 self._texts[Tab.EVENTS].replace(event_entries(await client.events(after=0, limit=_EVENTS, job=job)))
             elif self.tab is Tab.SPEC and self.detail is not None:
@@ -128,7 +132,9 @@ class JobScreen(Reading):
                 told = briefing_entries(await client.context(job))
                 self._texts[Tab.SPEC].replace([*said, Entry((("", Role.TEXT),)), *told])
         except HeadwayError as error:
-            if self.tab is not Tab.SPEC:  # its prompt is there, only nobody has been told anything yet
+            if self.tab is Tab.GATE:
+                self._show_gate([Entry(((clean_line(error.message), Role.MUTED),))])
+            elif self.tab is not Tab.SPEC:  # its prompt is there, only nobody has been told anything yet
                 self.text.replace([Entry(((clean_line(error.message), Role.MUTED),))])
 
     def _follow(self, attempt: int) -> None:
@@ -143,6 +149,15 @@ class JobScreen(Reading):
 
     def _hear(self, entries: list[Entry]) -> None:
         self._texts[Tab.LOG].add(entries)
+
+    def _show_gate(self, entries: list[Entry]) -> None:
+        """It is read again each second while it looks: what has not changed stays, and so does who reads it."""
+        if entries == self._gate:
+            return
+        text, self._gate = self._texts[Tab.GATE], entries
+        top = text.top
+        text.replace(entries)
+        text.scroll_rows(top)
 
     async def _read_diff(self) -> None:
         if not self._attempt:
@@ -159,8 +174,13 @@ class JobScreen(Reading):
         if self.job in event.ids:
             self._dirty = True
 
+    @property
+    def _gating(self) -> bool:
+        """A look is on its way and in sight. Which of its checks runs is no event: it is asked for."""
+        return self.tab is Tab.GATE and self.detail is not None and self.detail.job.state is State.GATING
+
     def beat(self, pulse: Pulse) -> None:
-        if self._dirty and pulse.second and self.desk.offline_since is None:
+        if (self._dirty or self._gating) and pulse.second and self.desk.offline_since is None:
             self.reload()
         if pulse.second:
             self._draw_facts(pulse.now)
@@ -179,11 +199,7 @@ class JobScreen(Reading):
 
     def _draw_tabs(self) -> None:
         left: list[Part] = [(" ", Role.TEXT)]
-        for tab in Tab:
-            left.append(
-                (f"[{tab}]" if tab is self.tab else f" {tab} ", Role.HEADING if tab is self.tab else Role.MUTED)
-            )
-            left.append((" ", Role.TEXT))
+        left += [(f"[{tab}]", Role.HEADING) if tab is self.tab else (f" {tab} ", Role.MUTED) for tab in Tab]
         right: list[Part] = []
         if self.tab is Tab.TIMELINE:
             right = [(f"{plural(len(self.steps.steps.all), 'step')} ", Role.MUTED)]

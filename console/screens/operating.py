@@ -179,6 +179,9 @@ class Operating(Choosing):
     def action_show_diff(self) -> None:
         self._open_at(Tab.DIFF)
 
+    def action_show_gate(self) -> None:
+        self._open_at(Tab.GATE)
+
     def action_show_attempts(self) -> None:
         self._open_at(Tab.ATTEMPTS)
 

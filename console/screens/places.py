@@ -52,7 +52,7 @@ BY_NAME = {place.name: place for place in PLACES}
 #: The screen that the console opens with.
 FIRST = "overview"
 
-ABOUT_JOB = "one job: its log, its diff, its attempts and its spec"
+ABOUT_JOB = "one job: its log, its diff, its gate, its attempts and its spec"
 
 
 def read_ahead() -> Iterator[None]:

@@ -15,7 +15,7 @@ from engine.memory.answers import Change, CorePart, Forget, Forgotten, ItemDetai
 from engine.memory.item import Item, Kind, Standing
 from engine.memory.judgement import Terms
 from engine.memory.store import Backend
-from engine.model import Breaker, Cap, Race, RacePicked, Readiness, Scoreboard
+from engine.model import Breaker, Cap, GatePlan, JobGate, Race, RacePicked, Readiness, Scoreboard
 from engine.model.forecast import Forecast, Through
 from engine.model.route import RouteChoice, RouteQuery, RouteStatus
 from engine.model.tax import Spent, Tax
@@ -54,6 +54,7 @@ class Books:
     races: list[Race] = field(default_factory=list)
     board: Scoreboard = field(default_factory=Scoreboard)
     caps: list[Cap] = field(default_factory=list)
+    gates: dict[int, JobGate] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     asked: list[tuple[Any, ...]] = field(default_factory=list)
     """What was done, in its order."""
@@ -258,6 +259,11 @@ class Answering:
         self._answer()
         self.books.asked.append(("pick", number, job))
         return RacePicked(race=number, job=job, was=None, branch=f"headway/J{job}")
+
+    async def gate(self, job: int) -> JobGate:
+        self._answer()
+        none = GatePlan(job=job, gate=None, why="neither it, nor its project, nor its kind names one")
+        return self.books.gates.get(job, JobGate(plan=none))
 
     async def ready(self) -> Readiness:
         self._answer()

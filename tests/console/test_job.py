@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 from textual.command import CommandPalette
 
 from console.actions import ACTIONS, BY_ID, Scope
@@ -11,9 +12,9 @@ from console.screens.job import JobScreen
 from console.screens.places import PLACES
 from engine.agents import events as say
 from engine.events import Held, Succeeded
-from engine.model import State
+from engine.model import JobGate, State, Verdict
 from engine.sessions import Compaction, Session, SessionState
-from tests.console import scenes
+from tests.console import journeys, scenes
 from tests.console.fake import NOW
 from tests.console.stage import Stage, console
 
@@ -66,7 +67,7 @@ async def test_tabs_go_round_and_have_keys_of_their_own() -> None:
     async with console(scenes.busy()) as stage:
         await stage.press("enter")
         await stage.shows("[Log]")
-        for tab in ("Prompt", "Diff", "Attempts", "Events", "Cost", "Timeline", "Log"):
+        for tab in ("Prompt", "Diff", "Gate", "Attempts", "Events", "Cost", "Timeline", "Log"):
             await stage.press("]")
             await stage.shows(f"[{tab}]")
         await stage.press("]")
@@ -76,6 +77,40 @@ async def test_tabs_go_round_and_have_keys_of_their_own() -> None:
         await stage.shows("+def test_comments_survive():")
         await stage.press("l")
         await stage.shows("The comments survive now")
+
+
+async def test_the_gate_tab_follows_a_look_without_moving_who_reads_it() -> None:
+    engine = journeys.gated()
+    async with console(engine, 100, 24) as stage:
+        await stage.press("c")
+        await stage.shows("now        check 2 of 3 runs: make lint")
+        await stage.press("j", "j", "j")
+        await stage.until(lambda: stage.job.text.top == 3)
+        engine.waiting[4833] = journeys.runs(3)  # no event says so
+        stage.now += 1_000
+        await stage.until(lambda: "check 3 of 3 runs: make docs" in "\n".join(stage.job.text.whole_text()))
+        assert stage.job.text.top == 3
+        looks = journeys.looks()[:2]
+        done = replace(looks[0], id=3, round=3, verdict=Verdict.PASSED, findings=[], by="reviewers")
+        engine.books.gates[4833] = JobGate(plan=journeys.PLAN, looks=[*looks, done])
+        engine.change(4833, state=State.SUCCEEDED, ended_at=NOW)
+        engine.emit(Succeeded(), 4833)
+        stage.now += 1_000
+        await stage.until(lambda: "✓ passed in round 3, by reviewers" in "\n".join(stage.job.text.whole_text()))
+        text = stage.job.text.whole_text()
+        assert not any("check 3 of 3 runs" in line for line in text)
+
+
+async def test_a_gate_without_a_look_says_what_it_will_do() -> None:
+    engine = scenes.busy()
+    engine.books.gates[4833] = JobGate(plan=journeys.PLAN)
+    async with console(engine, 120, 30) as stage:
+        await stage.press(":")
+        await stage.type("gate")
+        await stage.press("enter")
+        await stage.shows("check 1    make test   (at most 600 s)")
+        await stage.shows("reviewers  codex:gpt-6@team   1 have to approve")
+        await stage.shows("It has not looked yet")
 
 
 async def test_the_timeline_unfolds_a_step_in_place_and_follows_at_its_end() -> None:

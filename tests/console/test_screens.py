@@ -10,7 +10,7 @@ import pytest
 
 from console.format import ascii_glyphs
 from console.status import MARKS
-from tests.console import scenes
+from tests.console import journeys, scenes
 from tests.console.fake import FakeEngine
 from tests.console.stage import Stage, console
 
@@ -101,6 +101,25 @@ async def attempts_tab(stage: Stage) -> None:
     await stage.shows("lines below")
 
 
+async def gate_tab(stage: Stage) -> None:
+    await stage.press("c")
+    await stage.shows("check 2 of 3 runs: make lint")
+    await stage.shows("lines below" if stage.app.size.height < 60 else "All tests pass.")
+
+
+async def no_gate(stage: Stage) -> None:
+    await stage.press("c")
+    await stage.shows("headway submit --gate NAME")
+
+
+async def gate_not_reached(stage: Stage) -> None:
+    await stage.press("enter")
+    await stage.shows("[Log]")
+    stage.engine.away = "no engine serves /home/you/.local/state/headway"
+    await stage.press("c")
+    await stage.shows("no engine serves /home/you")
+
+
 async def timeline(stage: Stage) -> None:
     await stage.press("t")
     await stage.shows("» Edit src/parser/tokens.py")
@@ -132,6 +151,7 @@ SCENES: list[Scene] = [
     ("gantt", scenes.busy, in_time),
     ("timeline", scenes.busy, timeline),
     ("inbox", scenes.asking, inbox),
+    ("gate", journeys.gated, gate_tab),
 ]
 AT_80: list[Scene] = [
     ("ask", scenes.busy, asked),
@@ -144,6 +164,8 @@ AT_80: list[Scene] = [
     ("sort", scenes.busy, sorting),
     ("reroute", scenes.busy, rerouting),
     ("no-cards", scenes.empty, no_cards),
+    ("no-gate", scenes.busy, no_gate),
+    ("gate-error", scenes.busy, gate_not_reached),
 ]
 
 
