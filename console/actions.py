@@ -33,6 +33,7 @@ class Scope(StrEnum):
     EVENTS = "events"
     LIMITS = "limits"
     HEALTH = "health"
+    MERGES = "merges & pipelines"
     HELP = "help"
     CHOOSE = "while there is something to choose"
     ASK = "while a question is open"
@@ -62,6 +63,7 @@ TOGETHER = (
             Scope.EVENTS,
             Scope.LIMITS,
             Scope.HEALTH,
+            Scope.MERGES,
         )
         for part in (Scope.LIST, Scope.TEXT)
     ),
@@ -116,6 +118,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("reroute", "run it on another target", Scope.JOBS, ("R",), "reroute", command="reroute", argument="TARGET"),
     Action("snooze", "let it wait until a time", Scope.JOBS, ("Z",), command="snooze", argument="WHEN"),
     Action("move", "move it in the queue", Scope.JOBS, command="move", argument="PLACE"),
+    Action("merge", "queue its work for its branch", Scope.JOBS, command="merge"),
     Action("explain", "why it stands where it stands", Scope.JOBS, ("W",), command="explain"),
     Action("attach", "work in its session yourself", Scope.JOBS, ("a",), command="attach"),
     Action("copy", "copy the job's id", Scope.JOBS, ("y",), command="copy"),
@@ -243,6 +246,11 @@ ACTIONS: tuple[Action, ...] = (
     Action("narrow_job", "only its job; again: all", Scope.EVENTS, ("o",), "only its job", command="only job"),
     Action("check_again", "look again", Scope.HEALTH, ("r",), "again", command="check"),
     Action("doctor", "headway doctor, in this terminal", Scope.HEALTH, ("d",), "doctor", command="doctor"),
+    Action("take_out", "drop the merge; cancel the pipeline", Scope.MERGES, ("x",), "drop", command="drop"),
+    Action("hold_pipeline", "hold the pipeline, or release it", Scope.MERGES, ("p",), "hold", command="hold pipeline"),
+    Action("retry_pipeline", "try the failed pipeline again", Scope.MERGES, ("r",), "retry", command="retry pipeline"),
+    Action("underway_job", "open its job", Scope.MERGES, ("l",), "job", command="its job"),
+    Action("underway_card", "open its card", Scope.MERGES, ("c",), "card", command="its card"),
     Action("run", "do the action", Scope.HELP, ("enter",), "do it"),
     Action("close_help", "close the help", Scope.HELP, ("escape",), "close"),
     Action("down", "down", Scope.LIST, ("j", "down")),
@@ -279,6 +287,7 @@ ACTIONS: tuple[Action, ...] = (
         _place("events", "0"),
         _place("limits", "L"),
         _place("health", "H"),
+        _place("merges", "M"),
     ),
     Action("undo", "take back what was done last", Scope.EVERYWHERE, ("z",), "undo", command="undo"),
     Action("resync", "read everything again from the engine", Scope.EVERYWHERE, ("ctrl+r",), command="resync"),

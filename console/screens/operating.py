@@ -19,7 +19,7 @@ from console.format import job_name, plural
 from console.messages import JobsChanged
 from console.roles import Role
 from console.said import question, result_line, skipped_text
-from console.screens.choosing import Choosing
+from console.screens.merging import Merging
 from console.status import mark_of
 from console.tabs import Tab
 from engine.errors import HeadwayError
@@ -35,7 +35,7 @@ _PATIENCE, _ASKING_PATIENCE = 0.4, 2.0
 _READ = 128
 
 
-class Operating(Choosing):
+class Operating(Merging):
     """A screen whose keys act on jobs."""
 
     def targets_done(self) -> None:

@@ -45,6 +45,7 @@ PLACES: tuple[Place, ...] = (
     Place("events", "Events", "the engine's log as it grows"),
     Place("limits", "Limits", "what keeps work from starting, and until when"),
     Place("health", "Health", "the engine, its agents and their logins, and how to mend what is wrong"),
+    Place("merges", "Merges & pipelines", "what waits to be merged, queue by queue, and how far pipelines are"),
 )
 
 BY_NAME = {place.name: place for place in PLACES}

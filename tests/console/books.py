@@ -15,7 +15,25 @@ from engine.memory.answers import Change, CorePart, Forget, Forgotten, ItemDetai
 from engine.memory.item import Item, Kind, Standing
 from engine.memory.judgement import Terms
 from engine.memory.store import Backend
-from engine.model import Breaker, Cap, GatePlan, JobGate, Race, RacePicked, Readiness, Scoreboard
+from engine.model import (
+    Breaker,
+    Cap,
+    GatePlan,
+    JobGate,
+    Merge,
+    MergeForeseen,
+    MergeQueued,
+    MergeState,
+    MergeWanted,
+    Pipeline,
+    PipelineActed,
+    PipelineState,
+    PipelineVerb,
+    Race,
+    RacePicked,
+    Readiness,
+    Scoreboard,
+)
 from engine.model.forecast import Forecast, Through
 from engine.model.route import RouteChoice, RouteQuery, RouteStatus
 from engine.model.tax import Spent, Tax
@@ -55,6 +73,8 @@ class Books:
     board: Scoreboard = field(default_factory=Scoreboard)
     caps: list[Cap] = field(default_factory=list)
     gates: dict[int, JobGate] = field(default_factory=dict)
+    merges: list[Merge] = field(default_factory=list)
+    pipelines: list[Pipeline] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     asked: list[tuple[Any, ...]] = field(default_factory=list)
     """What was done, in its order."""
@@ -264,6 +284,53 @@ class Answering:
         self._answer()
         none = GatePlan(job=job, gate=None, why="neither it, nor its project, nor its kind names one")
         return self.books.gates.get(job, JobGate(plan=none))
+
+    async def merges(self, limit: int = 20) -> list[Merge]:
+        self._answer()
+        return self.books.merges
+
+    async def queue_merges(self, wanted: MergeWanted) -> MergeQueued:
+        self._answer()
+        if wanted.dry_run:
+            return MergeQueued(foreseen=[MergeForeseen(job=job, target="main", files=2) for job in wanted.jobs])
+        self.books.asked.append(("merge", wanted.jobs))
+        new = [
+            Merge(
+                id=90 + job, at=NOW, by="operator", job=job, title="", project="/src/core-engine", repository="/.git",
+                target="main", state=MergeState.QUEUED,
+            )
+            for job in wanted.jobs
+        ]  # fmt: skip
+        self.books.merges += new
+        return MergeQueued(merges=new)
+
+    async def drop_merge(self, number: int, *, dry_run: bool = False) -> Merge:
+        self._answer()
+        self.books.asked.append(("drop", number))
+        place = next(place for place, one in enumerate(self.books.merges) if one.id == number)
+        self.books.merges[place] = replace(self.books.merges[place], state=MergeState.DROPPED, ended_at=NOW)
+        return self.books.merges[place]
+
+    async def pipelines(self, limit: int = 20) -> list[Pipeline]:
+        self._answer()
+        return [replace(one, steps=[]) for one in self.books.pipelines]
+
+    async def pipeline(self, number: int) -> Pipeline:
+        self._answer()
+        return next(one for one in self.books.pipelines if one.id == number)
+
+    async def act_on_pipeline(self, number: int, verb: PipelineVerb, *, dry_run: bool = False) -> PipelineActed:
+        self._answer()
+        place = next(place for place, one in enumerate(self.books.pipelines) if one.id == number)
+        now = self.books.pipelines[place]
+        states = {PipelineVerb.CANCEL: PipelineState.CANCELLED, PipelineVerb.RETRY: PipelineState.RUNNING}
+        held = {PipelineVerb.HOLD: "operator", PipelineVerb.RELEASE: None}
+        then = replace(now, state=states.get(verb, now.state), held_by=held.get(verb, now.held_by))
+        if not dry_run:
+            self.books.asked.append((verb, number))
+            self.books.pipelines[place] = then
+        stopping = [4832] if verb is PipelineVerb.CANCEL else []
+        return PipelineActed(pipeline=then, verb=verb, jobs=[4836], stopping=stopping, dry_run=dry_run)
 
     async def ready(self) -> Readiness:
         self._answer()

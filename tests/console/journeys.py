@@ -7,6 +7,7 @@ from engine.model import (
     CheckResult,
     Claim,
     ClaimKind,
+    Conflict,
     DiffStat,
     Fact,
     Finding,
@@ -16,13 +17,20 @@ from engine.model import (
     GatePlan,
     Grade,
     JobGate,
+    Merge,
+    MergeState,
     Opinion,
+    Pipeline,
+    PipelineState,
     Reason,
     Review,
     Severity,
     Source,
     Stage,
     State,
+    Step,
+    StepKind,
+    StepState,
     Verdict,
 )
 from tests.console import scenes
@@ -101,3 +109,64 @@ def gated() -> FakeEngine:
     engine.waiting[4833] = runs(2)
     engine.books.gates[4833] = JobGate(plan=PLAN, looks=looks())
     return engine
+
+
+def _merge(id: int, job: int, state: MergeState, title: str, minutes: int, **rest: object) -> Merge:
+    fields: dict[str, object] = {
+        "by": "operator", "project": "/src/core-engine", "repository": "/src/core-engine/.git", "target": "main",
+        "checks": ["make test", "make lint"],
+    } | rest  # fmt: skip
+    return Merge(id=id, job=job, state=state, title=title, at=NOW - minutes * MINUTE, **fields)  # type: ignore[arg-type]
+
+
+HUNKS = """\
+<<<<<<< main
+flags = parse(argv)
+=======
+options = parse(argv)
+>>>>>>> J4805
+"""
+
+
+def lay_journeys(engine: FakeEngine) -> None:
+    """Two merge queues and three pipelines."""
+    passed = CheckResult(command="make test", code=0, took_ms=41_000)
+    failed = CheckResult(command="make lint", code=1, took_ms=2_000, output="cli.py:3: unused import\nFound 1 error.")
+    engine.books.merges = [
+        _merge(7, 4701, MergeState.QUEUED, "fix login page retry", 2, ahead=1),
+        _merge(6, 4806, MergeState.QUEUED, "port the diff review docs", 4, ahead=0),
+        _merge(5, 4805, MergeState.STUCK, "rename the flags", 9, card=21, why="cli.py is changed on both sides",
+               conflicts=[Conflict("src/cli.py", "content", HUNKS)]),
+        _merge(4, 4704, MergeState.CHECKING, "token limit in the stream parser", 11, results=[passed],
+               source="1f" * 20, onto="2e" * 20, candidate="3d" * 20),
+        _merge(3, 4703, MergeState.RETURNING, "index by day", 20, project="/src/billing", repository="/billing.git",
+               target="release", results=[passed, failed], why="make lint fails on top of release"),
+        _merge(2, 4702, MergeState.MERGED, "migrate the cache schema", 61, results=[passed, passed],
+               ended_at=NOW - 55 * MINUTE),
+        _merge(1, 4700, MergeState.DROPPED, "a first try", 90, why="operator took it out of the queue",
+               ended_at=NOW - 80 * MINUTE),
+    ]  # fmt: skip
+
+    def step(name: str, state: StepState, kind: StepKind = StepKind.JOB, *jobs: int, **rest: object) -> Step:
+        began = None if state is StepState.WAITING else NOW - 8 * MINUTE
+        return Step(name=name, kind=kind, state=state, jobs=list(jobs), began_at=began, **rest)  # type: ignore[arg-type]
+
+    def begun(id: int, title: str, state: PipelineState, minutes: int, *steps: Step, **rest: object) -> Pipeline:
+        return Pipeline(
+            id=id, at=NOW - minutes * MINUTE, by="operator", name="code", title=title, state=state, what=title,
+            project="/src/core-engine", batch=id, steps=list(steps), **rest,
+        )  # type: ignore[arg-type]  # fmt: skip
+
+    done, waits = StepState.DONE, StepState.WAITING
+    engine.books.pipelines = [
+        begun(3, "add --json to the list command", PipelineState.RUNNING, 9,
+              step("plan", done, StepKind.JOB, 4830, result="Two files.", round=1, ended_at=NOW - 7 * MINUTE),
+              step("approve", StepState.ASKING, StepKind.APPROVE, card=22, why="plan of pipeline 3: go on with it?"),
+              step("write", waits), step("check", waits, StepKind.CHECK), step("merge", waits, StepKind.MERGE)),
+        begun(2, "backpressure in the stream", PipelineState.RUNNING, 41,
+              step("write", StepState.RUNNING, StepKind.JOB, 4831, 4832, round=2),
+              step("review", waits, StepKind.REVIEW, findings="the queue has no bound", round=1),
+              inputs={"writer": "claude:opus"}),
+        begun(1, "a page on diffs", PipelineState.FAILED, 130, step("write", StepState.FAILED, StepKind.JOB, 4812,
+              why="exit 139: signal 11"), why="write: exit 139: signal 11", ended_at=NOW - 124 * MINUTE),
+    ]  # fmt: skip

@@ -38,6 +38,7 @@ from engine.skills.stats import SkillCount, SkillUse
 from engine.window import Standing, WindowState
 from tests.console import scenes
 from tests.console.fake import FakeEngine
+from tests.console.journeys import lay_journeys
 from tests.console.moment import MINUTE, NOW
 
 HOUR = 60 * MINUTE
@@ -76,6 +77,7 @@ def lay(engine: FakeEngine) -> None:
     lay_skills(engine)
     lay_routes(engine)
     lay_health(engine)
+    lay_journeys(engine)
 
 
 def windows() -> list[WindowState]:
