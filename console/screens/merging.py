@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from console.format import clean_line, job_name, plural
 from console.merging import foreseen_line
 from console.roles import Role
 from console.screens.choosing import Choosing
-from engine.model import MergeQueued, MergeWanted
+from engine.model import MergeForeseen, MergeQueued, MergeWanted
 
 
 class Merging(Choosing):
@@ -22,12 +24,10 @@ class Merging(Choosing):
         plan = await self.attempt(self._queued(MergeWanted(jobs=jobs, dry_run=True)))
         if plan is None:
             return
-        able = [one.job for one in plan.foreseen if not one.why]
-        if len(jobs) == 1 and plan.foreseen:
-            asked = foreseen_line(plan.foreseen[0])
-        else:
-            asked = f"merge {plural(len(jobs), 'job')}, of which {len(able)} would fit"
-        if not await self.ask.confirm(f"{asked}: queue {'it' if len(jobs) == 1 else 'them'}?"):
+        if not any(not one.why or one.conflicts for one in plan.foreseen):
+            self.say(foreseen_line(plan.foreseen[0]) if plan.foreseen else "nothing to merge", Role.WAIT)
+            return
+        if not await self.ask.confirm(_question(plan.foreseen)):
             self.say("nothing was queued")
             return
         done = await self.attempt(self._queued(MergeWanted(jobs=jobs)))
@@ -39,3 +39,17 @@ class Merging(Choosing):
     async def _queued(self, wanted: MergeWanted) -> MergeQueued:
         self.desk.require_engine()
         return await self.desk.client.queue_merges(wanted)
+
+
+def _question(foreseen: Sequence[MergeForeseen]) -> str:
+    """A conflict is a card, and its writer may mend it: it may be queued all the same."""
+    clash = [one for one in foreseen if one.conflicts]
+    if len(foreseen) > 1:
+        fit = sum(not one.why for one in foreseen)
+        met = f", {len(clash)} in conflict" if clash else ""
+        return f"merge {len(foreseen)} jobs: {fit} would fit{met}; queue them?"
+    if clash:
+        files = ", ".join(clean_line(one.file) for one in clash[0].conflicts)
+        where = f"{clean_line(clash[0].target)} at {files}"
+        return f"{job_name(clash[0].job)} is in conflict with {where}: queue it all the same?"
+    return f"{foreseen_line(foreseen[0])}: queue it?"

@@ -8,7 +8,7 @@ from console.screens.merges import MergesScreen
 from console.underway import Underway, rows_of, state_text
 from engine.decision import Card, CardKind
 from engine.errors import RefusedError
-from engine.model import MergeQueued, MergeState, MergeWanted, PipelineVerb
+from engine.model import Conflict, MergeForeseen, MergeQueued, MergeState, MergeWanted, PipelineVerb
 from tests.console import journeys, ledger, scenes
 from tests.console.fake import MINUTE, NOW, FakeEngine
 from tests.console.stage import Stage, console
@@ -151,21 +151,39 @@ async def test_merge_on_the_queue_says_what_it_would_do_and_asks() -> None:
         assert not engine.books.asked
         await stage.press("space", "space")
         await merge()
-        await stage.shows("merge 2 jobs, of which 2 would fit: queue them?")
+        await stage.shows("merge 2 jobs: 2 would fit; queue them?")
         await stage.press("y")
         await stage.shows("queued 2 jobs for main")
         assert [(verb, sorted(jobs)) for verb, jobs in engine.books.asked] == [("merge", [4832, 4833])]
 
 
-async def test_what_cannot_be_merged_is_said_and_nothing_is_asked() -> None:
+async def test_what_cannot_be_merged_is_said_and_only_a_conflict_is_asked_about() -> None:
     class Strict(FakeEngine):
+        foreseen: MergeForeseen | None = None
+
         async def queue_merges(self, wanted: MergeWanted) -> MergeQueued:
-            raise RefusedError("J4833 is running: only what went well is merged")
+            if self.foreseen is None:
+                raise RefusedError("J4833 is running: only what went well is merged")
+            return MergeQueued(foreseen=[self.foreseen])
 
     engine = Strict(scenes.busy().by_id.values())
     async with console(engine, 120, 40) as stage:
-        await stage.press(":")
-        await stage.type("merge")
-        await stage.press("enter")
+
+        async def merge() -> None:
+            await stage.press(":")
+            await stage.type("merge")
+            await stage.press("enter")
+
+        await merge()
         await stage.shows("only what went well is merged")
         assert not stage.queue.ask.busy
+        engine.foreseen = MergeForeseen(job=4833, target="main", why="there is nothing to merge: main has all of it")
+        await merge()
+        await stage.shows("would not: J4833 into main: there is nothing to merge")
+        assert not stage.queue.ask.busy
+        both = [Conflict("src/cli.py", "content", journeys.HUNKS)]
+        engine.foreseen = MergeForeseen(
+            job=4833, target="main", why="src/cli.py is changed on both sides", conflicts=both
+        )
+        await merge()
+        await stage.shows("J4833 is in conflict with main at src/cli.py: queue it all the same?")
