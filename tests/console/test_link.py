@@ -132,7 +132,7 @@ async def test_nothing_is_drawn_when_nothing_changed(monkeypatch: pytest.MonkeyP
         await stage.shows("The comments survive")
         drawn: list[object] = []
         stage.now += 20_000  # away from the moment at which a countdown in minutes moves on
-        for _ in range(3):
+        for _ in range(12):
             await stage.app._beat()
             await stage.pilot.pause()
         real = stage.app._display
