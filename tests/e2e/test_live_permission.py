@@ -83,7 +83,7 @@ async def test_a_tool_waits_for_the_answer_from_the_console_and_goes_on(
             job, _ = await asked(served, client, repository)
             terminal = Terminal(served)
             try:
-                await asyncio.to_thread(terminal.until, "asks you")
+                await asyncio.to_thread(terminal.until, "permission")
                 terminal.type("i")
                 await asyncio.to_thread(terminal.until, "1 card for you")
                 terminal.type("a")

@@ -14,11 +14,13 @@ from tests.cli.test_attach import Terminal
 from tests.conftest import Served, settings_file
 from tests.e2e.model_server import ModelServer, Step, model_server
 from tests.e2e.real_agents import PACKAGES, installed
+from tests.forked import REAL_START
 
 
 def _settings(served: Served, server: ModelServer, config: Path) -> None:
     """A home whose claude talks to the model server; its first-run questions are answered beforehand."""
-    served.env["ANTHROPIC_API_KEY"] = "sk-made-up"
+    # The terminal is given what the kernel says of the engine's environment.
+    served.env |= {"ANTHROPIC_API_KEY": "sk-made-up", REAL_START: "1"}
     settings_file(
         served.home,
         f"""\
