@@ -114,6 +114,7 @@ async def _gone(tree: Tree, found: set[int], grace: float) -> bool:
 
 
 def _signal(pids: set[int], number: signal.Signals) -> None:
-    for pid in pids:
+    """The youngest first: what keeps an agent's standard input open is older, and its end would be an answer to it."""
+    for pid in sorted(pids, reverse=True):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, number)
