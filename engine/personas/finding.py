@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from engine.personas.persona import FILE, Head, Persona, Source
 from engine.personas.telling import said
+from engine.skills.finding import standing
 from engine.skills.reading import SIZE_LIMIT, BadSkillError, Document, read_document
 from engine.units import tokens
 
@@ -43,18 +44,8 @@ def shelves(home: Path, config_home: Path, project: Path | None = None, *, trust
 
 def find_personas(places: Iterable[Shelf]) -> list[Persona]:
     """The personas of several places, by name. One that no job can have is among them, and stands before no other."""
-    standing: dict[str, Persona] = {}
-    broken: list[Persona] = []
-    for shelf in places:
-        for one in _on(shelf):
-            before = standing.get(one.name)
-            if one.problem is not None:
-                broken.append(one)
-            elif before is None:
-                standing[one.name] = one
-            else:
-                standing[one.name] = replace(before, shadows=[*before.shadows, one.path])
-    return sorted([*standing.values(), *broken], key=lambda one: (one.name, one.problem is not None))
+    found = (persona for shelf in places for persona in _on(shelf))
+    return standing(found, lambda one, other: replace(one, shadows=[*one.shadows, other.path]))
 
 
 def _on(shelf: Shelf) -> Iterator[Persona]:

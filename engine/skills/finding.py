@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from msgspec.structs import replace
 
@@ -50,23 +51,41 @@ def shelves(config_home: Path, project: Path | None = None, *, trusted: bool = F
     return [*found, Shelf(Source.USER, user_folder(config_home)), Shelf(Source.SHIPPED, shipped_folder())]
 
 
+class Found(Protocol):
+    """Something that is a file in one of several places, and may be wrong."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def problem(self) -> str | None: ...
+
+
+F = TypeVar("F", bound=Found)
+
+
+def standing(found: Iterable[F], hides: Callable[[F, F], F]) -> list[F]:
+    """Those that count, by name, the nearest place first; and each that has a problem, which hides no other.
+
+    `hides` gives one that counts with another of its name, from further away, noted in it.
+    """
+    counts: dict[str, F] = {}
+    broken: list[F] = []
+    for one in found:
+        before = counts.get(one.name)
+        if one.problem is not None:
+            broken.append(one)
+        else:
+            counts[one.name] = one if before is None else hides(before, one)
+    return sorted([*counts.values(), *broken], key=lambda one: (one.name, one.problem is not None))
+
+
 def find_skills(places: Iterable[Shelf]) -> list[Skill]:
     """The skills of several places, by name. One that cannot be given is among them, with its problem.
 
     It stands before no other: a broken or untrusted one never hides one that works.
     """
-    standing: dict[str, Skill] = {}
-    broken: list[Skill] = []
-    for shelf in places:
-        for skill in _on(shelf):
-            before = standing.get(skill.name)
-            if skill.problem is not None:
-                broken.append(skill)
-            elif before is None:
-                standing[skill.name] = skill
-            else:
-                standing[skill.name] = replace(before, shadows=[*before.shadows, skill.path])
-    return sorted([*standing.values(), *broken], key=lambda one: (one.name, one.problem is not None))
+    found = (skill for shelf in places for skill in _on(shelf))
+    return standing(found, lambda one, other: replace(one, shadows=[*one.shadows, other.path]))
 
 
 def read_skill(folder: Path, source: Source = Source.USER, root: Path | None = None) -> Skill:
