@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from console.fire.card import Card, gap, twice
 from console.fire.stage import JOBS, NoEndError, Stage, kill_group, stage
 from engine.errors import HeadwayError
-from engine.events import Event
+from engine.events import Event, Requeued
 from engine.model import JobSpec
 from engine.server.client import Client
 
@@ -91,7 +91,8 @@ async def agent_killed(folder: Path) -> Card:
         at = time.monotonic()
         kill_group(pid)
         heard, event = await one.until(lambda event: event.job == jobs[0] and _is("requeued")(event), at)
-        told = f"J{jobs[0]} {event.body.failure}"  # type: ignore[union-attr]
+        assert isinstance(event.body, Requeued), "it was waited for"
+        told = f"J{jobs[0]} {event.body.failure}"
         return await _settle(one, "agent killed", Seen(at, heard, told, jobs))
 
 
@@ -122,7 +123,8 @@ async def hang(folder: Path) -> Card:
         at = time.monotonic()
         jobs = await one.submit([_think(0.1), _fail("hang")], [_think(0.2)], jobs=2)
         heard, event = await one.until(_is("requeued"), at)
-        return await _settle(one, "agent hangs", Seen(at, heard, str(event.body.failure), jobs))  # type: ignore[union-attr]
+        assert isinstance(event.body, Requeued), "it was waited for"
+        return await _settle(one, "agent hangs", Seen(at, heard, str(event.body.failure), jobs))
 
 
 async def disk_full(folder: Path) -> Card:

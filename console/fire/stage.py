@@ -16,7 +16,7 @@ import yaml
 
 from console.launch import start_engine
 from engine.errors import HeadwayError
-from engine.events import Event
+from engine.events import Event, Launched
 from engine.model import UNFINISHED, JobSpec, Verb
 from engine.server.client import Client
 
@@ -126,8 +126,9 @@ class Stage:
 
     async def pid(self, job: int) -> int:
         """The process of a job's running attempt."""
-        _, event = await self.until(lambda one: one.job == job and one.body.__struct_config__.tag == "launched")
-        return int(event.body.pid)  # type: ignore[union-attr]
+        _, event = await self.until(lambda one: one.job == job and isinstance(one.body, Launched))
+        assert isinstance(event.body, Launched), "it was waited for"
+        return event.body.pid
 
 
 def _fails(steps: Sequence[dict[str, object]]) -> bool:
