@@ -21,6 +21,7 @@ from engine.model import JobSpec
 from engine.server.client import Client
 from engine.serving import serving
 from tests.forked import forks, popen
+from tests.waiting import PATIENCE, until
 
 
 @pytest.fixture(autouse=True)
@@ -35,8 +36,6 @@ class Starting:
     DEVNULL = subprocess.DEVNULL
     Popen = staticmethod(popen)
 
-
-PATIENCE = 60.0  #: seconds after which a test that waits for an event has failed, on the slowest machine
 
 ENDS = log.Succeeded | log.Failed | log.Cancelled
 
@@ -80,12 +79,11 @@ async def engine(home: Path, settings: Settings) -> AsyncIterator[Engine]:
 
 async def ended(engine: Engine, jobs: list[int]) -> None:
     """Wait until all of these jobs have ended."""
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            seq = engine.hub.seq
-            if all(row.ended_at is not None for row in await engine.store.read.rows(jobs)):
-                return
-            await engine.hub.changed(seq, 1 << 62)
+
+    async def look() -> bool | None:
+        return all(row.ended_at is not None for row in await engine.store.read.rows(jobs)) or None
+
+    await until(engine, look)
 
 
 def shell(command: str, **options: object) -> JobSpec:

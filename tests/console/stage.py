@@ -22,7 +22,7 @@ from console.screens.workers import WorkersScreen
 from console.theme import DEFAULT, Ink, load_themes
 from tests.console.fake import NOW, FakeEngine
 
-_PATIENCE = 8.0  #: seconds after which a condition that never comes true is called so
+_PATIENCE = 30.0  #: seconds after which a condition that never comes true is called so
 
 
 @dataclass

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -19,7 +18,8 @@ from engine.model import JobSpec, Order, State, Triage, Verb, Wanted
 from engine.opinion import read
 from engine.serving import serving
 from engine.store.rows import JobRow
-from tests.conftest import PATIENCE, ended
+from tests.conftest import ended
+from tests.waiting import until
 
 UNSURE = "Fix the test_rounding in a.py and b.py"  #: of which the rules say a little, and not enough
 
@@ -59,12 +59,11 @@ async def submit(engine: Engine, prompt: str = UNSURE, **options: object) -> Job
 
 async def freed(engine: Engine, job: int) -> JobRow:
     """Once it waits for no time any more."""
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            seq = engine.hub.seq
-            if (row := await engine.row(job)).not_before is None:
-                return row
-            await engine.hub.changed(seq, 1 << 62)
+
+    async def look() -> JobRow | None:
+        return row if (row := await engine.row(job)).not_before is None else None
+
+    return await until(engine, look)
 
 
 @pytest.mark.parametrize("asked", [says("big", priorities={Triage.BIG: 7})], indirect=True)
@@ -159,11 +158,11 @@ async def test_what_the_operator_said_meanwhile_stands(asked: Engine) -> None:
     snoozed = (await asked.row(row.id)).not_before
     await asked.act(Order(verb=Verb.RELEASE, scope="all"), "me")
     await ended(asked, [row.id + 1])
-    async with asyncio.timeout(PATIENCE):
-        seq = asked.hub.seq
-        while (after := await asked.row(row.id)).triage is None:
-            await asked.hub.changed(seq, 1 << 62)
-            seq = asked.hub.seq
+
+    async def judged() -> JobRow | None:
+        return after if (after := await asked.row(row.id)).triage is not None else None
+
+    after = await until(asked, judged)
     assert (after.triage, after.not_before) == (Triage.BIG, snoozed)
 
 

@@ -17,6 +17,7 @@ from engine.model import RACE_ENDED, Order, Race, RaceState, RaceWanted, State, 
 from engine.runner import procfs
 from engine.server.client import Client
 from engine.serving import serving
+from tests import waiting
 from tests.conftest import PATIENCE, Served, run_git, settings_file, shell
 
 #: Two tries of one command, told apart by the job that they are of.
@@ -36,12 +37,10 @@ def wanted(prompt: str = TRY, on: list[str] | None = None, **options: object) ->
 
 
 async def until(engine: Engine, number: int, found: Callable[[Race], bool]) -> Race:
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            seq = engine.hub.seq
-            if found(race := await engine.races.race(number)):
-                return race
-            await engine.hub.changed(seq, 1 << 62)
+    async def look() -> Race | None:
+        return race if found(race := await engine.races.race(number)) else None
+
+    return await waiting.until(engine, look)
 
 
 async def over(engine: Engine, race: Race) -> Race:

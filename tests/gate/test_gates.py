@@ -35,6 +35,7 @@ from engine.runner.run_dir import run_dir
 from engine.serving import serving
 from engine.store.rows import JobRow
 from tests.conftest import PATIENCE, run_git
+from tests.waiting import until
 
 CHECK = "python3 -B -m unittest discover -q -s tests -t ."
 APPROVES = '{"verdict": "approve", "why": "right", "findings": []}'
@@ -93,23 +94,20 @@ class Bed:
         return (await self.engine.submit(Wanted([spec]))).ids[0]
 
     async def until(self, job: int, *states: State, held: bool = False) -> JobRow:
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                seq = self.engine.hub.seq
-                row = await self.engine.row(job)
-                if row.state in states and (row.held_by is not None or not held):
-                    return row
-                await self.engine.hub.changed(seq, 1 << 62)
+        async def look() -> JobRow | None:
+            row = await self.engine.row(job)
+            return row if row.state in states and (row.held_by is not None or not held) else None
+
+        return await until(self.engine, look)
 
     async def over(self, job: int) -> JobRow:
         """Done, or before the operator."""
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                seq = self.engine.hub.seq
-                row = await self.engine.row(job)
-                if row.ended_at is not None or (row.state is State.GATING and row.held_by is not None):
-                    return row
-                await self.engine.hub.changed(seq, 1 << 62)
+
+        async def look() -> JobRow | None:
+            row = await self.engine.row(job)
+            return row if row.ended_at is not None or (row.state is State.GATING and row.held_by is not None) else None
+
+        return await until(self.engine, look)
 
     async def looks(self, job: int) -> list[GateLook]:
         return await self.engine.gates.looks(job)

@@ -21,6 +21,7 @@ from engine.mcp.capability import FILE
 from engine.model import JobSpec, Wanted
 from engine.runner.run_dir import run_dir
 from tests.conftest import PATIENCE
+from tests.waiting import until
 
 #: What an attempt in a project is offered, in the order of the list.
 OFFERED = ("ask_operator", "report_progress", "submit_job", "job_status", "recall", "remember", "hand_off")
@@ -74,10 +75,11 @@ async def held(engine: Engine, **spec: object) -> Held:
 
 async def launched(engine: Engine, job: int) -> Held:
     """A job's first attempt, once it runs."""
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            seq = engine.hub.seq
-            for event in await engine.store.read.events(0, 10_000, job):
-                if isinstance(event.body, log.Launched):
-                    return Held(job, event.attempt or 0, run_dir(engine.home, job, 1).path / FILE)
-            await engine.hub.changed(seq, 1 << 62)
+
+    async def look() -> Held | None:
+        for event in await engine.store.read.events(0, 10_000, job):
+            if isinstance(event.body, log.Launched):
+                return Held(job, event.attempt or 0, run_dir(engine.home, job, 1).path / FILE)
+        return None
+
+    return await until(engine, look)

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from engine import events as log
 from engine.config import GateSettings
-from engine.decision import CardKind, Choice, Reply
+from engine.decision import Card, CardKind, Choice, Reply
 from engine.engine import Engine
 from engine.mcp.capability import hashed
 from engine.memory.item import PROJECT
@@ -26,16 +26,16 @@ from engine.server.client import Client as ApiClient
 from engine.serving import serving
 from tests.conftest import PATIENCE, Served, ended, settings_file
 from tests.mcp import desk
+from tests.waiting import until
 
 
 async def asked(engine: Engine) -> int:
     """The card that waits, once there is one."""
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            seq = engine.hub.seq
-            if cards := await engine.inbox.cards():
-                return cards[0].id
-            await engine.hub.changed(seq, 1 << 62)
+
+    async def look() -> int | None:
+        return cards[0].id if (cards := await engine.inbox.cards()) else None
+
+    return await until(engine, look)
 
 
 async def cancel(engine: Engine, *jobs: int) -> None:
@@ -185,10 +185,11 @@ async def test_a_question_is_withdrawn_when_nobody_waits_for_it_any_more(home: P
             waiting = asyncio.create_task(desk.call(client, "ask_operator", question="Which?"))
             card = await asked(engine)
             waiting.cancel()
-            async with asyncio.timeout(PATIENCE):
-                while (found := await engine.inbox.card(card)).open:
-                    await engine.hub.changed(engine.hub.seq, 1 << 62)
-            assert found.choice is Choice.WITHDRAWN
+
+            async def closed() -> Card | None:
+                return None if (found := await engine.inbox.card(card)).open else found
+
+            assert (await until(engine, closed)).choice is Choice.WITHDRAWN
             assert (await engine.job(one.job)).job.waiting_on is None
         await cancel(engine, one.job)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +13,8 @@ from engine.decision import CardKind, Choice, Reply
 from engine.engine import Engine
 from engine.errors import NotFoundError, RefusedError, UsageError
 from engine.model import MERGE_ENDED, JobSpec, Merge, MergeState, MergeWanted, Wanted
-from tests.conftest import PATIENCE, ended, run_git, shell
+from tests import waiting
+from tests.conftest import ended, run_git, shell
 
 
 @pytest.fixture
@@ -34,12 +34,10 @@ async def done(engine: Engine, *commands: str) -> list[int]:
 
 
 async def until(engine: Engine, number: int, found: Callable[[Merge], bool]) -> Merge:
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            seq = engine.hub.seq
-            if found(merge := await engine.merges.merge(number)):
-                return merge
-            await engine.hub.changed(seq, 1 << 62)
+    async def look() -> Merge | None:
+        return merge if found(merge := await engine.merges.merge(number)) else None
+
+    return await waiting.until(engine, look)
 
 
 async def settled(engine: Engine, number: int) -> Merge:

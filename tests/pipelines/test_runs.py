@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,7 +25,8 @@ from engine.model import (
     StepState,
     Verb,
 )
-from tests.conftest import PATIENCE, run_git
+from tests import waiting
+from tests.conftest import ended, run_git
 
 PLAN = (
     "Change a.txt.\n\n```json\n"
@@ -83,12 +83,10 @@ def players(tmp_path: Path) -> Players:
 
 
 async def until(engine: Engine, number: int, found: Callable[[Pipeline], bool]) -> Pipeline:
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            seq = engine.hub.seq
-            if found(one := await engine.pipelines.pipeline(number)):
-                return one
-            await engine.hub.changed(seq, 1 << 62)
+    async def look() -> Pipeline | None:
+        return one if found(one := await engine.pipelines.pipeline(number)) else None
+
+    return await waiting.until(engine, look)
 
 
 async def over(engine: Engine, number: int) -> Pipeline:
@@ -317,9 +315,8 @@ async def test_a_whole_pipeline_is_held_cancelled_and_put_back(
     assert would.pipeline.state is PipelineState.CANCELLED
     assert (await engine.pipelines.pipeline(number)).state is PipelineState.RUNNING
     await engine.pipelines.act(number, PipelineOrder(verb=PipelineVerb.CANCEL), "me")
-    async with asyncio.timeout(PATIENCE):
-        while (await engine.job(outline)).job.state is not State.CANCELLED:
-            await engine.hub.changed(engine.hub.seq, 1 << 62)
+    await ended(engine, [outline])
+    assert (await engine.job(outline)).job.state is State.CANCELLED
     gate.touch()
     again = await engine.pipelines.act(number, PipelineOrder(verb=PipelineVerb.RETRY), "me")
     assert (again.pipeline.state, again.jobs) == (PipelineState.RUNNING, [outline])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -12,8 +11,7 @@ from engine.engine import Engine
 from engine.model import JobSpec, State
 from engine.store.rows import AttemptRow, JobRow
 from engine.submission import Wanted
-
-PATIENCE = 60.0  #: seconds after which something that was waited for will not come
+from tests import waiting
 
 
 async def submit(engine: Engine, *specs: JobSpec) -> list[int]:
@@ -22,12 +20,11 @@ async def submit(engine: Engine, *specs: JobSpec) -> list[int]:
 
 async def until(engine: Engine, holds: Callable[[], Awaitable[bool]]) -> None:
     """Look at each event of the engine until something holds."""
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            seq = engine.hub.seq
-            if await holds():
-                return
-            await engine.hub.changed(seq, 1 << 62)
+
+    async def look() -> bool | None:
+        return await holds() or None
+
+    await waiting.until(engine, look)
 
 
 async def launched(engine: Engine, job: int, number: int = 1) -> AttemptRow:
