@@ -28,7 +28,8 @@ from engine.runner.run_dir import run_dir
 from engine.serving import serving
 from tests.conftest import shell
 from tests.memory.samples import item
-from tests.runner.living import PATIENCE, ended, rehearsal, submit
+from tests.runner.living import ended, rehearsal, submit
+from tests.waiting import PATIENCE
 
 Steps = list[dict[str, object]]
 SAY: Steps = [{"do": "say", "text": "the zebraquux was mended"}]
