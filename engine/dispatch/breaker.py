@@ -30,6 +30,11 @@ COUNTED = frozenset(
 )
 
 
+def after_end(breaker: Breaker, failure: Failure | None, now: int, jitter: float | None = None) -> Breaker:
+    """The breaker after an attempt of the target has ended. `failure`: None where it went well."""
+    return after_success(breaker, now) if failure is None else after_failure(breaker, failure, now, jitter)
+
+
 def after_failure(breaker: Breaker, failure: Failure, now: int, jitter: float | None = None) -> Breaker:
     """The breaker after an attempt of the target failed. `jitter`: 0 to 1, a part of the pause that comes on top."""
     if failure not in COUNTED:

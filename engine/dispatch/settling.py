@@ -15,10 +15,11 @@ from engine import events as log
 from engine.agents.base import Outcome
 from engine.dispatch import breaker, budget, rerouting, retry, route_cards, windows
 from engine.dispatch.budget import Budget
+from engine.dispatch.following import behind, follow, is_booked
 from engine.dispatch.rerouting import Trouble
 from engine.dispatch.retry import Action, Case, Next
 from engine.dispatch.routebook import NOTHING, Routebook
-from engine.dispatch.routing import Ask, Move, Stay, Stop
+from engine.dispatch.routing import Ask, Move
 from engine.errors import RefusedError
 from engine.gate.book import NOTHING as NO_GATES
 from engine.gate.book import Gate, Gatebook
@@ -33,10 +34,6 @@ from engine.store.jobs import Requeue, Settlement
 from engine.store.rows import AttemptRow, JobRow, read_attempts, read_spec
 from engine.store.sessions import Heard
 from engine.store.writer import Transaction
-
-#: A job that comes back from a limit once more lets others try first: by so much for each time, up to so many times. It
-#: may be what it asks for that is too much, and then it would keep all others of its account from being served.
-BEHIND_MS, MOST_BEHIND = 1_000, 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,21 +172,9 @@ def _next(tx: Transaction, row: JobRow, target: Target, ending: Ending, rules: R
     case = _case(row, spec, failure, ending, rules)
     turn = _turn(tx, row, spec, target, ending, rules)
     jitter = 0.0 if limited else random.random()  # a window's end has its own
-    match turn.verdict if turn is not None else None:
-        case Stop(why):
-            return _Follow(None, _with(outcome, why))
-        case Move(to):
-            decided = retry.leave(case, told=rules.book.is_told(to.target))
-        case Ask():
-            asked = replace(case, stays=True, tries=0, waits=0)  # the operator's word goes before the count
-            decided = retry.decide(asked, tx.now, jitter)
-            if decided.action is Action.STOP:
-                decided = retry.leave(asked, told=True)
-        case Stay(why=why, plain=plain, at=at):
-            decided = retry.decide(replace(case, stays=not plain), tx.now, jitter)
-            decided = _staying(decided, at, why if plain else "")
-        case _:
-            decided = retry.decide(case, tx.now, jitter)
+    verdict = turn.verdict if turn is not None else None
+    told = isinstance(verdict, Move) and rules.book.is_told(verdict.to.target)
+    decided = follow(case, verdict, tx.now, jitter, told=told)
     return _decided(tx, row, target, ending, rules, decided, turn, limited=limited)
 
 
@@ -205,7 +190,7 @@ def _decided(
     moves = turn is not None and isinstance(turn.verdict, Move) and decided.action is not Action.ASK
     if outcome.failure in LIMITS and row.target.paid_by != target.paid_by:
         at = None  # it was rerouted while it ran: the limit of the account that it has left is not waited for
-    elif ending.provider and ending.began and decided.action is not Action.ASK and not (moves or limited):
+    elif ending.provider and ending.began and is_booked(decided, turn.verdict if turn else None, limited=limited):
         at = _book(tx, target, rules.budget, at if at is not None else tx.now)
     asks = turn is not None and isinstance(turn.verdict, Ask)
     hold = decided.action is Action.ASK and not asks
@@ -223,13 +208,6 @@ def _turn(
         return None
     trouble = Trouble(cause, outcome.reason or "", outcome.retry_at, started=ending.began)
     return rerouting.after_failure(tx, rules.book, row, spec, trouble)
-
-
-def _staying(decided: Next, at: int | None, why: str) -> Next:
-    """The table's answer, but not later than the route says, and with the reason why nothing else could be done."""
-    if at is not None and decided.at is not None:
-        decided = replace(decided, at=min(decided.at, at))
-    return replace(decided, why="; ".join(filter(None, (decided.why, why))))
 
 
 def _follow(tx: Transaction, row: JobRow, attempt: int, follow: _Follow, ending: Ending) -> JobRow:
@@ -298,9 +276,7 @@ def _tell_windows(tx: Transaction, row: JobRow, tried: AttemptRow, ending: Endin
         return ending, False
     account = target.paid_by
     found = kept.of(tx, account)
-    until = windows.closed_until(found, target.model, tx.now)
-    if until is None:
-        until = windows.met_since(found, target.model, tried.created_at)  # it ended only after the limit that it met
+    until = windows.awaited(found, target.model, tried.created_at, tx.now)
     if until is None:
         # It did not say which; or of none that it named has been heard.
         source = f"{target.agent}, an attempt that failed"
@@ -309,21 +285,15 @@ def _tell_windows(tx: Transaction, row: JobRow, tried: AttemptRow, ending: Endin
         until = windows.closed_until(kept.of(tx, account), target.model, tx.now)
     if until is None:
         return ending, False
-    behind = min(row.waits, MOST_BEHIND) * BEHIND_MS
-    return replace(ending, outcome=replace(outcome, retry_at=until + behind)), True
+    return replace(ending, outcome=replace(outcome, retry_at=behind(until, row.waits))), True
 
 
 def _tell_breaker(tx: Transaction, target: Target, outcome: Outcome) -> None:
     name = str(target)
     found = tx.connection.execute("SELECT state FROM breakers WHERE target = ?", (name,)).fetchone()
-    if found is None and (outcome.succeeded or outcome.failure not in breaker.COUNTED):
-        return
     before = msgspec.json.decode(found[0], type=Breaker) if found else Breaker(name)
-    if outcome.succeeded:
-        after = breaker.after_success(before, tx.now)
-    else:
-        after = breaker.after_failure(before, outcome.failure or Failure.UNKNOWN, tx.now)
-    keep_breaker(tx, before, after)
+    failure = None if outcome.succeeded else outcome.failure or Failure.UNKNOWN
+    keep_breaker(tx, before, breaker.after_end(before, failure, tx.now))
 
 
 def keep_breaker(tx: Transaction, before: Breaker, after: Breaker) -> None:

@@ -10,7 +10,7 @@ provider serves again twice as many may.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from msgspec.structs import replace
 
@@ -318,3 +318,12 @@ def closed_until(windows: Iterable[Window], model: str | None, now: int) -> int 
     """The last end of the windows that keep a model from being asked; None where none does."""
     ends = [one.until for one in windows if one.until is not None and is_closed(one, now) and applies(one, model)]
     return max(ends, default=None)
+
+
+def awaited(windows: Sequence[Window], model: str | None, since: int, now: int) -> int | None:
+    """The end that an attempt waits for which has met a limit; None where nobody knows which one it was.
+
+    `since`: when it began. It may have ended only after the limit that it met.
+    """
+    until = closed_until(windows, model, now)
+    return until if until is not None else met_since(windows, model, since)
