@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from engine.dispatch import breaker
-from engine.dispatch.order import Line, Lineup
+from engine.dispatch.order import Lineup
+from engine.dispatch.waiting import Waiting
 from engine.dispatch.world import World
 from engine.model import Estimate, State
 from engine.store.lanes import Lane
@@ -111,7 +112,7 @@ class _Simulation:
     lasts: Lasts
     lineup: Lineup
     spans: dict[int, Span] = field(default_factory=dict)
-    lines: dict[Lane, _Waiting] = field(default_factory=dict)
+    lines: dict[Lane, Waiting] = field(default_factory=dict)
     happenings: list[tuple[int, int, int]] = field(default_factory=list)
     """A heap of time, kind of happening, job."""
     ends: dict[int, Lane] = field(default_factory=dict)
@@ -130,8 +131,8 @@ class _Simulation:
         if row.deadline is not None:
             heapq.heappush(self.happenings, (row.deadline, _LATE, row.id))
         lane = lane_of(row)
-        waiting = self.lines.setdefault(lane, _Waiting())
-        if waiting.enter(lane, row):
+        waiting = self.lines.setdefault(lane, Waiting(lane))
+        if waiting.enter(row):
             assert waiting.line is not None, "it has a head now"
             self.lineup.put(waiting.line)
 
@@ -157,12 +158,13 @@ class _Simulation:
         waiting = self.lines[lane]
         if waiting.leave(row):
             assert waiting.line is not None, "it had a head"
-            (self.lineup.put if waiting.heap else self.lineup.drop)(waiting.line)
+            (self.lineup.put if waiting.stands else self.lineup.drop)(waiting.line)
 
     def end(self, job: int) -> None:
         lane = self.ends.pop(job)
-        self.lineup.end(lane)
-        self.world.serve(lane, self.spans[job].start or 0)
+        began = self.spans[job].start or 0
+        self.lineup.end(lane, began)
+        self.world.serve(lane, began)
         if (one := self.world.breakers.get(target := str(lane.target))) is not None:
             self.world.breakers = {**self.world.breakers, target: breaker.after_success(one, self.world.now)}
         for other in self.needed_by.pop(job, ()):
@@ -175,45 +177,6 @@ class _Simulation:
             if not every and not some:
                 del self.needs[other]
                 self.enter(self.queue.waiting[other])
-
-
-@dataclass(slots=True)
-class _Waiting:
-    """The jobs of a lane that may start, best first. It is the rest of its own line."""
-
-    heap: list[tuple[int, int, JobRow]] = field(default_factory=list)
-    gone: set[int] = field(default_factory=set)
-    line: Line | None = None
-
-    def enter(self, lane: Lane, row: JobRow) -> bool:
-        """Whether the job is the first now."""
-        heapq.heappush(self.heap, (row.rank, row.id, row))
-        if self.heap[0][2] is not row:
-            return False
-        if self.line is None:
-            self.line = Line(lane, row, self)
-        self.line.head = row
-        return True
-
-    def leave(self, row: JobRow) -> bool:
-        """Whether the job was the first; then the next one is, where there is one."""
-        if self.line is None or self.line.head is not row:
-            self.gone.add(row.id)
-            return False
-        self.line.head = next(self, row)
-        return True
-
-    def __iter__(self) -> _Waiting:
-        return self
-
-    def __next__(self) -> JobRow:
-        """Asking for the next one takes the head away: it was chosen."""
-        heapq.heappop(self.heap)
-        while self.heap and self.heap[0][1] in self.gone:
-            heapq.heappop(self.heap)
-        if not self.heap:
-            raise StopIteration
-        return self.heap[0][2]
 
 
 _END, _DUE, _LATE, _RELAX = 0, 1, 2, 3

@@ -18,7 +18,7 @@ from typing import Generic, Protocol, TypeVar
 
 from engine.dispatch.eligibility import of_lane
 from engine.dispatch.world import World
-from engine.model import Cause
+from engine.model import ALL, Cause
 from engine.store.lanes import Lane
 from engine.store.rows import JobRow
 
@@ -171,55 +171,90 @@ class _Gate:
         self.moved.clear()
         return self.order.first(world)
 
+    def key(self, world: World) -> Key | None:
+        """What its first project goes by among those of other gates."""
+        found = self.first(world)
+        return None if found is None else found[0]
+
+    def changes(self, world: World) -> int | None:
+        return self.order.timers[0][0] if self.order.timers else None
+
 
 class Lineup:
     """The lines that wait, in their order, while attempts begin and the clock of the world goes on.
 
-    Caps and holds, and which targets have a breaker or windows, have to stay as they are while it is used.
+    Which scopes have a cap or a hold has to stay as it is while it is used.
     """
 
     def __init__(self, world: World, lines: Iterable[Line] = ()) -> None:
         self._world = world
         self._gates: dict[tuple[object, ...], _Gate] = {}
+        self._gate_of: dict[Line, _Gate] = {}
+        self._of: dict[str | None, dict[_Gate, _Group]] = {}
+        """By project."""
+        self._order: _Tops[_Gate] = _Tops()
+        """Gates that are not known to be shut."""
+        self._moved: set[_Gate] = set()
+        """Gates of which something has changed since they were put into the order."""
         self._shut: set[_Gate] = set()
-        self._lines: set[Line] = set()
+        self._shut_by: dict[str, set[_Gate]] = {}
+        """What is shut because of a scope: it stays so until something of that scope ends."""
         for line in lines:
             self.put(line)
 
     def put(self, line: Line) -> None:
         """A line that is new, or has another head than before."""
-        world, lane = self._world, line.lane
-        self._lines.add(line)
+        gate = self._gate_of.get(line)
+        if gate is None:
+            gate = self._gate_of[line] = self._gate(line.lane)
+        group = gate.groups[line.lane.project]
+        group.put(line, self._world)
+        gate.moved.add(group)
+        self._moved.add(gate)
+
+    def _gate(self, lane: Lane) -> _Gate:
+        """The gate of a lane, with a group of its project."""
+        world, project = self._world, lane.project
         gate = self._gates.get(named := _gate(lane, world))
         if gate is None:
             gate = self._gates[named] = _Gate(lane)
-        group = gate.groups.get(lane.project)
-        if group is None:
-            group = gate.groups[lane.project] = _Group(lane.project, world.served.get(lane.project, 0))
-        group.put(line, world)
-        gate.moved.add(group)
+        if project not in gate.groups:
+            group = gate.groups[project] = _Group(project, world.served.get(project, 0))
+            self._of.setdefault(project, {})[gate] = group
+        return gate
 
     def drop(self, line: Line) -> None:
         """Nothing of a line can start any more."""
-        gate = self._gates[_gate(line.lane, self._world)]
+        gate = self._gate_of.pop(line)
         group = gate.groups[line.lane.project]
         group.drop(line)
         gate.moved.add(group)
-        self._lines.discard(line)
+        self._moved.add(gate)
 
-    def end(self, lane: Lane) -> None:
-        """One attempt of a lane has ended."""
-        self._world.end(lane)
+    def end(self, lane: Lane, began: int | None = None) -> None:
+        """One attempt of a lane has ended: what was shut because of it is looked at again. `began`: when it began."""
+        self._world.end(lane, began)
         self._touch(lane.project)
+        for scope in lane.scopes:
+            self.reopen(scope)
+
+    def reopen(self, scope: str) -> None:
+        """Something of a scope has changed: what is shut because of it is looked at again."""
+        opened = self._shut_by.pop(scope, None)
+        if opened:
+            self._shut -= opened
+            self._moved |= opened
 
     def look_again(self) -> None:
-        """Something has ended, or time has passed: what could not start may be able to."""
+        """Time has passed, or something else has changed: what could not start may be able to."""
+        self._moved |= self._shut
         self._shut.clear()
+        self._shut_by.clear()
 
     def take(self, room: int) -> list[JobRow]:
         """The jobs that start now, at most so many, best first. They count as running from now on."""
-        if len(self._lines) == 1:
-            return self._take_from(next(iter(self._lines)), room)
+        if len(self._gate_of) == 1:
+            return self._take_from(next(iter(self._gate_of)), room)
         chosen: list[JobRow] = []
         while len(chosen) < room and (line := self._next()) is not None:
             chosen.append(line.head)
@@ -259,36 +294,63 @@ class Lineup:
         return min((at for at in times if at is not None), default=None)
 
     def _next(self) -> Line | None:
+        """The line that is first of all that are not kept from starting.
+
+        Only of the gate that would be first is it asked whether it is open: what keeps one shut stays while attempts
+        are only added, so that it is asked once.
+        """
         world = self._world
-        # What keeps a gate shut stays while attempts are only added, so it is asked once.
-        opened = [gate for gate in self._gates.values() if gate not in self._shut]
-        self._shut.update(shut := {gate for gate in opened if of_lane(gate.lane, world)})
-        opened = [gate for gate in opened if gate not in shut]
-        tops = [top for gate in opened if (top := gate.first(world)) is not None]
-        if not tops:
+        for gate in self._moved:
+            if gate not in self._shut:
+                self._order.put(gate, world)
+        self._moved.clear()
+        while (top := self._order.first(world)) is not None and self._is_shut(top[1]):
+            pass
+        if top is None:
             return None
-        project = min(tops, key=lambda top: top[0])[1].project
-        groups = [gate.groups[project] for gate in opened if project in gate.groups]
-        return min((best for group in groups if (best := group.best(world)) is not None), key=lambda best: best[0])[1]
+        leads = top[1]
+        first = leads.first(world)
+        assert first is not None, "it has a key"
+        of_project = self._of[first[1].project]
+        while True:
+            lines = [
+                (*best, gate)
+                for gate, group in of_project.items()
+                if gate not in self._shut and (best := group.best(world)) is not None
+            ]
+            _, line, gate = min(lines, key=lambda one: one[0])
+            if gate is leads or not self._is_shut(gate):
+                return line
+
+    def _is_shut(self, gate: _Gate) -> bool:
+        """Whether nothing of a gate may start; then it is taken out of the order."""
+        found = of_lane(gate.lane, self._world)
+        if not found:
+            return False
+        self._shut.add(gate)
+        self._order.valid.pop(gate, None)
+        first = found[0]
+        if (scope := ALL if first.cause is Cause.MEMORY else first.scope) is not None:
+            self._shut_by.setdefault(scope, set()).add(gate)
+        return True
 
     def _start(self, line: Line) -> None:
         world, project = self._world, line.lane.project
         world.start(line.lane)
         following = next(line.rest, None)
-        group = self._gates[_gate(line.lane, world)].groups[project]
         if following is None:
-            group.drop(line)
-            self._lines.discard(line)
+            self.drop(line)
         else:
             line.head = following
-            group.put(line, world)
+            self.put(line)
         self._touch(project)
 
     def _touch(self, project: str | None) -> None:
         """What a project has of the slots has changed."""
-        for gate in self._gates.values():
-            if (group := gate.groups.get(project)) is not None:
+        for gate, group in self._of.get(project, {}).items():
+            if group.fresh.valid or group.passed.valid:
                 gate.moved.add(group)
+                self._moved.add(gate)
 
 
 def _gate(lane: Lane, world: World) -> tuple[object, ...]:

@@ -88,23 +88,24 @@ class World:
             self.running[scope] = self.running.get(scope, 0) + 1
         self.served[lane.project] = self.now
         self.taken += self.memory.of(lane.agent)
-        for key in self._probed(lane):
-            self.probes[key] += 1
+        for one in self._probed(lane):
+            self.probes[one.key] += 1
 
-    def end(self, lane: Lane) -> None:
-        """One attempt of a lane has ended."""
+    def end(self, lane: Lane, began: int | None = None) -> None:
+        """One attempt of a lane has ended. `began`: when it was given its slot, where that is known."""
         for scope in lane.scopes:
             self.running[scope] = self.running.get(scope, 0) - 1
         self.taken -= self.memory.of(lane.agent)
-        for key in self._probed(lane):
-            self.probes[key] = max(0, self.probes[key] - 1)
+        for one in self._probed(lane):
+            if began is None or began >= (one.until or 0):  # else it was no probe
+                self.probes[one.key] = max(0, self.probes[one.key] - 1)
 
-    def _probed(self, lane: Lane) -> list[tuple[str, str, str]]:
+    def _probed(self, lane: Lane) -> list[Window]:
         """The windows that an attempt of a lane which begins now probes."""
         if not self.probes:
             return []
         found = (one for one in self.windows_of(lane) if one.key in self.probes)
-        return [one.key for one in found if not windows.is_closed(one, self.now)]
+        return [one for one in found if not windows.is_closed(one, self.now)]
 
     def windows_of(self, lane: Lane) -> list[Window]:
         """The windows that an attempt of a lane meets."""
