@@ -20,7 +20,7 @@ from engine.decision import ARGUMENTS_LIMIT, Card, Choice, Rule
 from engine.errors import RefusedError
 from engine.permission import Policy, subject_of_path
 from engine.redact import Secrets
-from engine.runner import voice
+from engine.runner.ground import Ground
 from engine.runner.proposed import proposed
 from engine.runner.run_dir import RunDir, read_regular
 from engine.runner.watch import Watch
@@ -65,6 +65,7 @@ class Attendant:
         self,
         claim: Claim,
         run: RunDir,
+        ground: Ground,
         agent: Agent,
         watch: Watch,
         workspace: str,
@@ -75,6 +76,7 @@ class Attendant:
         self._claim = claim
         self._attempt = claim.attempt.id
         self._run = run
+        self._ground = ground
         self._agent = agent
         self._watch = watch
         self._workspace = workspace
@@ -125,7 +127,7 @@ class Attendant:
         self._watch.wait(open=waits)
         if self._watch.parser.said_done and not self._hung_up:
             self._hung_up = True
-            voice.hang_up(self._run, self._claim.attempt.marker)
+            await self._ground.hang_up()
         return due
 
     async def _run_errand(self, errand: Errand) -> None:
@@ -136,7 +138,7 @@ class Attendant:
         if errand.name in self._said:
             return
         content = read_regular(self._run.path / errand.file, FILE_BYTES) if errand.file is not None else b""
-        if await voice.tell(self._run, self._agent.errand(errand, content or b"")):
+        if await self._ground.tell(self._agent.errand(errand, content or b"")):
             self._said.add(errand.name)
             with noted.open("a") as file:
                 file.write(f"{errand.name}\n")
@@ -192,7 +194,7 @@ class Attendant:
 
     async def _tell(self, request: Request | None, card: Card) -> None:
         """Pass an answer on. It is noted as passed on only afterwards: an agent takes no harm from hearing it twice."""
-        if request is not None and not await voice.tell(self._run, self._agent.answer(request, _told(card))):
+        if request is not None and not await self._ground.tell(self._agent.answer(request, _told(card))):
             return
         await self._persist(lambda tx: cards.sent(tx, card.id))
 

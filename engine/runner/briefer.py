@@ -44,7 +44,6 @@ class Brief:
     talk: Conversation
     told: Assembled
     packing: kit.Packing = field(default_factory=kit.Packing)
-    order: kit.Order | None = None
     sheet: sheets.Sheet | None = None
     """The file for what holds for the whole conversation, where that goes into one."""
 
@@ -107,7 +106,7 @@ class Briefer:
         if target is not None and told.standing:
             path, theirs = target
             sheet = sheets.Sheet(path, told.standing, theirs)
-        return Brief(talk, told, packing, order, sheet)
+        return Brief(talk, told, packing, sheet)
 
     async def _recalled(self, agent: Agent, project: str | None, question: str, scopes: list[str]) -> Recalled:
         if self.known is None:
@@ -166,7 +165,6 @@ class Briefer:
             agent=agent,
             placed=placed,
             own=_is_own(claim, agent, placed),
-            marker=marker,
             resumes=resumes,
             env=environment(os.environ, agent.pass_env, {}, settings, job.id, marker, account, _folder(account)),
         )

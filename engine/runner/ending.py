@@ -11,10 +11,10 @@ from typing import Any
 from engine.agents.base import Exit, Outcome
 from engine.model import Failure
 from engine.runner import cut as cuts
-from engine.runner import procfs, spawn, tree
+from engine.runner import procfs
 from engine.runner.cut import Cut
+from engine.runner.ground import Ground
 from engine.runner.run_dir import RunDir
-from engine.runner.tree import Tree
 from engine.runner.watch import Watch
 
 KILLED = 128 + signal.SIGKILL
@@ -34,10 +34,9 @@ class End:
     """Why we did, where it was not only lingering."""
 
 
-async def until_end(whole: Tree, run: RunDir, calls: Sequence[Coroutine[Any, Any, Cut | None]], grace: float) -> End:
+async def until_end(ground: Ground, run: RunDir, calls: Sequence[Coroutine[Any, Any, Cut | None]], grace: float) -> End:
     """Until a process has ended, by itself or because one of `calls` returned. Of several the first one counts."""
-    assert whole.root is not None, "who waits has looked"
-    over = asyncio.ensure_future(spawn.ended(whole.root.pid))
+    over = asyncio.ensure_future(ground.ended())
     called = [asyncio.ensure_future(call) for call in calls]
     try:
         await asyncio.wait({over, *called}, return_when=asyncio.FIRST_COMPLETED)
@@ -46,16 +45,11 @@ async def until_end(whole: Tree, run: RunDir, calls: Sequence[Coroutine[Any, Any
         cut = next(call.result() for call in called if call.done())
         if cut is not None:
             cuts.note(run, cut)
-        await tree.stop(whole, grace_of(cut, grace))
+        await ground.stop(grace_of(cut, grace))
         return End(await over, stopped=True, cut=cut)
     finally:
         for waiting in (over, *called):
             waiting.cancel()
-
-
-def runs(whole: Tree) -> bool:
-    """Whether there is an end to wait for."""
-    return whole.root is not None and (procfs.is_alive(whole.root) or spawn.is_ours(whole.root.pid))
 
 
 def grace_of(cut: Cut | None, grace: float) -> float:

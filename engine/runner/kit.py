@@ -114,7 +114,6 @@ class Order:
     agent: Agent
     placed: Placed
     own: bool
-    marker: str
     resumes: bool
     env: Mapping[str, str]
 
@@ -132,12 +131,14 @@ async def pack(order: Order, settings: Settings) -> Packing:
     return await asyncio.to_thread(_pack, order, choice)
 
 
-async def put(order: Order, run: RunDir, packing: Packing, notes: Mapping[str, str], file: Sheet | None = None) -> None:
+async def put(
+    placed: Placed, run: RunDir, marker: str, packing: Packing, notes: Mapping[str, str], file: Sheet | None = None
+) -> None:
     """Put skills, and the file with what holds for the whole conversation, where the agent looks; and note it."""
     given = [replace(one, note=notes.get(one.name, one.note)) for one in packing.given]
-    kit = Kit(given, marker=order.marker)
+    kit = Kit(given, marker=marker)
     if packing.places or file is not None:
-        kit = await _place(order, run, packing, kit, file)
+        kit = await _place(placed, run, packing, kit, file)
     note_kit(run, kit)
 
 
@@ -311,14 +312,14 @@ def _no_place(order: Order, folders: list[Path]) -> str:
     return ""
 
 
-async def _place(order: Order, run: RunDir, packing: Packing, kit: Kit, sheet: Sheet | None) -> Kit:
+async def _place(placed: Placed, run: RunDir, packing: Packing, kit: Kit, sheet: Sheet | None) -> Kit:
     """Note what will be put where, hide it from git, and put it there."""
     made: list[str] = []
-    root = order.placed.root or order.placed.directory
+    root = placed.root or placed.directory
     for place in packing.places:
         above = [part for part in Path(place).parents if part.is_relative_to(root) and not part.exists()]
         made += [str(part) for part in reversed(above) if str(part) not in made]
-    file = await _exclude_file(order.placed)
+    file = await _exclude_file(placed)
     kit = replace(
         kit,
         placed={place: digest(files) for place, files in packing.places.items()},

@@ -44,6 +44,15 @@ NOTHING = Earlier()  #: a job's first attempt has nothing before it
 
 
 @dataclass(frozen=True, slots=True)
+class Plan:
+    """What an attempt is to be, wherever it is then started."""
+
+    placed: Placed
+    brief: Brief
+    permission: Permission
+
+
+@dataclass(frozen=True, slots=True)
 class Prepared:
     """An attempt that only has to be started."""
 
@@ -120,8 +129,12 @@ class Launcher:
 
     async def prepare(self, claim: Claim, run: RunDir, earlier: Earlier = NOTHING) -> Prepared:
         """Make the workspace and the command line."""
+        return await self.equip(claim, run, await self.plan(claim, run, earlier))
+
+    async def plan(self, claim: Claim, run: RunDir, earlier: Earlier = NOTHING) -> Plan:
+        """Make the workspace, and find what the attempt is told. Puts nothing into the workspace."""
         agent = self.agent(claim.attempt.agent)
-        account = self._account(claim)
+        self._account(claim)
         check_job(claim.spec, agent.name, claim.attempt.model, self.settings)
         permission = self.permission(claim.spec, claim.job.project, agent)
         previous = claim.previous
@@ -143,9 +156,24 @@ class Launcher:
         if claim.anew and previous is not None and claim.desk is None:
             await self.workspaces.set_back(placed, previous.number, claim.attempt.marker)
         try:
-            brief = await self.briefer.of(claim, agent, placed, earlier)
-            if brief.order is not None:
-                await kit.put(brief.order, run, brief.packing, brief.told.notes, brief.sheet)
+            return Plan(placed, await self.briefer.of(claim, agent, placed, earlier), permission)
+        except HeadwayError:
+            await self.give_up(claim, run, placed)
+            raise
+
+    async def give_up(self, claim: Claim, run: RunDir, placed: Placed) -> None:
+        """Leave nothing of an attempt that cannot be started."""
+        await kit.take_away(run)
+        if claim.job.within is None:
+            await self.workspaces.tidy(placed)
+
+    async def equip(self, claim: Claim, run: RunDir, plan: Plan) -> Prepared:
+        """Put what it is given into the workspace, and make the command line."""
+        agent = self.agent(claim.attempt.agent)
+        account = self._account(claim)
+        placed, brief = plan.placed, plan.brief
+        try:
+            await kit.put(placed, run, claim.attempt.marker, brief.packing, brief.told.notes, brief.sheet)
             talk = brief.talk
             assignment = Assignment(
                 prompt=brief.told.prompt,
@@ -159,7 +187,7 @@ class Launcher:
                 account=account,
                 system=claim.spec.system,
                 schema=claim.spec.schema,
-                permission=permission,
+                permission=plan.permission,
                 standing=brief.standing,
                 skills=brief.native,
             )
@@ -171,9 +199,7 @@ class Launcher:
                 prepared = self._led(claim, prepared)
             return await self._confined(claim, prepared, run)
         except HeadwayError:
-            await kit.take_away(run)
-            if claim.job.within is None:
-                await self.workspaces.tidy(placed)
+            await self.give_up(claim, run, placed)
             raise
 
     def _instructed(self, claim: Claim, run: RunDir, prepared: Prepared) -> Prepared:

@@ -28,13 +28,14 @@ from engine.money import Entry
 from engine.passing import cleaned
 from engine.permission import Policy, configured
 from engine.runner import cut as cuts
-from engine.runner import kit, leaving, limits, procfs, spawn, tree, voice
+from engine.runner import kit, leaving, limits, procfs, tree
 from engine.runner.adopt import Finding, finding
 from engine.runner.attending import Attendant, Rulebook
 from engine.runner.briefer import earlier_of
 from engine.runner.clerk import Clerk
 from engine.runner.cut import ASKED, Cut
-from engine.runner.ending import End, grace_of, outcome_of, runs, until_end
+from engine.runner.ending import End, grace_of, outcome_of, until_end
+from engine.runner.ground import Ground, Here
 from engine.runner.launch import facts, placed_at
 from engine.runner.limits import Halt, Limits, Past
 from engine.runner.live import Live, Surroundings
@@ -173,18 +174,23 @@ class Runner:
     def _go_on(self, claim: Claim, whole: Tree, noted: Facts | None) -> None:
         launcher = self._around.launcher
         agent = launcher.agent(claim.attempt.agent)
-        if launcher.tap is not None and noted is not None and noted.tapped is not None and runs(whole):
+        ground = self._here(claim, whole)
+        if launcher.tap is not None and noted is not None and noted.tapped is not None and ground.runs():
             self._tap_again(launcher.tap, claim, noted.tapped)
-        if launcher.offers is not None and noted is not None and noted.capability is not None and runs(whole):
+        if launcher.offers is not None and noted is not None and noted.capability is not None and ground.runs():
             launcher.offers.again(claim, agent, noted.capability)
         there = placed_at(noted) or Placed(Path(claim.attempt.workspace or "/"))
 
         async def follow(live: Live) -> None:
             live.begun = True
             live.session = (noted.session if noted else None) or claim.attempt.session
-            await self._watch(live, agent, whole, there)
+            await self._watch(live, agent, ground, there)
 
         self._own(claim, follow)
+
+    def _here(self, claim: Claim, whole: Tree) -> Here:
+        run = run_dir(self._around.home, claim.job.id, claim.attempt.number)
+        return Here(whole, run, self._around.launcher.cgroups, subreaper=self._around.subreaper)
 
     def _tap_again(self, tap: Tap, claim: Claim, upstream: str) -> None:
         """An agent that outlived its engine goes on calling the address that it knows."""
@@ -245,7 +251,7 @@ class Runner:
         live.begun, live.session = True, talk.begun.session
         await self._clerk.note_launch(claim, whole.root.pid if whole.root else 0, facts(prepared), live.run)
         await launcher.used(claim, prepared)
-        await self._watch(live, prepared.agent, whole, prepared.placed)
+        await self._watch(live, prepared.agent, self._here(claim, whole), prepared.placed)
 
     async def _reader(self, live: Live, agent: Agent) -> tuple[Watch, Record]:
         """What reads an attempt's output, and what reads the agent's own record beside it."""
@@ -261,7 +267,7 @@ class Runner:
         watch.uses = Uses.of(kit.read_kit(live.run))
         return watch, Record(noted.record if noted else None, noted.recorded if noted else 0, watch.recorded)
 
-    async def _watch(self, live: Live, agent: Agent, whole: Tree, placed: Placed) -> None:
+    async def _watch(self, live: Live, agent: Agent, ground: Ground, placed: Placed) -> None:
         """Follow a running attempt to its end, clear up after it, and settle it."""
         around, claim = self._around, live.claim
         watch, record = await self._reader(live, agent)
@@ -274,20 +280,21 @@ class Runner:
             watch.sink(lines)
             record.read(watch.session)
 
-        began, printed = await self._since(live, whole, watch)
+        began, printed = await self._since(live, ground, watch)
         around.follower.add(claim.attempt.id, live.run.stdout, sink, newest_only=watch.parser.newest_only)
         # What an engine before this one had begun to end is not given more time.
-        cut = cuts.noted(live.run) if whole.adopted else None
+        cut = cuts.noted(live.run) if ground.adopted else None
         end = End(stopped=cut is not None, cut=cut)
-        attending = self._attend(live, agent, watch, placed, printed) if runs(whole) and cut is None else None
+        runs = ground.runs()
+        attending = self._attend(live, agent, ground, watch, placed, printed) if runs and cut is None else None
         means = await self._means(claim)
         purse = self._purse(claim, watch, means)
         paying = self._group.create_task(self._guarded(purse.run()), name=f"pay-{claim.attempt.id}")
         try:
-            if runs(whole) and cut is not None:
-                await tree.stop(whole, grace_of(cut, around.grace))
-            elif runs(whole):
-                end = await self._until_end(live, agent, whole, watch, began, (purse, means))
+            if runs and cut is not None:
+                await ground.stop(grace_of(cut, around.grace))
+            elif runs:
+                end = await self._until_end(live, agent, ground, watch, began, (purse, means))
         finally:
             if attending is not None:
                 attending.cancel()
@@ -295,13 +302,7 @@ class Runner:
             await around.follower.finish(claim.attempt.id)
             await record.finish(watch.session)
             watch.close()
-        if await asyncio.to_thread(whole.strays, around.subreaper):
-            await tree.stop(whole, around.grace)
-        if whole.root is not None:
-            self.meter.used(claim.attempt.id, spawn.cpu_ms(whole.root.pid))
-        around.launcher.cgroups.remove(whole.group)
-        voice.close(live.run)
-        await kit.take_away(live.run)
+        self.meter.used(claim.attempt.id, await ground.clear(around.grace))
         if watch.uses.seen:
             await self._clerk.persist(lambda tx: given.used(tx, claim.attempt.id, watch.uses.seen))
         outcome, code = outcome_of(live.run, watch, end)
@@ -325,34 +326,35 @@ class Runner:
             cause = leaving.occasion(ending, stopped=live.stop_asked.is_set())
             await self._clerk.persist(lambda tx: leaving.keep(tx, claim, note, cause))
 
-    async def _since(self, live: Live, whole: Tree, watch: Watch) -> tuple[float, int]:
+    async def _since(self, live: Live, ground: Ground, watch: Watch) -> tuple[float, int]:
         """When the attempt began, by the monotonic clock, and how much it has printed by now.
 
         An adopted one did before this engine looked; what it waited for the operator meanwhile does not count.
         """
-        past = Past()
-        if whole.adopted and whole.root is not None:
-            attempt = live.claim.attempt
-            past = limits.past(whole.root, attempt.started_at, live.run)
+        attempt = live.claim.attempt
+        past = ground.past(attempt.started_at) if ground.adopted else Past()
+        if ground.adopted:
             spans = await self._around.store.look(lambda tx: cards.waits(tx, attempt.id))
             waits = any(end is None for _, end in spans)
             watch.halt = Halt(limits.waited(spans, now_ms()))
             quiet = 0.0 if waits else past.quiet
             watch.adopt(quiet, lambda: self._around.follower.position(attempt.id) > past.printed)
-            watch.wait(open=waits, who="output" if live.run.pipe.is_fifo() else TOLD)
+            watch.wait(open=waits, who="output" if ground.talks else TOLD)
             if (told := await self._around.store.look(lambda tx: tools.reported(tx, attempt.id))) is not None:
                 watch.reported(told.line)
         return time.monotonic() - past.ran, past.printed
 
     def _attend(
-        self, live: Live, agent: Agent, watch: Watch, placed: Placed, printed: int
+        self, live: Live, agent: Agent, ground: Ground, watch: Watch, placed: Placed, printed: int
     ) -> asyncio.Task[None] | None:
         """Bring what the agent asks before the operator, where it was started so that it can be answered."""
-        if not agent.asks or not live.run.pipe.is_fifo():
+        if not agent.asks or not ground.talks:
             return None
         attempt, position = live.claim.attempt.id, self._around.follower.position
         place, secrets = str(placed.directory), self._around.launcher.secrets
-        live.attendant = Attendant(live.claim, live.run, agent, watch, place, self._book, self._clerk.persist, secrets)
+        live.attendant = Attendant(
+            live.claim, live.run, ground, agent, watch, place, self._book, self._clerk.persist, secrets
+        )
         task = self._group.create_task(
             self._guarded(live.attendant.run(lambda: position(attempt) >= printed)), name=f"attend-{attempt}"
         )
@@ -389,12 +391,12 @@ class Runner:
             logger.exception("what an agent asks or uses could not be followed")
 
     async def _until_end(
-        self, live: Live, agent: Agent, whole: Tree, watch: Watch, began: float, paying: tuple[Purse, Means]
+        self, live: Live, agent: Agent, ground: Ground, watch: Watch, began: float, paying: tuple[Purse, Means]
     ) -> End:
         """Until the process has ended, by itself, because it was asked to, or because a limit is reached."""
         settings, attempt = self._around.launcher.settings, live.claim.attempt.id
         allowed = Limits.of(live.claim, agent, settings)
-        self.meter.begin(attempt, whole, allowed.memory)
+        ground.measure(self.meter, attempt, allowed.memory)
 
         async def asked() -> Cut | None:
             await live.stop_asked.wait()
@@ -413,7 +415,7 @@ class Runner:
             limits.overrun(allowed, began, lambda: watch.heard, watch.halt),
             self.meter.over(attempt),
         )
-        return await until_end(whole, live.run, calls, self._around.grace)
+        return await until_end(ground, live.run, calls, self._around.grace)
 
     async def _used_up(self, claim: Claim, means: Means) -> Sequence[str]:
         """The budgets of an attempt in which nothing more may be spent now: the operator may have answered."""

@@ -1,0 +1,112 @@
+"""Where the processes of one attempt are, and what can be done to them from here."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+from engine.runner import kit, limits, procfs, spawn, tree, voice
+from engine.runner.cgroup import Cgroups
+from engine.runner.limits import Past
+from engine.runner.meter import Meter
+from engine.runner.run_dir import RunDir
+from engine.runner.tree import Tree
+
+
+class Ground(Protocol):
+    """What an attempt is followed on, from the moment at which its shim was started."""
+
+    @property
+    def adopted(self) -> bool:
+        """An engine before this one had it started."""
+
+    @property
+    def lost(self) -> str | None:
+        """Why nothing more will be heard of it; None while it can be reached."""
+
+    @property
+    def talks(self) -> bool:
+        """It was started so that it can be answered."""
+
+    def runs(self) -> bool:
+        """Whether there is an end to wait for."""
+
+    def past(self, started_at: int | None) -> Past:
+        """What it did before this engine followed it."""
+
+    def measure(self, meter: Meter, attempt: int, cap: int) -> None:
+        """Have what it takes measured. `cap`, bytes: what it may hold; 0 is anything."""
+
+    async def ended(self) -> int | None:
+        """Return once the shim has ended and all that was printed can be read: its exit code, where it was our child.
+
+        Also once it is `lost`.
+        """
+
+    async def stop(self, grace: float) -> None:
+        """End all of it: asked first, killed after so many seconds. Returns when nothing is left."""
+
+    async def tell(self, line: bytes) -> bool:
+        """Write a line to its standard input. False where nobody listens any more."""
+
+    async def hang_up(self) -> None:
+        """End its standard input."""
+
+    async def clear(self, grace: float) -> int | None:
+        """End what outlived the shim, and take away what it was given: its processor time in ms, where that is known.
+
+        What it left in its workspace is in the engine's own afterwards.
+        """
+
+
+class Here:
+    """On the engine's own machine."""
+
+    lost = None
+
+    def __init__(self, whole: Tree, run: RunDir, cgroups: Cgroups, *, subreaper: bool) -> None:
+        self._whole = whole
+        self._run = run
+        self._cgroups = cgroups
+        self._subreaper = subreaper
+
+    @property
+    def adopted(self) -> bool:
+        return self._whole.adopted
+
+    @property
+    def talks(self) -> bool:
+        return self._run.pipe.is_fifo()
+
+    def runs(self) -> bool:
+        root = self._whole.root
+        return root is not None and (procfs.is_alive(root) or spawn.is_ours(root.pid))
+
+    def past(self, started_at: int | None) -> Past:
+        return limits.past(self._whole.root, started_at, self._run) if self._whole.root is not None else Past()
+
+    def measure(self, meter: Meter, attempt: int, cap: int) -> None:
+        meter.begin(attempt, self._whole, cap)
+
+    async def ended(self) -> int | None:
+        assert self._whole.root is not None, "who waits has looked"
+        return await spawn.ended(self._whole.root.pid)
+
+    async def stop(self, grace: float) -> None:
+        await tree.stop(self._whole, grace)
+
+    async def tell(self, line: bytes) -> bool:
+        return await voice.tell(self._run, line)
+
+    async def hang_up(self) -> None:
+        voice.hang_up(self._run, self._whole.marker)
+
+    async def clear(self, grace: float) -> int | None:
+        whole = self._whole
+        if await asyncio.to_thread(whole.strays, self._subreaper):
+            await tree.stop(whole, grace)
+        used = spawn.cpu_ms(whole.root.pid) if whole.root is not None else None
+        self._cgroups.remove(whole.group)
+        voice.close(self._run)
+        await kit.take_away(self._run)
+        return used
