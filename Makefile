@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: run test test-agents lint crash soak bench bench-console bench-memory picture pictures clean
+.PHONY: run test test-agents lint crash soak bench bench-console bench-fleet bench-memory picture pictures clean
 
 run: $(VENV)/installed
 	@$(BIN)/headway demo
@@ -40,6 +40,10 @@ bench: $(VENV)/installed-bench
 # What the console costs a line, a core and a memory, beside an empty Textual app, htop and lazygit; some minutes.
 bench-console: $(VENV)/installed-dev
 	@$(BIN)/python -m tests.benchmarks.console
+
+# What one engine takes to follow 50 to 500 agents that stream, beside a bare follower of the same files; some minutes.
+bench-fleet: $(VENV)/installed-dev
+	@$(BIN)/python -m tests.benchmarks.fleet $(ARGS)
 
 # How well memory finds and how fast, beside bare numpy, bare FTS5 and LanceDB, on sets that are made here; some minutes.
 # ARGS=--full takes LanceDB to 230,000 things too: twenty minutes.

@@ -159,7 +159,9 @@ class Engine:
             dress=self.staff.dress,
         )
         self.spend = Spending(store, settings, dispatcher.wake)
-        self.monitoring = Monitoring(home, store, hub, self.weather, self.spend, self.status, self.caps, self.breakers)
+        self.monitoring = Monitoring(
+            home, store, hub, self.weather, self.spend, self.status, self.caps, self.breakers, follower.pulse
+        )
         self._runner = runner
         self._dispatcher = dispatcher
         self._workspaces = workspaces

@@ -16,9 +16,11 @@ from prometheus_client.registry import Collector
 
 from engine.model import Breaker, Cap, Status
 from engine.money import SpendLine
+from engine.pulse import Pulse
 from engine.tally import Tally
 from engine.window import Standing, WindowState
 
+_SHARES = (0.5, 0.99, 1.0)
 _STATES = ("blocked", "ready", "running", "gating", "succeeded", "failed", "cancelled")
 
 
@@ -35,6 +37,7 @@ class Reading:
     """Since midnight, by target."""
     database_bytes: int
     subscribers: int
+    pulse: Pulse
 
 
 def exposition(reading: Reading) -> bytes:
@@ -76,6 +79,9 @@ def _engine(reading: Reading) -> Iterator[Metric]:
     yield _gauge("event_seq", "The newest event of the log.", [((), status.seq)])
     yield _gauge("subscribers", "Consoles and other readers of the event stream.", [((), reading.subscribers)])
     yield _gauge("database_bytes", "Size of the database with its journal.", [((), reading.database_bytes)])
+    lags = [((str(share),), reading.pulse.lag(share)) for share in _SHARES]
+    what = "How late the event loop was, over the newest pauses of what follows the agents' output."
+    yield _gauge("loop_lag_seconds", what, lags, ["quantile"])
     events = [((kind,), n) for kind, n in sorted(reading.tally.events.items())]
     yield _counter("events", "Events that were committed.", events, ["event"])
 

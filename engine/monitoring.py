@@ -8,6 +8,7 @@ from pathlib import Path
 from engine.hub import Hub
 from engine.model import Breaker, Cap, Readiness, Status
 from engine.money import By
+from engine.pulse import Pulse
 from engine.spend.spending import Spending
 from engine.store.store import FILE, Store
 from engine.weather import Weather
@@ -26,6 +27,7 @@ class Monitoring:
         status: Callable[[], Awaitable[Status]],
         caps: Callable[[], Awaitable[Sequence[Cap]]],
         breakers: Callable[[], Awaitable[Sequence[Breaker]]],
+        pulse: Pulse,
     ) -> None:
         self._home = home
         self._store = store
@@ -35,6 +37,7 @@ class Monitoring:
         self._status = status
         self._caps = caps
         self._breakers = breakers
+        self._pulse = pulse
 
     async def readiness(self) -> Readiness:
         """Not while it drains. Raises `StorageError` where the database cannot be written."""
@@ -57,5 +60,6 @@ class Monitoring:
             spent=(await self._spend.report(By.TARGET, "today")).lines,
             database_bytes=sum(sizes),
             subscribers=self._hub.subscribers,
+            pulse=self._pulse,
         )
         return exposition(reading)

@@ -44,6 +44,7 @@ FLOORS: list[set[str]] = [
         "engine.home",
         "engine.tally",
         "engine.hub",
+        "engine.pulse",
         "engine.logs",
         "engine.skills",
         "engine.redact",

@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from engine.pulse import Pulse
 from engine.runner.run_dir import open_regular
 
 logger = logging.getLogger(__name__)
@@ -97,6 +99,7 @@ class Follower:
     """Follows any number of files and tells whoever waits that one has grown."""
 
     def __init__(self) -> None:
+        self.pulse = Pulse()
         self._tails: dict[int, Tail] = {}
         self._waiting: dict[int, list[asyncio.Future[None]]] = {}
         self._added = asyncio.Event()
@@ -167,9 +170,14 @@ class Follower:
                         busy = True
                         self.tell(attempt)
                         await asyncio.sleep(0)
-                await asyncio.sleep(TICK_SECONDS if busy else QUIET_SECONDS)
+                await self._pause(TICK_SECONDS if busy else QUIET_SECONDS)
         finally:
             for attempt, tail in self._tails.items():
                 tail.close()
                 self.tell(attempt)
             self._tails.clear()
+
+    async def _pause(self, seconds: float) -> None:
+        begun = time.monotonic()
+        await asyncio.sleep(seconds)
+        self.pulse.beat(seconds, time.monotonic() - begun)

@@ -109,6 +109,7 @@ async def test_probes_and_figures(served: Served) -> None:
     assert figures["headway_events_total", "submitted"] == 1
     assert figures["headway_attempts_ended_total", "unknown"] == 1
     assert figures["headway_slots",] >= 1
+    assert figures["headway_loop_lag_seconds", "0.99"] >= 0
     served.headway("submit", "--agent", "shell", "sleep 60")
     served.headway("drain")
     refused = served.headway("service", "health")

@@ -1,0 +1,1 @@
+"""How many agents one engine can follow, and what that costs it."""
