@@ -88,7 +88,7 @@ class Message(Struct):
     usage: Raw = NOTHING
 
 
-class Turn(Struct):
+class Turn(Head):
     """`assistant` and `user` lines. One model message may come as several lines, one a block, under the same id."""
 
     message: Message | None = None
@@ -111,6 +111,9 @@ class Block(Struct):
     tool_use_id: str | None = None
     content: Raw = NOTHING
     is_error: bool | None = None
+
+
+_CONTENT: type[str | list[Block]] = str | list[Block]  # type: ignore[assignment]  # mypy has no name for such a type
 
 
 class Hunk(Struct):
@@ -223,5 +226,5 @@ class ResultLine(Struct):
 
 def blocks(content: Raw) -> list[Block] | None:
     """What a message or a tool's result holds: a list of blocks, or one string."""
-    text = decode(content, str)
-    return decode(content, list[Block]) if text is None else [Block(type="text", text=text)]
+    found = decode(content, _CONTENT)
+    return [Block(type="text", text=found)] if isinstance(found, str) else found

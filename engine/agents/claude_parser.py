@@ -117,19 +117,19 @@ class ClaudeParser(Parser):
     def record(self, line: bytes) -> list[AnyAgentEvent]:
         """Only in its own file does claude say what an answer used in the end, and of a killed run nobody else does."""
         told = decode(line, Turn)
-        head = decode(line, Head)
-        spoken = told.message if told is not None and head is not None and head.type == "assistant" else None
+        spoken = told.message if told is not None and told.type == "assistant" else None
         if told is not None and spoken is not None and spoken.model != SYNTHETIC:
             self._account.message(spoken, told.timestamp, final=True)
         return []
 
     def _read(self, line: bytes) -> list[AnyAgentEvent] | None:
-        head = decode(line, Head)
+        turn = decode(line, Turn)  # most lines are turns: the others are read twice, and these once
+        head = turn or decode(line, Head)
         match head.type if head else None:
             case "assistant":
-                return self._assistant(line)
+                return self._assistant(turn)
             case "user":
-                return self._user(line)
+                return self._user(turn)
             case "result":
                 return self._end(line)
             case "rate_limit_event":
@@ -185,8 +185,7 @@ class ClaudeParser(Parser):
         self._session = init.session_id or self._session
         return [Started(init.session_id, init.model, init.cwd, init.claude_code_version)]
 
-    def _assistant(self, line: bytes) -> list[AnyAgentEvent] | None:
-        turn = decode(line, Turn)
+    def _assistant(self, turn: Turn | None) -> list[AnyAgentEvent] | None:
         parts = _blocks(turn)
         if turn is None or turn.message is None or parts is None:
             return None
@@ -229,8 +228,7 @@ class ClaudeParser(Parser):
                 self._limits(params.rate_limit_info)
         return [Notice(block.text) for block in parts if block.text]
 
-    def _user(self, line: bytes) -> list[AnyAgentEvent] | None:
-        turn = decode(line, Turn)
+    def _user(self, turn: Turn | None) -> list[AnyAgentEvent] | None:
         parts = _blocks(turn)
         if turn is None or parts is None:
             return None

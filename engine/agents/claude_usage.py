@@ -32,13 +32,18 @@ class Account:
         self._tally = Tally()
         self._totals: dict[str, ModelUsage] = {}
         self._models: set[str] = set()
+        self._newest: tuple[Message, ApiUsage | None, bool] | None = None
 
     def message(self, message: Message, timestamp: str | None = None, *, final: bool = False) -> ApiUsage | None:
         """Note a model call by its message's id: it comes once for each block, and a result will count it.
 
         `final`: its output is told to its end.
         """
+        before, told, was_final = self._newest or (None, None, False)
+        if before is not None and was_final is final and _same(before, message):
+            return told  # another block of it
         told = decode(message.usage, ApiUsage)
+        self._newest = message, told, final
         if told is not None and message.id and message.model:
             self._models.add(message.model)
             self._tally.message(message.id, used(message.model, told), final=final, at=moment(timestamp))
@@ -113,3 +118,7 @@ def _told(model: str, one: ModelUsage) -> Usage:
         cost_micros=cost,
         grade=Grade.UNKNOWN if cost is None else Grade.REPORTED,
     )
+
+
+def _same(one: Message, other: Message) -> bool:
+    return one.id is not None and one.id == other.id and one.model == other.model and one.usage == other.usage

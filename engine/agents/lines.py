@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Hashable
 from datetime import UTC, datetime
+from functools import cache
 from signal import Signals
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import Meta, Raw
@@ -32,16 +34,25 @@ def decode(data: bytes | Raw, into: type[T]) -> T | None:
 
     A line with broken UTF-8 or half a surrogate pair, which a tool's cut output can leave, is mended first.
     """
+    read = _decoder(into).decode  # type: ignore[arg-type]  # every type can be hashed
+    found: T | None
     try:
-        return msgspec.json.decode(data, type=into, strict=False)
+        found = read(data)
     except msgspec.ValidationError:
         return None
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         mended = _mend(bytes(data))
-    try:
-        return None if mended is None else msgspec.json.decode(mended, type=into, strict=False)
-    except (msgspec.MsgspecError, RecursionError):
-        return None
+        try:
+            found = None if mended is None else read(mended)
+        except (msgspec.MsgspecError, RecursionError):
+            return None
+    return found
+
+
+@cache
+def _decoder(into: Hashable) -> msgspec.json.Decoder[Any]:
+    """Made once for each type: to find out what `list[X]` means takes longer than to read most lines."""
+    return msgspec.json.Decoder(into, strict=False)
 
 
 def _mend(data: bytes) -> bytes | None:
@@ -56,14 +67,19 @@ def _mend(data: bytes) -> bytes | None:
 def summary(given: Raw, cwd: str = "") -> str:
     """A tool's arguments in one line: the path, the command. Paths are shown relative to `cwd`."""
     values = decode(given, dict[str, object]) or {}
-    texts = {key: value for key, value in values.items() if isinstance(value, str) and value.strip()}
-    key = next((key for key in _SUMMARY_KEYS if key in texts), None)
-    if key is None:
-        return one_line(bytes(given).decode(errors="replace"), SUMMARY_LIMIT) if values else ""
-    words = shown(texts[key], cwd)
-    if key == "pattern" and "path" in texts:
-        words += f" in {shown(texts['path'], cwd)}"
-    return one_line(words, SUMMARY_LIMIT)
+    for key in _SUMMARY_KEYS:
+        if (value := _words(values, key)) is None:
+            continue
+        words = shown(value, cwd)
+        if key == "pattern" and (path := _words(values, "path")) is not None:
+            words += f" in {shown(path, cwd)}"
+        return one_line(words, SUMMARY_LIMIT)
+    return one_line(bytes(given).decode(errors="replace"), SUMMARY_LIMIT) if values else ""
+
+
+def _words(values: dict[str, object], key: str) -> str | None:
+    value = values.get(key)
+    return value if isinstance(value, str) and value.strip() else None
 
 
 def shown(path: str, cwd: str) -> str:

@@ -59,8 +59,8 @@ def main() -> None:
     def profile(pid: int, seconds: float) -> None:
         if asked.profile is not None:
             subprocess.run(
-                ["py-spy", "record", "--pid", str(pid), "--duration", str(round(seconds)), "--format", "raw", "--rate",
-                 "200", "--output", str(asked.profile)], check=True, capture_output=True,
+                ["py-spy", "record", "--pid", str(pid), "--duration", str(round(seconds)), "--format", "raw",
+                 "--gil", "--rate", "200", "--output", str(asked.profile)], check=True, capture_output=True,
             )  # fmt: skip
 
     for agents in map(int, asked.agents.split(",")):
