@@ -7,10 +7,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from engine.events import Body, Event
 from engine.model import Progress
 from engine.tally import Tally
+
+#: A version that no progress is newer than: whoever waits for it waits for events only.
+NO_PROGRESS = 1 << 62
+
+
+@dataclass(slots=True)
+class _Moved:
+    """A running attempt as it was last reported."""
+
+    version: int
+    tell: Callable[[], Progress]
+    told: Progress | None = None
 
 
 class Hub:
@@ -19,9 +32,12 @@ class Hub:
     def __init__(self) -> None:
         self.seq = 0
         self.tally = Tally()
-        self._progress: dict[int, tuple[int, Progress]] = {}
+        self._moved: dict[int, _Moved] = {}
+        """By attempt, what moved last at the end."""
         self._version = 0
         self._waiting: list[asyncio.Future[None]] = []
+        self._watching: list[asyncio.Future[None]] = []
+        """Those who wait for progress too: it comes far more often than events, and must not wake the others."""
         self.subscribers = 0
         self.closing = asyncio.Event()
         self._heeding: dict[object, tuple[tuple[type[Body], ...], Callable[[], None]]] = {}
@@ -45,30 +61,42 @@ class Hub:
                 call()
         self._wake()
 
-    def report(self, progress: Progress) -> None:
-        """A running attempt has moved on."""
+    def report(self, attempt: int, tell: Callable[[], Progress]) -> None:
+        """A running attempt has moved on. `tell` is asked for how it stands once somebody wants to know."""
         self._version += 1
-        self._progress[progress.attempt] = (self._version, progress)
-        self._wake()
+        self._moved.pop(attempt, None)
+        self._moved[attempt] = _Moved(self._version, tell)
+        if self._watching:
+            self._watching = _woken(self._watching)
 
     def forget(self, attempt: int) -> None:
         """An attempt has ended."""
-        self._progress.pop(attempt, None)
+        self._moved.pop(attempt, None)
 
     def progress_after(self, version: int) -> tuple[int, list[Progress]]:
-        """What is newer than a version, and the version to ask with next time."""
-        return self._version, [progress for seen, progress in self._progress.values() if seen > version]
+        """What is newer than a version, the oldest first, and the version to ask with next time."""
+        found: list[Progress] = []
+        for moved in reversed(self._moved.values()):
+            if moved.version <= version:
+                break
+            if moved.told is None:
+                moved.told = moved.tell()
+            found.append(moved.told)
+        return self._version, found[::-1]
 
     async def changed(self, seq: int, version: int) -> None:
         """Return when there is an event after `seq` or progress after `version`, or when the hub closes."""
         while self.seq <= seq and self._version <= version and not self.closing.is_set():
             future = asyncio.get_running_loop().create_future()
-            self._waiting.append(future)
+            waiting = [self._waiting] if version >= NO_PROGRESS else [self._waiting, self._watching]
+            for one in waiting:
+                one.append(future)
             try:
                 await future
             finally:
-                if future in self._waiting:
-                    self._waiting.remove(future)
+                for futures in (self._waiting, self._watching):
+                    if future in futures:
+                        futures.remove(future)
 
     def close(self) -> None:
         """Send every subscriber home."""
@@ -76,7 +104,12 @@ class Hub:
         self._wake()
 
     def _wake(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for future in waiting:
-            if not future.done():
-                future.set_result(None)
+        self._waiting = _woken(self._waiting)
+
+
+def _woken(futures: list[asyncio.Future[None]]) -> list[asyncio.Future[None]]:
+    """Wake all of them; the list of those who wait then."""
+    for future in futures:
+        if not future.done():
+            future.set_result(None)
+    return []

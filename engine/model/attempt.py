@@ -93,7 +93,7 @@ class Attempt(Struct, frozen=True, kw_only=True):
 
 
 class Progress(Struct, frozen=True, kw_only=True):
-    """A running attempt at this moment. Not in the log: sent at most four times a second for each attempt."""
+    """A running attempt at this moment. Not in the log: a subscriber is told the newest of each, ten times a second."""
 
     job: int
     attempt: int

@@ -20,10 +20,11 @@ from engine.store.sessions import Heard
 from engine.tap.reading import Refusal, Seen
 from engine.window import Reading
 
-REPORT_SECONDS = 0.25  #: progress of one attempt is told at most four times a second
 #: So long an agent may wait as its provider told it to; what waits longer is stopped by its stall limit, and parked.
 SIT_OUT_SECONDS = 3_600.0
 TOLD = "tools"  #: who waits, of a call that an earlier engine took
+#: With these an agent tells what something used.
+_COUNTING = (said.Context, said.Result)
 LINE_LENGTH = 200  #: characters of the line that shows what the agent does
 
 
@@ -72,8 +73,9 @@ class Watch:
         """None of its tools is at work: it can be ended without cutting one short."""
         self.paused.set()
         self._worked = False
-        self._reported = 0.0
-        self._late: asyncio.TimerHandle | None = None
+        self._at = 0
+        """When it moved on, milliseconds UTC."""
+        self._closed = False
         self._said_done = asyncio.Event()
         self._is_new: Callable[[], bool] = lambda: True
         self.halt = Halt()
@@ -143,28 +145,30 @@ class Watch:
 
     def _take_all(self, events: list[said.AnyAgentEvent]) -> None:
         before = (self.session, len(self._compactions), self._told_window)
-        if told := [event for event in events if isinstance(event, said.Limit)]:
-            # What an engine before this one has let lie was said when the agent last said something, or before.
-            at = now_ms() - (0 if self._is_new() else round(self._quiet * 1_000))
-            self._see_limits([reading_of(one, self._target.agent, at, self._target.model) for one in told])
+        limits: list[said.Limit] = []
+        counted = False
         for event in events:
             self._take(event)
+            if isinstance(event, said.Limit):
+                limits.append(event)
+            elif isinstance(event, _COUNTING):
+                counted = True
+        if limits:
+            # What an engine before this one has let lie was said when the agent last said something, or before.
+            at = now_ms() - (0 if self._is_new() else round(self._quiet * 1_000))
+            self._see_limits([reading_of(one, self._target.agent, at, self._target.model) for one in limits])
         if self._tools:
             self.paused.clear()
         else:
             self.paused.set()
-        if any(isinstance(event, said.Context | said.Result) for event in events):
+        if counted:
             self.counted()
         if before != (self.session, len(self._compactions), self._told_window):
             self._see_session(self.told)
 
     def _take(self, event: said.AnyAgentEvent) -> None:
         self.uses.take(event)
-        match event:
-            case said.Started(session=session, agent_version=version, model=model):
-                self.session = session or self.session
-                self.agent_version = version or self.agent_version
-                self._model = model or self._model
+        match event:  # the most frequent first
             case said.Text(text=text) | said.Output(text=text):
                 self._line = _one_line(text) or self._line
             case said.ToolCall(id=call, name=name, summary=summary, context_tokens=context):
@@ -172,18 +176,22 @@ class Watch:
                 self._line = f"{name} {_one_line(summary)}"
                 self._calls += 1
                 self._context = context or self._context
-            case said.Ask(tool=tool, summary=summary):
-                self._line = f"asks: {tool} {_one_line(summary)}"
+            case said.ToolResult(id=call, ok=ok):
+                self._tools.discard(call)
+                self._worked = self._worked or ok
             case said.Context(context_tokens=context, output_tokens=output, window=window):
                 self._turns += 1
                 self._know_window(window)
                 self._context = context or self._context
                 self._output = max(self._output, output)
-            case said.ToolResult(id=call, ok=ok):
-                self._tools.discard(call)
-                self._worked = self._worked or ok
             case said.FileEdit():
                 self._worked = True
+            case said.Started(session=session, agent_version=version, model=model):
+                self.session = session or self.session
+                self.agent_version = version or self.agent_version
+                self._model = model or self._model
+            case said.Ask(tool=tool, summary=summary):
+                self._line = f"asks: {tool} {_one_line(summary)}"
             case said.Retrying(error=error, attempt=attempt, delay_ms=delay) if self.refusal is None:
                 self._line = f"{error}: try {attempt + 1} in {delay / 1000:.0f} s"
             case said.Compacted(after_tokens=after):
@@ -213,31 +221,23 @@ class Watch:
         )
 
     def _report(self) -> None:
-        """Tell the hub now, or once its pause is over."""
-        wait = self._reported + REPORT_SECONDS - time.monotonic()
-        if self._late is not None:
-            return
-        if wait > 0:
-            self._late = asyncio.get_running_loop().call_later(wait, self._tell)
-        else:
-            self._tell()
+        """Tell the hub that there is news. What it is, is put together once somebody asks."""
+        if not self._closed:
+            self._at = now_ms()
+            self._hub.report(self._attempt, self._progress)
 
-    def _tell(self) -> None:
-        self._late = None
-        self._reported = time.monotonic()
-        self._hub.report(
-            Progress(
-                job=self._job,
-                attempt=self._attempt,
-                line=" · ".join(filter(None, (self._told_line, self._line))),
-                context_tokens=self._context,
-                context_window=self._window,
-                output_tokens=self._output,
-                tool_calls=self._calls,
-                cost_micros=self._cost[0],
-                cost_grade=self._cost[1],
-                at=now_ms(),
-            )
+    def _progress(self) -> Progress:
+        return Progress(
+            job=self._job,
+            attempt=self._attempt,
+            line=" · ".join(filter(None, (self._told_line, self._line))),
+            context_tokens=self._context,
+            context_window=self._window,
+            output_tokens=self._output,
+            tool_calls=self._calls,
+            cost_micros=self._cost[0],
+            cost_grade=self._cost[1],
+            at=self._at,
         )
 
     async def overdue(self, linger: float) -> None:
@@ -250,9 +250,7 @@ class Watch:
 
     def close(self) -> None:
         """No report after this."""
-        if self._late is not None:
-            self._late.cancel()
-            self._late = None
+        self._closed = True
 
     def judged(self, outcome: Outcome, diff: DiffStat | None) -> Outcome:
         """The adapter's verdict against what is there: a run that was denied its tools and changed nothing failed."""

@@ -10,6 +10,7 @@ from engine.agents.base import Parser
 from engine.agents.events import LogLine, Output
 from engine.engine import Engine
 from engine.errors import NotStartedError
+from engine.hub import NO_PROGRESS
 from engine.runner.follow import Lines
 from engine.runner.run_dir import RunDir
 from engine.server.wire import KEEP_ALIVE, frame
@@ -17,7 +18,6 @@ from engine.upkeep.kept import go_to, last_bytes, opened, pieces
 
 KEEP_ALIVE_SECONDS = 15.0  #: of silence, after which a comment finds out whether the reader is still there
 BREATH_SECONDS = 0.1  #: between two answers to one subscriber: what happens meanwhile goes into the next
-NO_PROGRESS = 1 << 62  #: a version that no progress is newer than: wait for events only
 TAIL_BYTES = 1 << 20  #: how far back a tail looks for its lines
 STDERR_BYTES = 1 << 16  #: of standard error that is shown after the output
 

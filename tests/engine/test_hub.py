@@ -16,8 +16,8 @@ def event(seq: int) -> Event:
     return Event(seq=seq, at=0, body=log.Due(), job=1)
 
 
-def progress(attempt: int, line: str = "") -> Progress:
-    return Progress(job=1, attempt=attempt, line=line)
+def moved(hub: Hub, attempt: int, line: str = "") -> None:
+    hub.report(attempt, lambda: Progress(job=1, attempt=attempt, line=line))
 
 
 async def waiting(hub: Hub, seq: int = 0, version: int = NEVER) -> asyncio.Task[None]:
@@ -56,7 +56,7 @@ async def test_events_wake_nobody_who_has_seen_them_and_progress_nobody_who_does
     hub = Hub()
     only_events = await waiting(hub)
     with_progress = await waiting(hub, version=0)
-    hub.report(progress(1))
+    moved(hub, 1)
     await with_progress
     await asyncio.sleep(0)
     assert not only_events.done()
@@ -66,16 +66,37 @@ async def test_events_wake_nobody_who_has_seen_them_and_progress_nobody_who_does
 async def test_only_the_newest_progress_of_an_attempt_is_kept() -> None:
     hub = Hub()
     for n in range(1_000):
-        hub.report(progress(1, str(n)))
-    hub.report(progress(2, "other"))
+        moved(hub, 1, str(n))
+    moved(hub, 2, "other")
     version, found = hub.progress_after(0)
     assert [one.line for one in found] == ["999", "other"]
     assert hub.progress_after(version) == (version, [])
-    hub.report(progress(1, "more"))
+    moved(hub, 1, "more")
     assert [one.line for one in hub.progress_after(version)[1]] == ["more"]
     hub.forget(1)
     hub.forget(1)
     assert [one.line for one in hub.progress_after(0)[1]] == ["other"]
+
+
+async def test_progress_is_put_together_for_who_asks_and_once_for_all() -> None:
+    hub, told = Hub(), []
+
+    def tell(line: str) -> Progress:
+        told.append(line)
+        return Progress(job=1, attempt=1, line=line)
+
+    for n in range(100):
+        hub.report(1, lambda line=str(n): tell(line))  # type: ignore[misc]
+    assert told == []
+    assert hub.progress_after(0) == hub.progress_after(0)
+    assert told == ["99"]
+
+
+async def test_what_moved_longest_ago_is_told_first() -> None:
+    hub = Hub()
+    for attempt in (1, 2, 3, 1):
+        moved(hub, attempt)
+    assert [one.attempt for one in hub.progress_after(0)[1]] == [2, 3, 1]
 
 
 async def test_a_subscriber_that_goes_away_is_forgotten() -> None:
@@ -87,6 +108,15 @@ async def test_a_subscriber_that_goes_away_is_forgotten() -> None:
     hub.publish([event(1)])
     await asyncio.gather(tasks[0], tasks[2])
     assert hub._waiting == []
+
+
+async def test_who_waited_for_both_waits_nowhere_any_more() -> None:
+    hub = Hub()
+    for wake in (lambda: hub.publish([event(1)]), lambda: moved(hub, 1)):
+        task = await waiting(hub, hub.seq, hub.progress_after(0)[0])
+        wake()
+        await task
+        assert hub._waiting == hub._watching == []
 
 
 async def test_closing_sends_everybody_home() -> None:
