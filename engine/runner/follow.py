@@ -1,6 +1,6 @@
 """Following the output files of all attempts from one task.
 
-One `fstat` a file and tick: 500 quiet files cost under a millisecond, and a busy one is read in large pieces. Inotify
+One `pread` a file and tick: 500 quiet files cost under a millisecond, and a busy one is read in large pieces. Inotify
 would wake the engine for every line that any agent writes; here a tick serves all that came since the last.
 """
 
@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 TICK_SECONDS = 0.05  #: while something is being written
 QUIET_SECONDS = 0.25  #: while all are silent
 READ_BYTES = 1 << 16  #: at most this much of one file a tick, so that a flood cannot starve the others
+TURN_SECONDS = 0.005  #: of reading, after which all else that the engine does has its turn
 LINE_BYTES = 1 << 24  #: a longer line is given up: its bytes are kept on disk, not in memory
 
 Sink = Callable[[list[bytes]], None]
@@ -43,11 +44,14 @@ class Lines:
         lines: list[tuple[bytes, int]] = []
         for piece in whole:
             self._offset += len(piece) + 1
-            self._take(piece)
-            lines.append((bytes(self._part), self._offset))
-            self._part.clear()
-        self._offset += len(rest)
-        self._take(rest)
+            if self._part or len(piece) > LINE_BYTES:
+                self._take(piece)
+                piece = bytes(self._part)
+                self._part.clear()
+            lines.append((piece, self._offset))
+        if rest:
+            self._offset += len(rest)
+            self._take(rest)
         return lines
 
     def rest(self) -> list[tuple[bytes, int]]:
@@ -77,13 +81,13 @@ class Tail:
             self.fd = fd
         if self.fd is None:
             return 0
-        size = os.fstat(self.fd).st_size
-        if size <= self.offset:
+        data = os.pread(self.fd, limit, self.offset)
+        if not data:
             return 0
-        if self.newest_only and size - self.offset > limit:
+        if self.newest_only and len(data) == limit and (size := os.fstat(self.fd).st_size) - self.offset > limit:
             self.offset = size - limit
             self.lines = Lines(self.offset)
-        data = os.pread(self.fd, limit, self.offset)
+            data = os.pread(self.fd, limit, self.offset)
         self.offset += len(data)
         if lines := self.lines.feed(data):
             self.sink([line for line, _ in lines])
@@ -165,11 +169,15 @@ class Follower:
                     self._added.clear()
                     await self._added.wait()
                 busy = False
+                turn = time.monotonic()
                 for attempt, tail in list(self._tails.items()):
-                    if self._read(attempt, tail):
+                    # One that was finished while others had their turn is closed: to read it would open it again.
+                    if self._tails.get(attempt) is tail and self._read(attempt, tail):
                         busy = True
                         self.tell(attempt)
-                        await asyncio.sleep(0)
+                        if time.monotonic() - turn > TURN_SECONDS:
+                            await asyncio.sleep(0)
+                            turn = time.monotonic()
                 await self._pause(TICK_SECONDS if busy else QUIET_SECONDS)
         finally:
             for attempt, tail in self._tails.items():

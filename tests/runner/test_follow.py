@@ -226,3 +226,35 @@ async def test_a_stopped_follower_closes_its_files_and_wakes_who_waits(tmp_path:
     assert len(os.listdir("/proc/self/fd")) == before - 1
     await one.finish(1)  # an attempt that was still being stopped when the engine ended
     assert not one.follows(1)
+
+
+async def test_a_file_that_is_finished_while_others_are_read_is_not_opened_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Each of them would have cost the engine a descriptor for ever."""
+    monkeypatch.setattr(follow, "TURN_SECONDS", -1.0)  # others have their turn after each file
+    monkeypatch.setattr(follow, "TICK_SECONDS", 0.001)
+    paths = [tmp_path / str(number) for number in range(20)]
+    for path in paths:
+        append(path, b"one\n")
+    one = Follower()
+    finishing: list[asyncio.Task[None]] = []
+
+    def sink(lines: list[bytes]) -> None:
+        if not finishing:  # the last of them, while the round goes over the first
+            finishing.append(asyncio.ensure_future(one.finish(len(paths) - 1)))
+
+    for number, path in enumerate(paths):
+        one.add(number, path, sink)
+    last = one._tails[len(paths) - 1]
+    task = asyncio.create_task(one.run())
+    (grown,) = await waiting_for(one, len(paths) - 2)
+    async with asyncio.timeout(PATIENCE):
+        await grown
+        await finishing[0]
+        append(paths[0], b"two\n")
+        (grown,) = await waiting_for(one, 0)
+        await grown  # another round
+    assert last.fd is None
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
