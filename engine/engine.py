@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from engine import __version__, accounts, orders
 from engine.agents.base import Agent
+from engine.audit import Audit
 from engine.card_kinds import all_kinds
 from engine.clock import now_ms
 from engine.config import Settings
@@ -78,6 +79,7 @@ from engine.submission import accepted
 from engine.takeover import Takeovers
 from engine.tap.tap import Tap
 from engine.tax.taxes import Taxes
+from engine.tokens import Tokens
 from engine.triage import Triaging
 from engine.units import milliseconds
 from engine.upkeep import service
@@ -137,6 +139,8 @@ class Engine:
             dispatcher.wake,
         )
         self.tax = Taxes(store, settings)
+        self.tokens = Tokens(store)
+        self.audit = Audit(store, secrets)
         self.weather = Weather(store, dispatcher.wake)
         self.races = Races(home, store, hub, book, secrets, self.act, dispatcher.wake)
         self.merges = Merges(home, store, hub, settings, secrets, dispatcher.wake)

@@ -74,6 +74,34 @@ class RefusedError(HeadwayError):
     exit_code, status, kind = 5, 409, "refused"
 
 
+class ForbiddenError(RefusedError):
+    """The caller is known, and may not do that."""
+
+    status, kind = 403, "forbidden"
+
+
+class UnknownCallerError(RefusedError):
+    """Who calls over the network showed no token, or one that opens nothing."""
+
+    status, kind = 401, "unknown_caller"
+
+
+class TooLargeError(UsageError):
+    """The request is larger than any is taken."""
+
+    status, kind = 413, "too_large"
+
+
+class TooManyError(RefusedError):
+    """More than a caller may. Nothing of it was done, and `retry_after` seconds later it may be."""
+
+    status, kind = 429, "too_many"
+
+    def __init__(self, message: str, retry_after: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 class CredentialError(RefusedError):
     """A key or a login is not where the settings say. The message never quotes what was found."""
 

@@ -116,6 +116,7 @@ async def _working(home: Path, settings: Settings, store: Store, hub: Hub, subre
             Notifier(home, store, hub, settings, secrets, partial(resolve, own=os.environ)),
         )  # fmt: skip
         await engine.staff.open()
+        await engine.tokens.open()
         following = tasks.create_task(follower.run(), name="follower")
         await runner.take_over(left)
         tap.ready()

@@ -103,6 +103,8 @@ FLOORS: list[set[str]] = [
         "engine.remembering",
         "engine.staff",
         "engine.scheduling",
+        "engine.tokens",
+        "engine.audit",
     },
     {"engine.tax"},
     {"engine.drill"},

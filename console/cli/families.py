@@ -29,6 +29,7 @@ FAMILIES = {
     "steer": "reroute priority snooze edit move cap drain undo",
     "serve": "serve shutdown",
     "service": "service metrics",
+    "access": "token audit",
     "opening": "proxy",
     "web": "web",
     "picture": "picture",

@@ -4,6 +4,7 @@ What is not in the log did not happen: the table of jobs can be rebuilt from it 
 body carries all that the change of state needs.
 """
 
+from engine.events.access import Audited, TokenAdded, TokenRevoked
 from engine.events.around import BreakerMoved, EngineStarted, EngineStopped, LimitSeen
 from engine.events.body import Body
 from engine.events.cards import (
@@ -66,6 +67,7 @@ __all__ = [
     "AnyBody",
     "Asked",
     "Attached",
+    "Audited",
     "Blocked",
     "Body",
     "BreakerMoved",
@@ -134,6 +136,8 @@ __all__ = [
     "Stopping",
     "Submitted",
     "Succeeded",
+    "TokenAdded",
+    "TokenRevoked",
     "ToolCalled",
     "Triaged",
     "Unblocked",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from engine.events.access import AccessBody
 from engine.events.around import AroundBody
 from engine.events.cards import CardBody
 from engine.events.gates import GateBody
@@ -38,6 +39,7 @@ AnyBody = (
     | PipelineBody
     | GateBody
     | AroundBody
+    | AccessBody
 )
 
 

@@ -13,7 +13,8 @@ from engine.engine import Engine
 from engine.home import AGENTS
 from engine.mcp.desk import Desk
 from engine.mcp.wire import Frame, Reply
-from engine.server.listening import listening, owned
+from engine.server.caller import at_socket
+from engine.server.listening import listening
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ async def serving_agents(engine: Engine) -> AsyncIterator[None]:
         assert task is not None, "a connection is served in a task"
         lines.add(task)
         try:
-            if owned(writer.get_extra_info("socket")):
+            if at_socket(writer.get_extra_info("socket")) is not None:
                 await _Line(engine.tools, reader, writer).run()
         except (ConnectionError, asyncio.CancelledError):
             pass

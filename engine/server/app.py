@@ -10,9 +10,23 @@ from starlette.routing import Route
 from engine.engine import Engine
 from engine.errors import HeadwayError, NotFoundError
 from engine.model import ALL, Order, Verb, Wanted
+from engine.model.access import Role
 from engine.server import streams
-from engine.server.http import LIST_LIMIT, OPERATOR, as_json, ids_of, is_number, job_of, read_body, read_number, stream
+from engine.server.http import (
+    LIST_LIMIT,
+    actor,
+    as_json,
+    ids_of,
+    is_number,
+    job_of,
+    read_body,
+    read_number,
+    require,
+    stream,
+)
+from engine.server.needs import held_to_needs
 from engine.server.routes import (
+    access,
     cards,
     context,
     forecast,
@@ -42,58 +56,63 @@ from engine.upkeep.wire import Prune
 
 def make_app(engine: Engine) -> Starlette:
     """The routes over one engine."""
-    api = _Api(engine)
     return Starlette(
-        routes=[
-            Route("/v1/status", api.status),
-            Route("/v1/jobs", api.list_jobs),
-            Route("/v1/jobs", api.submit, methods=["POST"]),
-            Route("/v1/order", api.order),
-            Route("/v1/jobs/{job}", api.job),
-            Route("/v1/jobs/{job}/explain", api.explain),
-            Route("/v1/jobs/{job}/log", api.log),
-            Route("/v1/jobs/{job}/output", api.output),
-            Route("/v1/jobs/{job}/diff", api.diff),
-            Route("/v1/jobs/{job}/answer", api.answer),
-            Route("/v1/jobs/{job}/attach", api.attach, methods=["POST"]),
-            Route("/v1/jobs/{job}/detach", api.detach, methods=["POST"]),
-            Route("/v1/actions", api.actions),
-            Route("/v1/actions", api.act, methods=["POST"]),
-            Route("/v1/undo", api.undo, methods=["POST"]),
-            Route("/v1/estimates", api.estimates),
-            Route("/v1/waits", api.waits),
-            Route("/v1/batches", api.batches),
-            Route("/v1/caps", api.caps),
-            Route("/v1/breakers", api.breakers),
-            Route("/v1/prune", api.prune, methods=["POST"]),
-            Route("/v1/events", api.events),
-            Route("/v1/agents", api.agents),
-            Route("/v1/sessions", api.sessions),
-            Route("/v1/shutdown", api.shutdown, methods=["POST"]),
-            *cards.routes(engine),
-            *notify.routes(engine),
-            *routing.routes(engine),
-            *forecast.routes(engine),
-            *tax.routes(engine),
-            *health.routes(engine),
-            *tap.routes(engine),
-            *limits.routes(engine),
-            *trend.routes(engine),
-            *races.routes(engine),
-            *merges.routes(engine),
-            *pipelines.routes(engine),
-            *scores.routes(engine),
-            *triage.routes(engine),
-            *skills.routes(engine),
-            *schedules.routes(engine),
-            *spend.routes(engine),
-            *memory.routes(engine),
-            *context.routes(engine),
-            *staff.routes(engine),
-            *gates.routes(engine),
-        ],
+        routes=held_to_needs(_routes(engine), engine.audit),
         exception_handlers={HeadwayError: _refuse, 404: _unknown, 405: _unknown},
     )
+
+
+def _routes(engine: Engine) -> list[Route]:
+    api = _Api(engine)
+    return [
+        Route("/v1/status", api.status),
+        Route("/v1/jobs", api.list_jobs),
+        Route("/v1/jobs", api.submit, methods=["POST"]),
+        Route("/v1/order", api.order),
+        Route("/v1/jobs/{job}", api.job),
+        Route("/v1/jobs/{job}/explain", api.explain),
+        Route("/v1/jobs/{job}/log", api.log),
+        Route("/v1/jobs/{job}/output", api.output),
+        Route("/v1/jobs/{job}/diff", api.diff),
+        Route("/v1/jobs/{job}/answer", api.answer),
+        Route("/v1/jobs/{job}/attach", api.attach, methods=["POST"]),
+        Route("/v1/jobs/{job}/detach", api.detach, methods=["POST"]),
+        Route("/v1/actions", api.actions),
+        Route("/v1/actions", api.act, methods=["POST"]),
+        Route("/v1/undo", api.undo, methods=["POST"]),
+        Route("/v1/estimates", api.estimates),
+        Route("/v1/waits", api.waits),
+        Route("/v1/batches", api.batches),
+        Route("/v1/caps", api.caps),
+        Route("/v1/breakers", api.breakers),
+        Route("/v1/prune", api.prune, methods=["POST"]),
+        Route("/v1/events", api.events),
+        Route("/v1/agents", api.agents),
+        Route("/v1/sessions", api.sessions),
+        Route("/v1/shutdown", api.shutdown, methods=["POST"]),
+        *access.routes(engine),
+        *cards.routes(engine),
+        *notify.routes(engine),
+        *routing.routes(engine),
+        *forecast.routes(engine),
+        *tax.routes(engine),
+        *health.routes(engine),
+        *tap.routes(engine),
+        *limits.routes(engine),
+        *trend.routes(engine),
+        *races.routes(engine),
+        *merges.routes(engine),
+        *pipelines.routes(engine),
+        *scores.routes(engine),
+        *triage.routes(engine),
+        *skills.routes(engine),
+        *schedules.routes(engine),
+        *spend.routes(engine),
+        *memory.routes(engine),
+        *context.routes(engine),
+        *staff.routes(engine),
+        *gates.routes(engine),
+    ]
 
 
 class _Api:
@@ -151,17 +170,20 @@ class _Api:
     async def attach(self, request: Request) -> Response:
         """Answers once the session is the caller's: what runs in it is parked first."""
         body = await read_body(request, AttachRequest)
-        return as_json(await self._engine.attach(job_of(request), body, OPERATOR))
+        return as_json(await self._engine.attach(job_of(request), body, actor(request)))
 
     async def detach(self, request: Request) -> Response:
         return as_json(await self._engine.detach(job_of(request), (await read_body(request, DetachRequest)).marker))
 
     async def act(self, request: Request) -> Response:
-        return as_json(await self._engine.act(await read_body(request, Order), OPERATOR))
+        order = await read_body(request, Order)
+        if order.verb is Verb.DRAIN:
+            require(request, Role.ADMIN)
+        return as_json(await self._engine.act(order, actor(request)))
 
     async def undo(self, request: Request) -> Response:
         body = await read_body(request, UndoRequest)
-        return as_json(await self._engine.undo(body.action, OPERATOR, dry_run=body.dry_run))
+        return as_json(await self._engine.undo(body.action, actor(request), dry_run=body.dry_run))
 
     async def actions(self, request: Request) -> Response:
         """What the operator did, newest first."""
@@ -191,7 +213,7 @@ class _Api:
         return as_json(await self._engine.breakers())
 
     async def prune(self, request: Request) -> Response:
-        return as_json(await self._engine.prune(await read_body(request, Prune), OPERATOR))
+        return as_json(await self._engine.prune(await read_body(request, Prune), actor(request)))
 
     async def events(self, request: Request) -> Response:
         after = read_number(request, "after", None)
@@ -209,6 +231,8 @@ class _Api:
 
     async def agents(self, request: Request) -> Response:
         name, check = request.query_params.get("name"), request.query_params.get("check") == "1"
+        if check:
+            require(request, Role.OPERATOR)
         return as_json(await self._engine.agents_here(name, check=check))
 
     async def sessions(self, request: Request) -> Response:
@@ -221,7 +245,7 @@ class _Api:
         if not body.drain:
             self._engine.asked_to_stop.set()
         else:
-            await self._engine.act(Order(verb=Verb.DRAIN, scope=ALL), OPERATOR)
+            await self._engine.act(Order(verb=Verb.DRAIN, scope=ALL), actor(request))
         return as_json({"stopping": True}, 202)
 
 

@@ -33,6 +33,7 @@ from engine.model import (
     Wanted,
 )
 from engine.model.listing import Wait
+from engine.server.calls.access import AccessCalls
 from engine.server.calls.cards import CardCalls
 from engine.server.calls.context import ContextCalls
 from engine.server.calls.forecast import ForecastCalls
@@ -61,6 +62,7 @@ from engine.upkeep.wire import Prune, PruneResult
 
 
 class Client(
+    AccessCalls,
     CardCalls,
     ContextCalls,
     RaceCalls,

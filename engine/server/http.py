@@ -11,14 +11,41 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 
 from engine.documents import nearest
-from engine.errors import NotFoundError, UsageError
+from engine.errors import ForbiddenError, NotFoundError, UsageError
+from engine.model.access import Role
+from engine.server.caller import Caller, Door
 
 T = TypeVar("T")
 W = TypeVar("W", bound=StrEnum)
 
 BODY_LIMIT = 128 << 20  #: bytes of a request; the longest submission that is sensible is far below it
 LIST_LIMIT = 10_000  #: entries of one answer, whatever is asked for
-OPERATOR = "operator"  #: who acts, for whoever may open the socket: it is the home's owner
+
+
+#: Who calls an application that no door stands before: whoever made it holds the engine itself.
+_WITHIN = Caller("engine", Role.OWNER, Door.UNIX)
+
+
+def caller_of(request: Request) -> Caller:
+    """Who calls, as the door has found out."""
+    found = request.scope.get("state", {}).get("caller", _WITHIN)
+    assert isinstance(found, Caller)
+    return found
+
+
+def actor(request: Request) -> str:
+    """Who acts, as the log names them."""
+    return caller_of(request).actor
+
+
+def require(request: Request, role: Role) -> None:
+    """Raise `ForbiddenError` where who calls may not do what needs that role."""
+    caller = caller_of(request)
+    if caller.role.may(role):
+        return
+    if role is Role.OWNER:
+        raise ForbiddenError("that is done on the engine's own machine: use ssh (headway attach ssh://HOST)")
+    raise ForbiddenError(f"the token {caller.who} is of {caller.role.one}; that needs {role.one}")
 
 
 def as_json(value: object, status: int = 200) -> Response:
@@ -43,9 +70,16 @@ async def read_body(request: Request, kind: type[T]) -> T:
     except ClientDisconnect:
         raise UsageError("the request broke off") from None
     try:
-        return msgspec.json.decode(b"".join(parts) or b"{}", type=kind)
+        body = msgspec.json.decode(b"".join(parts) or b"{}", type=kind)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise UsageError(f"request body: {error}") from None
+    request.scope["said"] = body
+    return body
+
+
+def said_of(request: Request) -> object:
+    """What the body of a request was read as; None where it was not."""
+    return request.scope.get("said")
 
 
 def job_of(request: Request) -> int:

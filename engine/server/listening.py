@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import socket
-import struct
 from collections.abc import Iterator
 from pathlib import Path
-
-logger = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
@@ -41,12 +37,3 @@ def short_path(home: Path, name: str) -> Iterator[Path]:
         yield Path(f"/proc/self/fd/{fd}") / name
     finally:
         os.close(fd)
-
-
-def owned(peer: socket.socket) -> bool:
-    """Whether it is the engine's own user at the other end, or root, whatever the modes of the files say."""
-    _, uid, _ = struct.unpack("3i", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
-    if uid in (os.geteuid(), 0):
-        return True
-    logger.warning("refused a connection of uid %d", uid)
-    return False

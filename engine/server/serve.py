@@ -24,7 +24,8 @@ from engine.runner import reaper, spawn
 from engine.server import notify
 from engine.server.agents import serving_agents
 from engine.server.app import make_app
-from engine.server.listening import listening, owned
+from engine.server.caller import at_socket
+from engine.server.listening import listening
 from engine.serving import serving
 
 logger = logging.getLogger(__name__)
@@ -181,7 +182,9 @@ class _OwnersOnly(H11Protocol):
     """Answers the engine's own user and root, whatever the modes of the files say."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        if not owned(transport.get_extra_info("socket")):
+        caller = at_socket(transport.get_extra_info("socket"))
+        if caller is None:
             transport.abort()
             return
+        self.app_state = {"caller": caller}
         super().connection_made(transport)

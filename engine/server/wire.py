@@ -9,11 +9,15 @@ from msgspec import Struct
 
 from engine.errors import (
     EntryError,
+    ForbiddenError,
     HeadwayError,
     NoEngineError,
     NotFoundError,
     RefusedError,
     StorageError,
+    TooLargeError,
+    TooManyError,
+    UnknownCallerError,
     UsageError,
 )
 from engine.events import Event
@@ -51,9 +55,11 @@ class WireError(Struct, frozen=True, omit_defaults=True):
     """All else that is wrong with a submission."""
 
 
-_BY_KIND: dict[str, type[HeadwayError]] = {
-    cls.kind: cls for cls in (HeadwayError, UsageError, NoEngineError, NotFoundError, RefusedError, StorageError)
-}
+_KINDS: tuple[type[HeadwayError], ...] = (
+    HeadwayError, UsageError, NoEngineError, NotFoundError, RefusedError, StorageError,
+    ForbiddenError, UnknownCallerError, TooLargeError, TooManyError,
+)  # fmt: skip
+_BY_KIND = {cls.kind: cls for cls in _KINDS}
 
 
 def to_wire(error: HeadwayError) -> WireError:

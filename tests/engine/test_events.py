@@ -27,6 +27,7 @@ from engine.model import (
     Triage,
     Usage,
 )
+from engine.model.access import Role
 from engine.notice import NoticeClass
 from engine.schedule import Kept, ScheduleSpec
 from engine.skills.skill import Given, How
@@ -114,6 +115,9 @@ EXAMPLES: tuple[log.AnyBody, ...] = (
     log.ToolCalled("submit_job", "a1-2", True, "write the tests"),
     log.Reported("2 of 5 files", 0.4),
     log.Spawned(9, 1),
+    log.TokenAdded("me", "ci", Role.OPERATOR, 9),
+    log.TokenRevoked("me", "ci"),
+    log.Audited("ci", "viewer", "tcp", "10.0.0.7", "POST /v1/jobs", 403, "why", 7, 3),
     log.EngineStarted(1, "0.1"),
     log.EngineStopped("asked"),
 )

@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from engine.decision import NewRule, Replies, Reply, SnoozeCards
 from engine.engine import Engine
-from engine.server.http import LIST_LIMIT, OPERATOR, as_json, named, read_body, read_number
+from engine.server.http import LIST_LIMIT, actor, as_json, named, read_body, read_number
 
 
 def routes(engine: Engine) -> list[Route]:
@@ -48,17 +48,17 @@ class _Cards:
 
     async def reply(self, request: Request) -> Response:
         chosen = await read_body(request, Reply)
-        return as_json(await self._engine.inbox.answer(named(request, "card"), chosen, OPERATOR))
+        return as_json(await self._engine.inbox.answer(named(request, "card"), chosen, actor(request)))
 
     async def reply_all(self, request: Request) -> Response:
-        return as_json(await self._engine.inbox.answer_all(await read_body(request, Replies), OPERATOR))
+        return as_json(await self._engine.inbox.answer_all(await read_body(request, Replies), actor(request)))
 
     async def outlooks(self, request: Request) -> Response:
         """What would follow from each answer that a card may have."""
         return as_json(await self._engine.inbox.outlooks(named(request, "card")))
 
     async def snooze(self, request: Request) -> Response:
-        return as_json(await self._engine.inbox.snooze(await read_body(request, SnoozeCards), OPERATOR))
+        return as_json(await self._engine.inbox.snooze(await read_body(request, SnoozeCards), actor(request)))
 
     async def rules(self, request: Request) -> Response:
         return as_json(await self._engine.inbox.rules())
@@ -67,7 +67,7 @@ class _Cards:
         return as_json(await self._engine.inbox.rule(named(request, "rule")))
 
     async def add_rule(self, request: Request) -> Response:
-        return as_json(await self._engine.inbox.add_rule(await read_body(request, NewRule), OPERATOR))
+        return as_json(await self._engine.inbox.add_rule(await read_body(request, NewRule), actor(request)))
 
     async def proposals(self, request: Request) -> Response:
         return as_json(await self._engine.inbox.proposals())
@@ -78,4 +78,4 @@ class _Cards:
         return as_json(await self._engine.inbox.propose(again=again))
 
     async def drop_rule(self, request: Request) -> Response:
-        return as_json(await self._engine.inbox.drop_rule(named(request, "rule"), OPERATOR))
+        return as_json(await self._engine.inbox.drop_rule(named(request, "rule"), actor(request)))

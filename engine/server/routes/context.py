@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from engine.engine import Engine
 from engine.hand_off import HandOff
-from engine.server.http import as_json, job_of, read_body, read_number
+from engine.server.http import actor, as_json, job_of, read_body, read_number
 
 
 def routes(engine: Engine) -> list[Route]:
@@ -37,4 +37,4 @@ class _Context:
     async def hand_off(self, request: Request) -> Response:
         """The operator's own word to the next attempt."""
         note = await read_body(request, HandOff)
-        return as_json(await self._engine.hand_offs.write(job_of(request), note), 201)
+        return as_json(await self._engine.hand_offs.write(job_of(request), note, actor(request)), 201)

@@ -14,7 +14,7 @@ from engine.engine import Engine
 from engine.errors import UsageError
 from engine.memory.answers import Change, CoreText, Forget, Import, Migrate, Remember
 from engine.memory.item import Kind, Standing
-from engine.server.http import LIST_LIMIT, OPERATOR, as_json, named, read_body, read_number
+from engine.server.http import LIST_LIMIT, actor, as_json, named, read_body, read_number
 
 Word = TypeVar("Word", bound=StrEnum)
 
@@ -72,13 +72,13 @@ class _Memory:
         return as_json(await self._memory.recall(request.query_params.get("q", ""), scopes, budget))
 
     async def remember(self, request: Request) -> Response:
-        return as_json(await self._engine.remembering.remember(await read_body(request, Remember), OPERATOR), 201)
+        return as_json(await self._engine.remembering.remember(await read_body(request, Remember), actor(request)), 201)
 
     async def change(self, request: Request) -> Response:
-        return as_json(await self._engine.remembering.change(await read_body(request, Change), OPERATOR))
+        return as_json(await self._engine.remembering.change(await read_body(request, Change), actor(request)))
 
     async def forget(self, request: Request) -> Response:
-        return as_json(await self._engine.remembering.forget(await read_body(request, Forget), OPERATOR))
+        return as_json(await self._engine.remembering.forget(await read_body(request, Forget), actor(request)))
 
     async def bring_in(self, request: Request) -> Response:
         return as_json(await self._memory.bring_in(await read_body(request, Import)))

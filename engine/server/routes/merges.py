@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from engine.engine import Engine
 from engine.model import MergeDrop, MergeWanted
-from engine.server.http import LIST_LIMIT, OPERATOR, as_json, named, read_body, read_number
+from engine.server.http import LIST_LIMIT, actor, as_json, named, read_body, read_number
 
 
 def routes(engine: Engine) -> list[Route]:
@@ -33,11 +33,11 @@ class _Merges:
 
     async def queue(self, request: Request) -> Response:
         wanted = await read_body(request, MergeWanted)
-        return as_json(await self._engine.merges.queue(wanted, OPERATOR), 200 if wanted.dry_run else 201)
+        return as_json(await self._engine.merges.queue(wanted, actor(request)), 200 if wanted.dry_run else 201)
 
     async def merge(self, request: Request) -> Response:
         return as_json(await self._engine.merges.merge(named(request, "merge")))
 
     async def drop(self, request: Request) -> Response:
         said = await read_body(request, MergeDrop)
-        return as_json(await self._engine.merges.drop(named(request, "merge"), OPERATOR, dry_run=said.dry_run))
+        return as_json(await self._engine.merges.drop(named(request, "merge"), actor(request), dry_run=said.dry_run))

@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from engine.engine import Engine
 from engine.model import PipelineOrder, PipelineWanted
-from engine.server.http import LIST_LIMIT, OPERATOR, as_json, named, read_body, read_number
+from engine.server.http import LIST_LIMIT, actor, as_json, named, read_body, read_number
 
 
 def routes(engine: Engine) -> list[Route]:
@@ -35,7 +35,7 @@ class _Pipelines:
     async def begin(self, request: Request) -> Response:
         self._engine.require_open()
         wanted = await read_body(request, PipelineWanted)
-        return as_json(await self._engine.pipelines.begin(wanted, OPERATOR), 200 if wanted.dry_run else 201)
+        return as_json(await self._engine.pipelines.begin(wanted, actor(request)), 200 if wanted.dry_run else 201)
 
     async def files(self, request: Request) -> Response:
         return as_json(await self._engine.pipelines.files(request.query_params.get("project")))
@@ -49,4 +49,4 @@ class _Pipelines:
 
     async def act(self, request: Request) -> Response:
         order = await read_body(request, PipelineOrder)
-        return as_json(await self._engine.pipelines.act(named(request, "pipeline"), order, OPERATOR))
+        return as_json(await self._engine.pipelines.act(named(request, "pipeline"), order, actor(request)))

@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from engine.engine import Engine
 from engine.model import RacePick, RaceWanted
-from engine.server.http import LIST_LIMIT, OPERATOR, as_json, named, read_body, read_number
+from engine.server.http import LIST_LIMIT, actor, as_json, named, read_body, read_number
 
 
 def routes(engine: Engine) -> list[Route]:
@@ -33,7 +33,7 @@ class _Races:
     async def begin(self, request: Request) -> Response:
         self._engine.require_open()
         wanted = await read_body(request, RaceWanted)
-        return as_json(await self._engine.races.begin(wanted, OPERATOR), 200 if wanted.dry_run else 201)
+        return as_json(await self._engine.races.begin(wanted, actor(request)), 200 if wanted.dry_run else 201)
 
     async def race(self, request: Request) -> Response:
         return as_json(await self._engine.races.race(named(request, "race")))
@@ -41,4 +41,4 @@ class _Races:
     async def pick(self, request: Request) -> Response:
         said = await read_body(request, RacePick)
         number = named(request, "race")
-        return as_json(await self._engine.races.pick(number, said.job, OPERATOR, dry_run=said.dry_run))
+        return as_json(await self._engine.races.pick(number, said.job, actor(request), dry_run=said.dry_run))

@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from engine.engine import Engine
 from engine.schedule import ScheduleOrder
-from engine.server.http import OPERATOR, as_json, read_body, read_number
+from engine.server.http import actor, as_json, read_body, read_number
 
 MOST = 100  #: next times of one answer
 
@@ -37,7 +37,7 @@ class _Schedules:
 
     async def act(self, request: Request) -> Response:
         order = await read_body(request, ScheduleOrder)
-        return as_json(await self._engine.schedules.act(request.path_params["name"], order, OPERATOR))
+        return as_json(await self._engine.schedules.act(request.path_params["name"], order, actor(request)))
 
 
 def _count(request: Request, default: int) -> int:

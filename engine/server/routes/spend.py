@@ -9,7 +9,7 @@ from starlette.routing import Route
 from engine.budgets import Allow
 from engine.engine import Engine
 from engine.money import By, Reconcile
-from engine.server.http import OPERATOR, as_json, read_body, read_word
+from engine.server.http import actor, as_json, read_body, read_word
 
 
 def routes(engine: Engine) -> list[Route]:
@@ -41,4 +41,4 @@ class _Spend:
         return as_json(await self._engine.spend.budgets())
 
     async def allow(self, request: Request) -> Response:
-        return as_json(await self._engine.spend.allow(await read_body(request, Allow), OPERATOR))
+        return as_json(await self._engine.spend.allow(await read_body(request, Allow), actor(request)))

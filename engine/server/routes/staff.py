@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from engine.engine import Engine
-from engine.server.http import OPERATOR, as_json, read_body
+from engine.server.http import actor, as_json, read_body
 from engine.worker import WorkerOrder
 
 
@@ -44,4 +44,4 @@ class _Staff:
 
     async def act(self, request: Request) -> Response:
         order = await read_body(request, WorkerOrder)
-        return as_json(await self._engine.staff.act(request.path_params["name"], order, OPERATOR))
+        return as_json(await self._engine.staff.act(request.path_params["name"], order, actor(request)))

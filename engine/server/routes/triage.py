@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from engine.engine import Engine
 from engine.model import Correction, TriageRequest
-from engine.server.http import OPERATOR, as_json, job_of, read_body
+from engine.server.http import actor, as_json, job_of, read_body
 
 
 def routes(engine: Engine) -> list[Route]:
@@ -37,4 +37,4 @@ class _Triage:
 
     async def correct(self, request: Request) -> Response:
         said = await read_body(request, Correction)
-        return as_json(await self._engine.triage.correct(await self._engine.row(job_of(request)), said, OPERATOR))
+        return as_json(await self._engine.triage.correct(await self._engine.row(job_of(request)), said, actor(request)))
