@@ -28,8 +28,8 @@ class Elsewhere:
     host: str
     home: str
     """As `--home` takes it."""
-    argv: Callable[[str], list[str]]
-    """How a command line for the shell there is run, on this terminal."""
+    argv: Callable[[str], list[str]] | None
+    """How a command line for the shell there is run, on this terminal; None where none can be."""
 
 
 @dataclass

@@ -121,6 +121,8 @@ class Engine:
         self.secrets = secrets
         self.started_at = now_ms()
         self.asked_to_stop = asyncio.Event()
+        self.listens: str | None = None
+        """Where it is reached over the network: `https://HOST:PORT`."""
         self.routes = Routes(store, book)
         self.tap = tap
         gatebook = Gatebook.of(settings, agents, book.privacy)
@@ -326,6 +328,7 @@ class Engine:
             theme=self.settings.theme,
             keymap=self.settings.keymap,
             keys=self.settings.keys,
+            listens=self.listens,
         )
 
     async def order(self, text: str, sort: str = "") -> bytes:

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from console.cli.context import Context
+from console.cli.context import Context, Keys, address_of
 from console.cli.families import FAMILIES, needed
 from engine.errors import HeadwayError, UsageError
 
@@ -42,9 +42,24 @@ def console(
         typer.Option(
             "--home",
             metavar="DIR",
-            help="The home to work with; ssh://HOST for one elsewhere.  [env: HEADWAY_HOME]",
+            help="The home to work with; ssh://HOST or https://HOST:PORT for one elsewhere.  "
+            "[env: HEADWAY_HOME, HEADWAY_ENGINE]",
             show_default=False,
         ),
+    ] = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option("--token-file", metavar="FILE", help="With https://: the token.  [env: HEADWAY_TOKEN]"),
+    ] = None,
+    fingerprint: Annotated[
+        str | None,
+        typer.Option(
+            "--fingerprint", metavar="SHA256", help="With https://: its certificate.  [env: HEADWAY_FINGERPRINT]"
+        ),
+    ] = None,
+    ca_file: Annotated[
+        Path | None,
+        typer.Option("--ca-file", metavar="FILE", help="With https://: who signs it.  [env: HEADWAY_CA_FILE]"),
     ] = None,
     link: Annotated[
         str, typer.Option("--link", help="auto, local, ssh or thin: how much the console writes.")
@@ -67,7 +82,8 @@ def console(
 
         print(f"headway {__version__}")
         raise typer.Exit
-    context.obj = _context(home)
+    keys = Keys(token_file, fingerprint, ca_file)
+    context.obj = _context(home, keys)
     if context.invoked_subcommand is None:
         from console.cli import opening
         from console.start import Look
@@ -78,15 +94,17 @@ def console(
         raise typer.Exit(opening.console(context.obj.where, look))
 
 
-def _context(named: str | None) -> Context:
+def _context(named: str | None, keys: Keys) -> Context:
     from engine.home import default_home, whole
 
-    written = named or os.environ.get("HEADWAY_HOME", "")
+    written = named or os.environ.get("HEADWAY_ENGINE") or os.environ.get("HEADWAY_HOME", "")
     if written.startswith("ssh:"):
         from engine.remote.place import read_place
 
-        return Context(read_place(written), named)
-    return Context(whole(Path(named) if named else default_home(dict(os.environ))), named)
+        return Context(read_place(written), named, keys)
+    if written.startswith(("https:", "http:")):
+        return Context(address_of(written, keys), named, keys)
+    return Context(whole(Path(written) if written else default_home(dict(os.environ))), named, keys)
 
 
 def run() -> None:

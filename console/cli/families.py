@@ -30,6 +30,7 @@ FAMILIES = {
     "serve": "serve shutdown",
     "service": "service metrics",
     "access": "token audit",
+    "server": "server",
     "opening": "proxy",
     "web": "web",
     "picture": "picture",
@@ -50,7 +51,7 @@ FAMILIES = {
 }
 
 #: Options before a command that take a word of their own.
-_WITH_WORD = ("--home", "--link", "--painter")
+_WITH_WORD = ("--home", "--link", "--painter", "--token-file", "--fingerprint", "--ca-file")
 
 
 def needed(words: Sequence[str]) -> tuple[str, ...]:

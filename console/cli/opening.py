@@ -12,6 +12,7 @@ from console.cli import context as ctx
 
 if TYPE_CHECKING:
     from console.start import Look
+    from engine.remote.address import Address
     from engine.remote.place import Place
 
 
@@ -19,7 +20,7 @@ def add_to(app: typer.Typer) -> None:
     app.command()(proxy)
 
 
-def console(where: Path | Place, look: Look) -> int:
+def console(where: Path | Place | Address, look: Look) -> int:
     """Open the console and return its exit code; an engine is started where none serves."""
     from console import launch, start
     from console.desk import Elsewhere
@@ -28,8 +29,13 @@ def console(where: Path | Place, look: Look) -> int:
     if isinstance(where, Path):
         launch.ensure_engine(where)
         return start.run(where, look)
+    from engine.remote.address import Address
     from engine.remote.line import far_client
 
+    if isinstance(where, Address):
+        address = where
+        there = Elsewhere(address.host, str(address), None)
+        return start.run(Path(), look, client_factory=lambda _: ctx.away(address), elsewhere=there)
     place = where
     print(f"headway: to {place.host} by {place.ssh[0]}", file=sys.stderr)
     return start.run(

@@ -29,6 +29,10 @@ def serve(
             help="On SIGTERM start nothing more, and give what runs so long to end. Unset: it runs on.",
         ),
     ] = None,
+    listen: Annotated[
+        str | None,
+        typer.Option("--listen", metavar="HOST:PORT", help="Serve TCP too, with TLS and tokens (headway token)."),
+    ] = None,
     form: Annotated[str, typer.Option("--log", metavar="FORM", help="The log's lines: text, or json.")] = "text",
     log_file: Annotated[
         Path | None, typer.Option("--log-file", metavar="FILE", help="Log to a file, which is begun anew at 10 MiB.")
@@ -65,7 +69,7 @@ def serve(
     def read() -> Settings:
         return read_settings(find_settings(home, config_home))
 
-    if asyncio.run(serve_home(home, read(), Terms(ready_fd, idle_exit, drain, read))):
+    if asyncio.run(serve_home(home, read(), Terms(ready_fd, idle_exit, drain, listen, read))):
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         words = _without(sys.argv[1:], "--ready-fd")
         os.execv(sys.executable, [sys.executable, "-m", "console.cli", *words])
@@ -105,6 +109,8 @@ def shutdown(
             pass
         return 0 if drain else status.counts.running
 
+    where = ctx.of(context).where
     left = ctx.of(context).ask(ask)
-    wait_until_free(ctx.of(context).home)
+    if isinstance(where, Path):
+        wait_until_free(where)
     note("the engine has stopped" + (f"; {left} running go on, and the next engine adopts them" if left else ""))

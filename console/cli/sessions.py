@@ -43,7 +43,8 @@ def sessions(
 def attach(
     context: typer.Context,
     job: Annotated[
-        str, typer.Argument(metavar="JOB|ssh://HOST", help="A job id, such as 12 or J12; or where an engine is.")
+        str,
+        typer.Argument(metavar="JOB|ssh://HOST|https://HOST:PORT", help="A job id (12); or where an engine is."),
     ],
     read_only: Annotated[bool, typer.Option("--read-only", help="Only look: follow what it says and does.")] = False,
     pause: Annotated[bool, typer.Option("--pause", hidden=True)] = False,
@@ -53,17 +54,33 @@ def attach(
     link: Annotated[str, typer.Option("--link", help="With ssh://: auto, local, ssh or thin, as without.")] = "auto",
     ascii_only: Annotated[bool, typer.Option("--ascii", help="With ssh://: draw with ASCII signs only.")] = False,
     mouse: Annotated[bool | None, typer.Option("--mouse/--no-mouse", help="With ssh://: as without.")] = None,
+    token_file: Annotated[
+        Path | None, typer.Option("--token-file", metavar="FILE", help="With https://: the token, for HEADWAY_TOKEN.")
+    ] = None,
+    fingerprint: Annotated[
+        str | None, typer.Option("--fingerprint", metavar="SHA256", help="With https://: its certificate is this one.")
+    ] = None,
+    ca_file: Annotated[
+        Path | None, typer.Option("--ca-file", metavar="FILE", help="With https://: who signs its certificate.")
+    ] = None,
 ) -> None:
     """Work in a job's session, in its agent's own screen; the job waits, and goes on in it when you leave.
 
     What runs of it is parked first, which uses up none of its attempts.
 
-    With ssh://[USER@]HOST[:PORT][/HOME] it opens the console here on the engine there.
+    With ssh://[USER@]HOST[:PORT][/HOME], or https://HOST:PORT and a token, the console opens here on the engine there.
     """
     from console.cli import opening, takeover
     from console.cli.jobs import print_log
-    from engine.errors import HeadwayError
+    from engine.errors import HeadwayError, UsageError
+    from engine.remote.address import Address
+    from engine.remote.place import Place
 
+    if job.startswith(("https:", "http:")):
+        from console.start import Look
+
+        address = ctx.address_of(job, ctx.of(context).keys.over(token_file, fingerprint, ca_file))
+        raise typer.Exit(opening.console(address, Look(link, ascii_only, mouse)))
     if job.startswith("ssh:"):
         from console.start import Look
 
@@ -74,9 +91,11 @@ def attach(
         ctx.of(context).ask(lambda client: print_log(client, number, None, 200, True, False))
         return
     where = ctx.of(context).where
-    if not isinstance(where, Path):
+    if isinstance(where, Place):
         raise typer.Exit(opening.run_there(where, "attach", *(["--pause"] if pause else []), str(number)))
     try:
+        if isinstance(where, Address):
+            raise UsageError(f"a session is worked in on the engine's machine: headway attach ssh://{where.host}")
         code = takeover.at_terminal(where, number)
     except HeadwayError as error:
         if not pause:

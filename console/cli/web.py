@@ -46,10 +46,10 @@ def web(
         import textual_serve.server  # noqa: F401
     except ImportError:
         raise UsageError("the console in a browser needs the extra: pip install 'headway[web]'") from None
-    where = ctx.of(context).where
+    where, keys = ctx.of(context).where, ctx.of(context).keys
     if isinstance(where, Path):
         ensure_engine(where)
-    command = shlex.join([sys.executable, "-m", "console.cli", "--home", str(where), "--link", "local"])
+    command = shlex.join([sys.executable, "-m", "console.cli", "--home", str(where), *keys.options, "--link", "local"])
     listener = _listen(port)
     keeper = Gatekeeper(secrets.token_urlsafe(24), listener.getsockname()[1])
     print(f"http://127.0.0.1:{keeper.port}/?token={keeper.token}", flush=True)

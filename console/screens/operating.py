@@ -150,8 +150,9 @@ class Operating(Merging):
         status = self.desk.status
         if job is None or status is None:
             self.say("no job here to attach to")
+        elif (elsewhere := self.desk.elsewhere) is not None and elsewhere.argv is None:
+            self.say(f"a session is worked in on {elsewhere.host}: attach by ssh:// for that")
         else:
-            elsewhere = self.desk.elsewhere
             self._lend_terminal(elsewhere.home if elsewhere else status.home, job)
 
     def _lend_terminal(self, home: str, job: int) -> None:
@@ -306,6 +307,9 @@ class Operating(Merging):
         if not places:
             self.say(f"{job_name(jobs[0])} has no workspace yet")
         elif (elsewhere := self.desk.elsewhere) is not None:
+            if elsewhere.argv is None:
+                self.say(f"the workspace is on {elsewhere.host}: attach by ssh:// to open it")
+                return
             there = f"cd {shlex.quote(places[-1])} && exec ${{VISUAL:-${{EDITOR:-vi}}}} ."
             self._run_editor(elsewhere.argv(f"sh -lc {shlex.quote(there)}"), None)
         elif not Path(places[-1]).is_dir():

@@ -18,6 +18,7 @@ from engine.config.pacing import RESERVED_FROM, SPREAD_FROM, PacingSettings, pac
 from engine.config.projects import Permissions, ProjectSettings, RuleSettings
 from engine.config.reading import FILE, find_settings, load_settings
 from engine.config.routes import MatchSettings, NeedsSettings, RouteSettings
+from engine.config.server import ServerSettings
 from engine.config.settings import Settings
 from engine.config.skills import ProjectSkills, SkillSettings
 from engine.config.spend import PriceSettings, SpendSettings
@@ -55,6 +56,7 @@ __all__ = [
     "RetryBudget",
     "RouteSettings",
     "RuleSettings",
+    "ServerSettings",
     "SessionSettings",
     "Settings",
     "SkillSettings",

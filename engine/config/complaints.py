@@ -19,6 +19,7 @@ from engine.config import (
     routes,
     sandbox,
     schedules,
+    server,
     tap,
     triage,
     upkeep,
@@ -49,6 +50,7 @@ def complaints(settings: Settings, agents: Collection[str]) -> Iterator[Complain
     yield from sandbox.complaints(settings)
     yield from workers.complaints(settings, agents)
     yield from gates.complaints(settings, agents)
+    yield from server.complaints(settings)
 
 
 def _at_the_top(settings: Settings, agents: Collection[str]) -> Iterator[Complaint]:

@@ -18,6 +18,7 @@ from engine.config.pacing import Pacing
 from engine.config.projects import Permissions, ProjectSettings
 from engine.config.routes import RouteSettings
 from engine.config.sandbox import Sandbox
+from engine.config.server import ServerSettings
 from engine.config.skills import SkillSettings
 from engine.config.spend import PriceSettings, SpendSettings
 from engine.config.triage import TriageSettings
@@ -79,6 +80,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     context: ContextSettings = field(default_factory=ContextSettings)
     gates: dict[str, GateSettings] = field(default_factory=dict)
     """What must hold before a job is done, by name."""
+    server: ServerSettings = field(default_factory=ServerSettings)
+    """The way to the engine over the network."""
     theme: str | None = None
     keymap: str | None = None
     """A shipped keymap of the console, beneath `keys`."""

@@ -8,7 +8,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 #: A token's name stands in the log, in tables, and as who holds a job.
-TOKEN_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$"
+TOKEN_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}\Z"
 
 
 class Role(StrEnum):

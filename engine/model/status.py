@@ -46,6 +46,8 @@ class Status(Struct, frozen=True, kw_only=True):
     theme: str | None = None
     keymap: str | None = None
     keys: dict[str, str] = field(default_factory=dict)
+    listens: str | None = None
+    """Where it is reached over the network: `https://HOST:PORT`."""
 
 
 class Readiness(Struct, frozen=True):

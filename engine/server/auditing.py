@@ -33,7 +33,7 @@ class Asking:
         except ForbiddenError as error:
             await self._audit.refused(entry(caller_of(request), call_of(request), error.status, error.message))
             raise
-        if not self._role.may(Role.OPERATOR):
+        if request.method in ("GET", "HEAD") or not self._role.may(Role.OPERATOR):
             await self._app(scope, receive, send)
             return
         answer = _Answer(request, send, self._audit)

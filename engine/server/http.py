@@ -10,15 +10,16 @@ import msgspec
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 
+from engine.config.server import LARGEST
 from engine.documents import nearest
-from engine.errors import ForbiddenError, NotFoundError, UsageError
+from engine.errors import ForbiddenError, NotFoundError, TooLargeError, UsageError
 from engine.model.access import Role
 from engine.server.caller import Caller, Door
 
 T = TypeVar("T")
 W = TypeVar("W", bound=StrEnum)
 
-BODY_LIMIT = 128 << 20  #: bytes of a request; the longest submission that is sensible is far below it
+BODY_LIMIT = LARGEST  #: bytes of a request; the longest submission that is sensible is far below it
 LIST_LIMIT = 10_000  #: entries of one answer, whatever is asked for
 
 
@@ -61,11 +62,13 @@ def stream(frames: AsyncIterator[bytes]) -> Response:
 async def read_body(request: Request, kind: type[T]) -> T:
     """The request's body as that type, raising `UsageError` with the path of what is wrong in it."""
     parts, size = [], 0
+    if length_of(request) > BODY_LIMIT:
+        raise TooLargeError(f"the request is larger than {BODY_LIMIT >> 20} MiB")
     try:
         async for part in request.stream():
             size += len(part)
             if size > BODY_LIMIT:
-                raise UsageError(f"the request is larger than {BODY_LIMIT >> 20} MiB")
+                raise TooLargeError(f"the request is larger than {BODY_LIMIT >> 20} MiB")
             parts.append(part)
     except ClientDisconnect:
         raise UsageError("the request broke off") from None
@@ -75,6 +78,12 @@ async def read_body(request: Request, kind: type[T]) -> T:
         raise UsageError(f"request body: {error}") from None
     request.scope["said"] = body
     return body
+
+
+def length_of(request: Request) -> int:
+    """How long a request says that it is; 0 where it does not."""
+    text = request.headers.get("content-length", "")
+    return int(text) if is_number(text) else 0
 
 
 def said_of(request: Request) -> object:

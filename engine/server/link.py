@@ -31,6 +31,11 @@ class Link:
         self._fd = -1
 
     async def __aenter__(self) -> Self:
+        self._http = self.opened()
+        return self
+
+    def opened(self) -> httpx.AsyncClient:
+        """The way there: by the socket of the home. Raises `NoEngineError` where there is no home."""
         try:
             # By an open directory, because the address of a UNIX socket is at most 107 bytes long.
             self._fd = os.open(self._home, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -40,15 +45,15 @@ class Link:
         # Nothing here is TLS, and to read the world's certificates takes longer than most answers.
         uds = f"/proc/self/fd/{self._fd}/{SOCKET}"
         transport = httpx.AsyncHTTPTransport(uds=uds, limits=limits, verify=False)
-        self._http = httpx.AsyncClient(transport=transport, base_url="http://headway", timeout=ANSWER_SECONDS)
-        return self
+        return httpx.AsyncClient(transport=transport, base_url="http://headway", timeout=ANSWER_SECONDS)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._http is not None:
             await self._http.aclose()
-        os.close(self._fd)
+        if self._fd >= 0:
+            os.close(self._fd)
 
     async def get(self, path: str, kind: type[T], params: dict[str, Any] | None = None) -> T:
         return msgspec.json.decode(await self.call("GET", path, params=params), type=kind)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from engine.config import Settings
@@ -21,11 +22,14 @@ from engine.errors import HeadwayError
 from engine.home import SOCKET
 from engine.redact import Filter
 from engine.runner import reaper, spawn
+from engine.server import network as net
 from engine.server import notify
 from engine.server.agents import serving_agents
 from engine.server.app import make_app
 from engine.server.caller import at_socket
+from engine.server.guard import Guard
 from engine.server.listening import listening
+from engine.server.peers import Peers
 from engine.serving import serving
 
 logger = logging.getLogger(__name__)
@@ -43,6 +47,8 @@ class Terms:
     """End after so many seconds without work and without a subscriber."""
     drain: float | None = None
     """Seconds that running attempts are given to end when the engine is asked to stop; None: they run on without it."""
+    listen: str | None = None
+    """`HOST:PORT` for TCP with TLS, where the settings do not say so."""
     check: Callable[[], object] = lambda: None
     """Reads the settings again before they are taken: raises `HeadwayError` where something is wrong in them."""
 
@@ -67,25 +73,45 @@ async def serve(home: Path, settings: Settings, terms: Terms) -> bool:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, signals.stop)
         loop.add_signal_handler(signal.SIGHUP, signals.reload)
-        with listening(engine.home, SOCKET) as listener:
-            server = _Server(
-                uvicorn.Config(
-                    make_app(engine),
-                    http=_OwnersOnly,
-                    ws="none",
-                    lifespan="off",
-                    log_config=None,
-                    access_log=False,
-                    date_header=False,
-                    server_header=False,
-                    timeout_graceful_shutdown=2,
-                )
-            )
+        app = make_app(engine)
+        server = _Server(_config(app, _OwnersOnly))
+        with _network(engine, terms) as network, listening(engine.home, SOCKET) as listener:
             async with asyncio.TaskGroup() as tasks:
+                if network is not None:
+                    config = _config(Guard(app, engine.tokens, engine.audit, engine.settings.server, network.peers))
+                    server.beside = tasks.create_task(network.run(config, server.server_state), name="network")
                 tasks.create_task(server.serve(sockets=[listener]), name="server")
                 tasks.create_task(_stop_when_asked(engine, server, terms, signals), name="stopper")
         reaping.stop()
     return signals.anew
+
+
+@contextlib.contextmanager
+def _network(engine: Engine, terms: Terms) -> Iterator[net.Network | None]:
+    """The door to the network, where one is asked for."""
+    settings = engine.settings.server
+    listen = terms.listen or settings.listen
+    if listen is None:
+        yield None
+        return
+    peers = Peers(settings.requests, settings.connections)
+    with net.opened(settings, listen, engine.home, peers) as network:
+        engine.listens = network.address
+        yield network
+
+
+def _config(app: ASGIApp, protocol: type[H11Protocol] = H11Protocol) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http=protocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        date_header=False,
+        server_header=False,
+        timeout_graceful_shutdown=2,
+    )
 
 
 async def _stop_when_asked(engine: Engine, server: _Server, terms: Terms, signals: _Signals) -> None:
@@ -159,10 +185,14 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.answering = asyncio.Event()
+        self.beside: asyncio.Task[None] | None = None
+        """What takes connections of another kind, and ends with this one."""
         self._quit = asyncio.Event()
 
     def quit(self) -> None:
         self.should_exit = True
+        if self.beside is not None:
+            self.beside.cancel()
         self._quit.set()
 
     @contextlib.contextmanager

@@ -51,6 +51,8 @@ class WireError(Struct, frozen=True, omit_defaults=True):
     message: str
     entry: int = 0
     key: str = ""
+    retry_after: float = 0
+    """Seconds after which the same may be asked again, where it was too much."""
     others: list[WireError] = []
     """All else that is wrong with a submission."""
 
@@ -64,7 +66,11 @@ _BY_KIND = {cls.kind: cls for cls in _KINDS}
 
 def to_wire(error: HeadwayError) -> WireError:
     if isinstance(error, EntryError):
-        return WireError(error.kind, error.message, error.entry, error.key, [to_wire(one) for one in error.others])
+        return WireError(
+            error.kind, error.message, error.entry, error.key, others=[to_wire(one) for one in error.others]
+        )
+    if isinstance(error, TooManyError):
+        return WireError(error.kind, error.message, retry_after=error.retry_after)
     return WireError(error.kind, error.message)
 
 
@@ -73,6 +79,8 @@ def from_wire(wire: WireError) -> HeadwayError:
     if wire.error == EntryError.kind:
         others = [EntryError(one.message, one.entry, one.key) for one in wire.others]
         return EntryError(wire.message, wire.entry, wire.key, others)
+    if wire.error == TooManyError.kind:
+        return TooManyError(wire.message, wire.retry_after)
     return _BY_KIND.get(wire.error, HeadwayError)(wire.message)
 
 
