@@ -9,20 +9,12 @@ from rich.cells import cell_len, set_cell_size
 
 from console.sizes import LINE_MOST
 from engine.model import Grade
+from engine.plain import plain
 
 #: Ends a text that was cut. One cell in every locale, unlike the ellipsis.
 MORE = "›"
 
 _GRADE_MARK = {Grade.REPORTED: "", Grade.COMPUTED: "*", Grade.ESTIMATED: "~", Grade.UNKNOWN: "?"}
-
-# Operating-system commands and the like end in BEL or ST; an unfinished one swallows the rest of its line only.
-_ESCAPES = re.compile(
-    r"(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c\n]*(?:\x07|\x1b\\|\x9c)?"
-    r"|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"
-    r"|\x1b[ -/]*[0-~]?"
-)
-# Controls, and the marks that turn the direction of text around: both can make a screen show what is not there.
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 
 _TO_ASCII = str.maketrans(
     {
@@ -41,9 +33,7 @@ def ascii_glyphs(text: str) -> str:
 
 def clean(text: str) -> str:
     """Text that may be shown: no escape sequences, no controls; newlines stay, tabs become spaces."""
-    if text.isascii() and text.isprintable():
-        return text
-    return _CONTROLS.sub("", _ESCAPES.sub("", text.replace("\r\n", "\n"))).expandtabs(4)
+    return plain(text).expandtabs(4)
 
 
 def clean_lines(text: str) -> list[str]:

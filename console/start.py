@@ -158,12 +158,13 @@ def _title_kept() -> Iterator[None]:
     if in_browser(os.environ):
         yield
         return
-    sys.stdout.write("\x1b[22;2t")
+    terminal = sys.__stdout__ or sys.stdout  # a command's own output is cleaned of what only a terminal obeys
+    terminal.write("\x1b[22;2t")
     try:
         yield
     finally:
-        sys.stdout.write("\x1b[23;2t")
-        sys.stdout.flush()
+        terminal.write("\x1b[23;2t")
+        terminal.flush()
 
 
 def _leave_on_signals(app: ConsoleApp) -> None:

@@ -19,6 +19,7 @@ from engine.documents import nearest
 from engine.errors import RefusedError, UsageError
 from engine.model import JobSpec, Workspace
 from engine.permission import chosen
+from engine.plain import plain_line
 from engine.units import milliseconds, size
 
 TITLE_LENGTH = 80  #: characters of a title made from a prompt
@@ -129,12 +130,8 @@ def check_text(key: str, text: str) -> None:
 
 def title_of(spec: JobSpec) -> str:
     """What a list shows of a job: the title that it was given, else the beginning of its prompt."""
-    lines = (
-        " ".join("".join(c if c.isprintable() else " " for c in said or "").split())
-        for said in (spec.title, spec.prompt)
-    )
-    printable = next(filter(None, lines), "untitled")
-    return printable if len(printable) <= TITLE_LENGTH else printable[: TITLE_LENGTH - 1] + "…"
+    lines = (plain_line(said or "", TITLE_LENGTH) for said in (spec.title, spec.prompt))
+    return next(filter(None, lines), "untitled")
 
 
 def project_of(spec: JobSpec, settings: Settings) -> str | None:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import msgspec
 
+from engine.plain import plain
+
 FILE_BYTES = 10 << 20  #: of a log file before the next one is begun
 FILES_KEPT = 5  #: older ones beside it
 
@@ -47,14 +49,14 @@ class Json(logging.Formatter):
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "room": record.name,
-            "message": record.getMessage(),
+            "message": plain(record.getMessage()),
         }
         if (who := about.get()) is not None:
             line |= {"job": who.job, "attempt": who.attempt}
         if record.exc_info and not record.exc_text:
             record.exc_text = self.formatException(record.exc_info)
         if record.exc_text:
-            line["trace"] = record.exc_text
+            line["trace"] = plain(record.exc_text)
         return msgspec.json.encode(line).decode()
 
 
@@ -67,7 +69,7 @@ class Text(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         who = about.get()
         record.about = f"J{who.job}.{who.attempt} " if who is not None else ""
-        return super().format(record)
+        return plain(super().format(record)).replace("\n", "\n    ")  # what is quoted can begin no line of the log
 
 
 def set_up(form: Form, file: Path | None = None) -> None:

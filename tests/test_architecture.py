@@ -36,6 +36,7 @@ FLOORS: list[set[str]] = [
         "engine.interval",
         "engine.schedule",
         "engine.alarm",
+        "engine.plain",
     },
     {
         "engine.events",
@@ -124,7 +125,7 @@ CONSOLE_KNOWS = {
     "engine.sessions", "engine.window", "engine.events", "engine.agents.events", "engine.errors", "engine.schedule",
     "engine.clock", "engine.documents", "engine.home", "engine.logs", "engine.notice", "engine.hand_off",
     "engine.worker", "engine.server.client",
-    "engine.memory.answers", "engine.memory.item", "engine.skills.skill", "engine.skills.stats",
+    "engine.memory.answers", "engine.memory.item", "engine.plain", "engine.skills.skill", "engine.skills.stats",
     "engine.model.race", "engine.model.score", "engine.model.tax",
 }  # fmt: skip
 

@@ -14,6 +14,7 @@ import typer
 
 from console.cli.context import Context, Keys, address_of
 from console.cli.families import FAMILIES, needed
+from console.cli.streams import cleaned
 from engine.errors import HeadwayError, UsageError
 
 
@@ -111,6 +112,7 @@ def run() -> None:
     """Run the command line and exit. Every error is one line on standard error; a defect of ours is one too."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal without Unicode still gets its lines
+    sys.stdout, sys.stderr = cleaned(sys.stdout), cleaned(sys.stderr)
     completing = any(name.endswith("_COMPLETE") and name.startswith("_") for name in os.environ)
     if sys.stdout is None:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - it stays open to the end

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from engine.errors import UsageError
+from engine.plain import plain_line
 
 Keys = tuple[str | int, ...]
 """The way to a value: keys of mappings, and places in lists from 0."""
@@ -44,8 +45,7 @@ class DocumentError(UsageError):
 
 def _line(name: str, mistake: Mistake) -> str:
     place = f", line {mistake.line}" if mistake.line is not None else ""
-    what = "".join(c if c.isprintable() else " " for c in mistake.what)
-    return f"{name}{place}: {what if len(what) <= _WIDTH else what[: _WIDTH - 1] + '…'}"
+    return f"{plain_line(name)}{place}: {plain_line(mistake.what, _WIDTH)}"
 
 
 def path_of(keys: Sequence[str | int]) -> str:

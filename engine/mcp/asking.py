@@ -20,10 +20,10 @@ from engine.config import Settings
 from engine.decision import Asker, Card, CardKind, Choice
 from engine.errors import RefusedError
 from engine.mcp.caller import Caller
-from engine.mcp.cleaning import clean, one_line
 from engine.mcp.tools import AskOperator
 from engine.model import Tool
 from engine.permission import Policy
+from engine.plain import plain, plain_line
 from engine.redact import Secrets
 from engine.store import Store, Transaction, answering, cards, jobs, tools
 from engine.store.cards import Asking, Due
@@ -112,7 +112,7 @@ class Questions:
 
     def _asking(self, caller: Caller, given: AskOperator) -> Asking:
         def cleaned(text: str) -> str:
-            return self._secrets.out_of(clean(text))
+            return self._secrets.out_of(plain(text).strip())
 
         arguments = {"question": cleaned(given.question)}
         return Asking(
@@ -122,10 +122,10 @@ class Questions:
             tool=Tool.ASK_OPERATOR,
             subject="",
             shell=False,
-            summary=one_line(arguments["question"], SUMMARY),
+            summary=plain_line(arguments["question"], SUMMARY),
             arguments=msgspec.json.encode(arguments).decode(),
-            why=one_line(cleaned(given.why), SUMMARY),
-            options=tuple(filter(None, (one_line(cleaned(one), 200) for one in given.options))),
+            why=plain_line(cleaned(given.why), SUMMARY),
+            options=tuple(filter(None, (plain_line(cleaned(one), 200) for one in given.options))),
         )
 
 

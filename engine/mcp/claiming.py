@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable, Iterator
 
 from engine.mcp.asking import Questions
 from engine.mcp.caller import Caller
-from engine.mcp.cleaning import clean, one_line
 from engine.mcp.tools import ClaimDone
 from engine.model import GateLook
+from engine.plain import plain, plain_line
 from engine.redact import Secrets
 
 FINDINGS = 20  #: that are told; more are mended after these
@@ -34,8 +34,8 @@ class Claims:
 
     async def claim(self, caller: Caller, given: ClaimDone) -> str:
         with self._questions.waiting(caller):  # its checks may take longer than an agent may be silent
-            look = await self._gate(caller.attempt, clean(given.summary))
-        return self._secrets.out_of(clean("\n".join(told(look))))
+            look = await self._gate(caller.attempt, plain(given.summary).strip())
+        return self._secrets.out_of(plain("\n".join(told(look))).strip())
 
 
 def told(look: GateLook) -> Iterator[str]:
@@ -46,11 +46,11 @@ def told(look: GateLook) -> Iterator[str]:
         return
     yield REFUSED
     if not look.findings:
-        yield from (f"- {one_line(f'{fact.name}: {fact.told}', LINE)}" for fact in lacking)
+        yield from (f"- {plain_line(f'{fact.name}: {fact.told}', LINE)}" for fact in lacking)
     for one in look.findings[:FINDINGS]:
         place = f"{one.file}{f':{one.line}' if one.line is not None else ''}: " if one.file else ""
-        by = f" ({one_line(one.by, 120)})" if one.by else ""
-        yield f"- [{one.severity}] {one_line(place + one.what, LINE)}{by}"
+        by = f" ({plain_line(one.by, 120)})" if one.by else ""
+        yield f"- [{one.severity}] {plain_line(place + one.what, LINE)}{by}"
         proof = one.proof.strip()
         if proof:
             yield from (f"    {line}" for line in proof[-PROOF:].splitlines())

@@ -14,9 +14,9 @@ from engine.errors import HeadwayError, RefusedError, UsageError
 from engine.mcp.asking import Questions
 from engine.mcp.caller import Caller, Handler
 from engine.mcp.capability import Grants
-from engine.mcp.cleaning import clean, one_line
 from engine.mcp.tools import TAKES, Arguments, AskOperator
 from engine.model import Tool
+from engine.plain import plain, plain_line
 from engine.redact import Secrets
 from engine.store import Store, Transaction, tools
 from engine.store.tools import Answered, Called
@@ -52,11 +52,11 @@ class Desk:
         """Answer a call. Never raises: what is wrong is said to who called."""
         grant = self._grants.of(token)
         if grant is None:
-            logger.warning("a call of %s with a capability that is good for nothing", one_line(tool, 40))
+            logger.warning("a call of %s with a capability that is good for nothing", plain_line(tool, 40))
             return Answered(False, STRANGER)
         caller = Caller(grant, call[:CALL])
         if tool not in grant.tools:
-            return Answered(False, f"there is no tool {one_line(tool, 40)!r} for this job")
+            return Answered(False, f"there is no tool {plain_line(tool, 40)!r} for this job")
         before = await self._store.look(lambda tx: tools.answer_of(tx, grant.attempt, caller.call))
         if before is not None:
             return before
@@ -95,7 +95,7 @@ class Desk:
         except Exception as error:
             logger.exception("job %d: the tool %s failed", caller.job, tool)
             answer = Answered(False, f"a defect of Headway: {type(error).__name__}; go on without it")
-        called = Called(caller.attempt, caller.call, tool, said if answer.ok else one_line(answer.text, SAID))
+        called = Called(caller.attempt, caller.call, tool, said if answer.ok else plain_line(answer.text, SAID))
 
         def note(tx: Transaction) -> None:
             tools.note(tx, called, answer)
@@ -112,11 +112,11 @@ class Desk:
         """What is asked, in one line: the first words among the arguments."""
         words = (getattr(given, name) for name in given.__struct_fields__)
         first = next((one for one in words if isinstance(one, str) and one), "")
-        return self._secrets.out_of(one_line(first, SAID))
+        return self._secrets.out_of(plain_line(first, SAID))
 
 
 def _read(tool: Tool, arguments: Raw) -> Arguments:
     try:
         return msgspec.json.decode(arguments, type=TAKES[tool])
     except (msgspec.MsgspecError, RecursionError) as error:
-        raise UsageError(f"{tool}: {clean(str(error))}") from None
+        raise UsageError(f"{tool}: {plain(str(error)).strip()}") from None

@@ -8,11 +8,11 @@ from engine.context.known import block
 from engine.context.personas import Personas, scopes_of
 from engine.errors import RefusedError
 from engine.mcp.caller import Caller
-from engine.mcp.cleaning import clean
 from engine.mcp.tools import Recall, Remember
 from engine.memory.answers import Remember as Wanted
 from engine.memory.item import GLOBAL, Draft, Kind, Source
 from engine.memory.memory import Memory
+from engine.plain import plain
 
 
 class Knowledge:
@@ -24,17 +24,22 @@ class Knowledge:
         self._proposes = proposes
 
     async def recall(self, caller: Caller, given: Recall) -> str:
-        found = await self._memory.recall(clean(given.query), await self._scopes(caller), given.tokens)
+        found = await self._memory.recall(plain(given.query).strip(), await self._scopes(caller), given.tokens)
         return block(found) or found.without or "Nothing is known of this."
 
     async def remember(self, caller: Caller, given: Remember) -> str:
         """In its project, else as its persona's. It has no subject, so that it takes the place of nothing."""
         tried = caller.grant.claim.attempt
         own = [one for one in await self._scopes(caller) if one != GLOBAL]
-        text = clean(given.text)
+        text = plain(given.text).strip()
         if not own or not text:
             raise RefusedError("this job has no memory of its own" if text else "there is nothing in it to remember")
-        source = Source(by=tried.agent, job=caller.job, attempt=tried.number, evidence=list(map(clean, given.evidence)))
+        source = Source(
+            by=tried.agent,
+            job=caller.job,
+            attempt=tried.number,
+            evidence=[plain(one).strip() for one in given.evidence],
+        )
         draft = Draft(text=text, kind=Kind(given.kind), scope=own[0], source=source, proposed=self._proposes)
         (written,) = await self._memory.remember(Wanted(drafts=[draft]))
         waits = "; it counts once the operator has accepted it" if self._proposes else ""

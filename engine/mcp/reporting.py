@@ -8,8 +8,8 @@ from msgspec.structs import replace
 
 from engine.hand_off import Done, HandOff, Stored
 from engine.mcp.caller import Caller
-from engine.mcp.cleaning import clean, one_line
 from engine.mcp.tools import ReportProgress
+from engine.plain import plain, plain_line
 from engine.redact import Secrets
 from engine.store import Store, tools
 
@@ -28,7 +28,7 @@ class Reports:
 
     async def report(self, caller: Caller, given: ReportProgress) -> str:
         share = None if given.percent is None else given.percent / 100
-        line = one_line(self._secrets.out_of(given.message), LINE) or "at work"
+        line = plain_line(self._secrets.out_of(plain(given.message)), LINE) or "at work"
         if share is not None:
             line = f"{share:.0%} {line}"
         await self._store.write(lambda tx: tools.report(tx, caller.attempt, line, share))
@@ -39,11 +39,11 @@ class Reports:
         tried = caller.grant.claim.attempt
         note = replace(
             given,
-            goal=clean(given.goal),
-            state=clean(given.state),
-            done=[Done(clean(one.what) or "?", clean(one.proof)) for one in given.done],
-            next=list(filter(None, map(clean, given.next))),
-            traps=list(filter(None, map(clean, given.traps))),
+            goal=plain(given.goal).strip(),
+            state=plain(given.state).strip(),
+            done=[Done(plain(one.what).strip() or "?", plain(one.proof).strip()) for one in given.done],
+            next=list(filter(None, (plain(one).strip() for one in given.next))),
+            traps=list(filter(None, (plain(one).strip() for one in given.traps))),
         )
         await self._keep(caller.job, note, tried.agent, tried.number)
         return "kept: whoever goes on with this job is told it"

@@ -21,10 +21,10 @@ from engine.errors import NotFoundError, RefusedError
 from engine.hand_off import HandOff, Stored
 from engine.hub import Hub
 from engine.mcp.caller import Caller
-from engine.mcp.cleaning import clean, one_line
 from engine.mcp.tools import JobStatus, SubmitJob
 from engine.model import Answer, GateLook, JobDetail, JobSpec, Permission, State, Target, Wanted
 from engine.permission import chosen
+from engine.plain import plain, plain_line
 from engine.redact import Secrets
 from engine.store import Store, kin
 from engine.store.tools import Parent
@@ -92,7 +92,7 @@ class Work:
         if given.wait_seconds and job != caller.job:
             await self._ended(job, given.wait_seconds)
         standing = _standing(await self._doors.job(job), await self._store.look(lambda tx: kin.children(tx, job)))
-        return self._secrets.out_of(clean(msgspec.json.encode(standing).decode()))
+        return self._secrets.out_of(plain(msgspec.json.encode(standing).decode()).strip())
 
     async def _own(self, caller: Caller, job: int) -> None:
         """Raises one and the same error for what is not there and for what is somebody else's."""
@@ -118,8 +118,8 @@ class Work:
             self._check_allowed(Target.parse(one.target).agent, f"by route {given.route!r} ")
         same = agent == caller.grant.claim.attempt.agent
         return JobSpec(
-            prompt=clean(given.prompt) or given.prompt,
-            title=one_line(given.title, TITLE) or None if given.title else None,
+            prompt=plain(given.prompt).strip() or given.prompt,
+            title=plain_line(given.title, TITLE) or None if given.title else None,
             agent=agent,
             model=given.model or (parent.model if same else None),
             account=caller.grant.claim.attempt.account if same else None,

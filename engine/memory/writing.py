@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
@@ -14,13 +13,12 @@ from engine.memory.item import Draft, Item, Kind, Standing
 from engine.memory.merging import merged, same
 from engine.memory.store import Which
 from engine.memory.terms import terms_of
+from engine.plain import plain
 
 LOOK_ALIKE = 10  #: items of the same scope and kind, the nearest by words, that a new one is compared with
 PROPOSED = 200  #: the newest proposals, which no search finds
 #: Of these, an older one about the same subject does not hold any more. An outcome and an episode stay what they were.
 CONTRADICTED = frozenset({Kind.FACT, Kind.DECISION, Kind.PREFERENCE, Kind.PROCEDURE})
-
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 Redact = Callable[[str], str]
 
@@ -74,14 +72,14 @@ def _cleaned(item: Item, redact: Redact) -> Item:
     """Without keys that are known, and without what only a terminal understands."""
 
     def clean(text: str) -> str:
-        return _CONTROL.sub(" ", redact(text)).strip()
+        return redact(plain(text)).strip()
 
     source = replace(item.source, evidence=[clean(one) for one in item.source.evidence])
     return replace(
         item,
         text=clean(item.text),
         subject=" ".join(clean(item.subject).split()).casefold() or None if item.subject is not None else None,
-        tags=[redact(tag) for tag in item.tags],
+        tags=[clean(tag) for tag in item.tags],
         source=source,
         transcript=clean(item.transcript) if item.transcript is not None else None,
     )

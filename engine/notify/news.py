@@ -10,6 +10,7 @@ from datetime import datetime
 from engine import events as log
 from engine.decision import CardKind
 from engine.notice import TEXT_LIMIT, TITLE_LIMIT, Notice, NoticeClass
+from engine.plain import plain_line
 from engine.spend.budgets import title as budget_title
 from engine.units import span
 
@@ -145,8 +146,7 @@ def _of_engine(event: log.Event, about: About) -> _Said | None:
 
 def _line(text: str, limit: int) -> str:
     """On one line, without control characters, and no longer than that."""
-    plain = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return plain if len(plain) <= limit else f"{plain[: limit - 3]}..."
+    return plain_line(text, limit)
 
 
 def _clock(ms: int) -> str:

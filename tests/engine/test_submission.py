@@ -18,6 +18,7 @@ from engine.entry import PROMPT_LIMIT, TITLE_LENGTH
 from engine.errors import EntryError, UsageError
 from engine.job_file import read_job_file
 from engine.model import JobSpec
+from engine.plain import is_plain
 from engine.store.submit import Accepted
 from engine.submission import accept, accepted
 from tests.engine.shapes import shape_of, written
@@ -132,7 +133,7 @@ def test_a_time_without_a_zone_is_utc_wherever_the_engine_runs(monkeypatch: pyte
         ("Mine", "fix", "Mine"),
         (None, "x" * 200, "x" * (TITLE_LENGTH - 1) + "…"),
         (None, "x" * TITLE_LENGTH, "x" * TITLE_LENGTH),
-        (None, "\x1b[31mred\u202e", "[31mred"),
+        (None, "\x1b[31mred\u202e", "red"),
         ("   ", "the prompt", "the prompt"),
         ("\x01\x02", "the prompt", "the prompt"),
         (None, "\x01", "untitled"),
@@ -243,7 +244,8 @@ def test_any_spec_is_accepted_and_can_be_stored_or_is_refused(spec: JobSpec) -> 
         return
     msgspec.json.encode(found)
     assert found.title
-    assert found.title.isprintable()
+    assert is_plain(found.title)
+    assert "\n" not in found.title
     if found.not_before is not None:
         datetime.fromtimestamp(found.not_before / 1000, UTC)
     os.fsencode(found.project or "")

@@ -1,4 +1,4 @@
-"""What bounds the tools: pace, clean words, the settings, and the table that all of it is told from."""
+"""What bounds the tools: pace, the settings, and the table that all of it is told from."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from hypothesis import given
 from engine.config import AgentSettings, McpSettings, ProjectSettings, Settings
 from engine.config.complaints import complaints
 from engine.config.mcp import offered
-from engine.mcp.cleaning import clean, one_line
 from engine.mcp.pace import Pace
 from engine.mcp.tools import TAKES, described
 from engine.model import Tool
@@ -31,23 +30,6 @@ def test_no_more_calls_pass_than_the_pace_allows(calls: int, pauses: list[float]
             later = Pace(pace.calls, pace.left, pace.at)
             assert later.take(now + wait + 1e-6) == 0.0, "what it says to wait is enough"
     assert passed <= calls + now * calls / 60 + 1
-
-
-@given(st.text(alphabet=st.characters() | st.sampled_from("\x1b[]()m;\x07\x9b\x9d\\ \n\t")))
-def test_nothing_that_a_terminal_obeys_is_left(text: str) -> None:
-    left = clean(text)
-    assert all(c.isprintable() or c in "\n\t" or not ("\0" <= c < " " or "\x7f" <= c <= "\x9f") for c in left)
-    assert "\x1b" not in left and "\x9b" not in left
-    assert clean(left) == left
-    line = one_line(text, 20)
-    assert len(line) <= 20 and "\n" not in line
-
-
-def test_what_only_commands_a_terminal_goes_as_a_whole() -> None:
-    assert (
-        clean("a\x1b[31mred\x1b[0m b\x1b]0;title\x07c\x1b]8;;http://x\x1b\\d\x1bPq#0\x1b\\e\u202ef\r\ng")
-        == "ared bcdef\ng"
-    )
 
 
 def test_the_schemas_say_what_is_taken() -> None:
