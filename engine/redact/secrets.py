@@ -1,4 +1,4 @@
-"""Known secrets out of what the engine writes: by their exact values, wherever they come from."""
+"""Secrets out of what the engine writes: known ones by their values, others by what keys look like."""
 
 from __future__ import annotations
 
@@ -7,27 +7,25 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
+from engine.redact.finder import Finder, Span
+from engine.redact.forms import forms_of
+
 MARK = "[key]"
 SHORTEST = 8  #: characters; a shorter value stands in ordinary words too
 
 #: Variables whose values are secrets.
-_NAMES = re.compile(r"(?:^|_)(?:API_?KEY|KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?|AUTH|HEADERS)(?:_|$)", re.I)
+_NAMES = re.compile(
+    r"(?:^|_)(?:API_?KEY|KEY|TOKEN|SECRET|(?:PG)?PASSWORD|PASSWD|CREDENTIALS?|AUTH|HEADERS)(?:_|$)", re.I
+)
 #: Among them, those that only say where one is.
 _PLACES = re.compile(r"(?:_FILE|_PATH|_DIR|_HOME|_ID|_URL|_SOCK|^GOOGLE_APPLICATION_CREDENTIALS)$", re.I)
 
-#: What keys look like: of providers, of hosts of code, of clouds, in addresses, in headers, in assignments.
-_SHAPES = re.compile(
-    r"\b(?:sk-[A-Za-z0-9_-]{16,}|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_-]{16,}"
-    r"|xox[abeprs]-[A-Za-z0-9-]{10,}|AIza[A-Za-z0-9_-]{30,}|A(?:KIA|SIA)[A-Z0-9]{16}|whsec_[A-Za-z0-9+/=]{16,}"
-    r"|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]*|npm_[A-Za-z0-9]{30,}|hf_[A-Za-z0-9]{30,})"
-    r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"
-    r"|(?<=hooks\.slack\.com/services/)[A-Za-z0-9/]+"
-    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*-----|$)"
-)
+#: What might be a key: behind a word that says so.
 _SAID = re.compile(
     r"(?i)(\b(?:bearer|basic)\s+|(?:^|[\s\"'&?;,{(_-])(?:[a-z0-9_-]*(?:api[_-]?key|token|secret|passwd|password|credential))"
     r"[\"']?\s*[=:]\s*[\"']?)([^\s\"'&;,)}]{6,})"
 )
+_SHAPES = Finder()
 
 Text = TypeVar("Text", str, "str | None")
 
@@ -37,9 +35,14 @@ def is_secret(name: str) -> bool:
     return bool(_NAMES.search(name)) and not _PLACES.search(name)
 
 
+def is_key(text: str) -> bool:
+    """Whether something in a text is a key for certain, whomever it belongs to."""
+    return bool(_SHAPES.spans(text.encode("utf-8", "surrogatepass")))
+
+
 def out_of_shapes(text: str) -> str:
-    """The text without what looks like a key, of whomever it is: for what leaves this machine."""
-    return _SAID.sub(rf"\1{MARK}", _SHAPES.sub(MARK, text))
+    """The text without what is a key, and what only might be one: for what leaves this machine."""
+    return _SAID.sub(rf"\1{MARK}", _without(text, _SHAPES))
 
 
 class Secrets:
@@ -47,30 +50,29 @@ class Secrets:
 
     def __init__(self) -> None:
         self._values: set[str] = set()
-        self._pattern: re.Pattern[str] | None = None
-        self._bytes: re.Pattern[bytes] | None = None
+        self._finder = _SHAPES
 
     def learn(self, values: Iterable[str]) -> None:
         new = {value for value in values if len(value) >= SHORTEST} - self._values
         if new:
             self._values |= new
-            longest_first = sorted(self._values, key=len, reverse=True)
-            self._pattern = re.compile("|".join(map(re.escape, longest_first)))
-            self._bytes = re.compile(b"|".join(re.escape(value.encode()) for value in longest_first))
+            self._finder = Finder(form for value in self._values for form in forms_of(value))
 
     def learn_from(self, environment: Mapping[str, str]) -> None:
         """The secrets in an environment that was given to an agent."""
         self.learn(value for name, value in environment.items() if is_secret(name))
 
     def out_of(self, text: Text) -> Text:
-        """The text without them."""
-        if not text or self._pattern is None:
-            return text
-        return self._pattern.sub(MARK, text)
+        """The text without them, and without whatever else is a key."""
+        return _without(text, self._finder) if text else text
 
     def out_of_bytes(self, data: bytes) -> bytes:
-        """The same for what is encoded already; a key has no characters that JSON would write in another way."""
-        return data if self._bytes is None else self._bytes.sub(MARK.encode(), data)
+        """The same for what is encoded already, such as JSON, which stays JSON."""
+        return _replaced(data, self._finder.spans(data))
+
+    def spans(self, data: bytes) -> list[Span]:
+        """Where they stand, for what has to keep its length."""
+        return self._finder.spans(data)
 
     def __repr__(self) -> str:
         return f"Secrets({len(self._values)})"
@@ -89,3 +91,19 @@ class Filter(logging.Filter):
             record.exc_text = logging.Formatter().formatException(record.exc_info)
         record.exc_text = self._secrets.out_of(record.exc_text)
         return True
+
+
+def _without(text: str, finder: Finder) -> str:
+    data = text.encode("utf-8", "surrogatepass")
+    spans = finder.spans(data)
+    return _replaced(data, spans).decode("utf-8", "surrogatepass") if spans else text
+
+
+def _replaced(data: bytes, spans: list[Span]) -> bytes:
+    if not spans:
+        return data
+    kept, at = [], 0
+    for start, end in spans:
+        kept += [data[at:start], MARK.encode()]
+        at = end
+    return b"".join([*kept, data[at:]])
