@@ -24,7 +24,8 @@ from engine.model import CheckResult, Claim, Fact, Finding, GateLook, Severity, 
 from engine.redact import Secrets
 from engine.runner.cells import Cells
 from engine.runner.environment import environment
-from engine.runner.run_dir import run_dir
+from engine.runner.masking import mask
+from engine.runner.run_dir import RunDir, run_dir
 from engine.runner.workspace import Workspaces
 from engine.store import Store, gatings
 from engine.store.rows import AttemptRow
@@ -65,6 +66,7 @@ class Looker:
         folder = run / f"gate-{begun.id}"
         says("its workspace is read")
         result = await looking.look(self.workspaces, tried, folder, gate.evidence)
+        await asyncio.to_thread(mask, RunDir(folder).diff, self.secrets)
         facts, wrong = evidence.judge(gate.evidence, result.seen)
         if gate.missing:
             facts.append(Fact(name="gate", holds=False, told=MISSING))

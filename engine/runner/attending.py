@@ -34,6 +34,9 @@ TEXT_LIMIT = 500  #: characters of a summary and of a reason on a card
 SUBJECT_LIMIT = 100_000  #: characters that rules are held against; what is longer is decided by nobody but the operator
 SAID_BYTES = 1 << 16
 FILE_BYTES = 64 << 20  #: of a file that an errand is made of: a prompt may have 4 MiB, and JSON adds to it
+#: In a request that an earlier engine saw first: its secrets are covered by now, and nobody can give them back.
+COVERED = b"[key]*"
+AGAIN = "Headway was started anew and does not keep the secret in this request: ask once more, with it"
 LOOK_SECONDS = 30.0  #: at least so often the wall clock is looked at, while a card waits for a time
 
 
@@ -194,7 +197,10 @@ class Attendant:
 
     async def _tell(self, request: Request | None, card: Card) -> None:
         """Pass an answer on. It is noted as passed on only afterwards: an agent takes no harm from hearing it twice."""
-        if request is not None and not await self._ground.tell(self._agent.answer(request, _told(card))):
+        told = _told(card)
+        if request is not None and told.allow and COVERED in request.arguments:
+            told = Told(False, AGAIN)
+        if request is not None and not await self._ground.tell(self._agent.answer(request, told)):
             return
         await self._persist(lambda tx: cards.sent(tx, card.id))
 

@@ -18,6 +18,7 @@ from engine.model import DiffStat, Failure
 from engine.runner import kit, tree
 from engine.runner.launch import told_of
 from engine.runner.live import Live, Surroundings
+from engine.runner.masking import mask
 from engine.runner.meter import Meter
 from engine.runner.run_dir import Facts, RunDir, run_dir
 from engine.runner.tree import Tree
@@ -84,12 +85,16 @@ class Clerk:
         return await self.persist(rehearse)
 
     async def measure(self, live: Live, placed: Placed) -> DiffStat | None:
-        """The diff. That it cannot be taken is no verdict on the agent's work."""
+        """The diff, without secrets. That it cannot be taken is no verdict on the agent's work."""
+        launcher = self._around.launcher
         try:
-            return await self._around.launcher.workspaces.measure(placed, live.run)
+            return await launcher.workspaces.measure(placed, live.run)
         except (HeadwayError, OSError) as error:
             logger.warning("job %d: no diff: %s", live.claim.job.id, error)
             return None
+        finally:
+            for file in filter(None, (live.run.diff, live.run.answer)):
+                await asyncio.to_thread(mask, file, launcher.secrets)
 
     async def tidy(self, live: Live, placed: Placed) -> None:
         if live.claim.job.within is not None:  # others work there after it

@@ -10,11 +10,12 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.pulse import Pulse
+from engine.runner.masking import MaskedFile
 from engine.runner.run_dir import open_regular
 
 logger = logging.getLogger(__name__)
@@ -74,6 +75,8 @@ class Tail:
     fd: int | None = None
     newest_only: bool = False
     """Only its last lines matter: a flood is jumped over instead of being read."""
+    masks: Sequence[MaskedFile] = ()
+    """What the same process writes, in which secrets are covered: this file first, after it has been read."""
 
     def read(self, limit: int) -> int:
         """Give new lines to the sink; returns how many bytes there were."""
@@ -93,6 +96,12 @@ class Tail:
             self.sink([line for line, _ in lines])
         return len(data)
 
+    def mask(self) -> int:
+        """Cover what is secret in a piece of each file; returns how many bytes there were."""
+        upto = None if self.newest_only else self.offset  # what an agent asks is taken as it was, and answered so
+        own = [one.catch_up(self.fd, upto) for one in self.masks[:1] if self.fd is not None]
+        return sum(own) + sum(one.catch_up() for one in self.masks[1:])
+
     def close(self) -> None:
         if self.fd is not None:
             os.close(self.fd)
@@ -108,8 +117,17 @@ class Follower:
         self._waiting: dict[int, list[asyncio.Future[None]]] = {}
         self._added = asyncio.Event()
 
-    def add(self, attempt: int, path: Path, sink: Sink, *, newest_only: bool = False) -> None:
-        self._tails[attempt] = Tail(path, sink, newest_only=newest_only)
+    def add(
+        self,
+        attempt: int,
+        path: Path,
+        sink: Sink,
+        *,
+        newest_only: bool = False,
+        masks: Sequence[MaskedFile] = (),
+    ) -> None:
+        """`masks`: in these what is secret is covered; the first of them is `path`."""
+        self._tails[attempt] = Tail(path, sink, newest_only=newest_only, masks=masks)
         self._added.set()
 
     async def finish(self, attempt: int) -> None:
@@ -122,6 +140,8 @@ class Follower:
                 await asyncio.sleep(0)
             if last := tail.lines.rest():
                 tail.sink([line for line, _ in last])
+            while tail.mask():  # noqa: ASYNC110
+                await asyncio.sleep(0)
         finally:
             tail.close()
             self.tell(attempt)
@@ -153,7 +173,7 @@ class Follower:
     def _read(self, attempt: int, tail: Tail) -> bool:
         """Read a piece of one file. What goes wrong in it costs that file, and none of the others."""
         try:
-            return tail.read(READ_BYTES) > 0
+            return tail.read(READ_BYTES) + tail.mask() > 0
         except Exception:
             logger.exception("attempt %d: its output cannot be followed", attempt)
             tail.close()

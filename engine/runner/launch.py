@@ -266,9 +266,9 @@ class Launcher:
             (run.path / name).write_bytes(content)
         brief = prepared.brief
         if brief.handoff:
-            (run.path / HANDOFF).write_text(brief.handoff, errors="replace")
+            (run.path / HANDOFF).write_text(self.secrets.out_of(brief.handoff), errors="replace")
         if brief.sheet is not None:
-            (run.path / STANDING).write_text(brief.sheet.text, errors="replace")
+            (run.path / STANDING).write_text(self.secrets.out_of(brief.sheet.text), errors="replace")
         account_of(run, brief.told.context)
         if prepared.launch.talks:
             voice.open_for(run)
@@ -287,6 +287,7 @@ def _spawn(run: RunDir, launch: Launch, env: Mapping[str, str], group: str, dire
     limit = str(spawn.open_files_limit())
     nothing = os.open(os.devnull, os.O_RDWR)
     errors = os.open(run.stderr, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.close(os.open(run.stdout, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))  # the shim's would have the usual mode
     try:
         return spawn.spawn(
             ["/bin/sh", shim, str(run.path), directory, stdin, launch.stderr, limit, group, first, *launch.argv],

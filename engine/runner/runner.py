@@ -39,6 +39,7 @@ from engine.runner.ground import Ground, Here
 from engine.runner.launch import facts, placed_at
 from engine.runner.limits import Halt, Limits, Past
 from engine.runner.live import Live, Surroundings
+from engine.runner.masking import MaskedFile
 from engine.runner.meter import Meter, recent_peaks
 from engine.runner.purse import Purse
 from engine.runner.record import Record
@@ -281,7 +282,9 @@ class Runner:
             record.read(watch.session)
 
         began, printed = await self._since(live, ground, watch)
-        around.follower.add(claim.attempt.id, live.run.stdout, sink, newest_only=watch.parser.newest_only)
+        masks = [MaskedFile(one, around.launcher.secrets) for one in (live.run.stdout, live.run.stderr)]
+        newest_only = watch.parser.newest_only
+        around.follower.add(claim.attempt.id, live.run.stdout, sink, newest_only=newest_only, masks=masks)
         # What an engine before this one had begun to end is not given more time.
         cut = cuts.noted(live.run) if ground.adopted else None
         end = End(stopped=cut is not None, cut=cut)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from pathlib import Path
+
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -150,21 +153,28 @@ class _Api:
         after, tail = read_number(request, "after", None), read_number(request, "tail", None)
         return stream(streams.log(self._engine, job, number, after, tail, follow=follow))
 
+    def _content(self, file: Path) -> AsyncIterator[bytes]:
+        return streams.content(file, self._engine.secrets)
+
     async def output(self, request: Request) -> Response:
         """What the agent printed, byte for byte."""
         _, run = await self._engine.attempt_files(job_of(request), read_number(request, "attempt", None))
-        return StreamingResponse(streams.content(run.stdout), media_type="application/octet-stream")
+        return StreamingResponse(
+            streams.content(run.stdout, self._engine.secrets), media_type="application/octet-stream"
+        )
 
     async def diff(self, request: Request) -> Response:
         _, run = await self._engine.attempt_files(job_of(request), read_number(request, "attempt", None))
-        return StreamingResponse(streams.content(run.diff), media_type="text/x-diff")
+        return StreamingResponse(self._content(run.diff), media_type="text/x-diff")
 
     async def answer(self, request: Request) -> Response:
         """The whole of the agent's last word, where the database holds only its beginning."""
         job, number = job_of(request), read_number(request, "attempt", None)
         tried, run = await self._engine.attempt_files(job, number)
         if (file := run.answer) is not None:
-            return StreamingResponse(streams.content(file), media_type="text/plain; charset=utf-8")
+            return StreamingResponse(
+                streams.content(file, self._engine.secrets), media_type="text/plain; charset=utf-8"
+            )
         return Response((tried.result or "").encode(), media_type="text/plain; charset=utf-8")
 
     async def attach(self, request: Request) -> Response:

@@ -11,6 +11,7 @@ from engine.agents.events import LogLine, Output
 from engine.engine import Engine
 from engine.errors import NotStartedError
 from engine.hub import NO_PROGRESS
+from engine.redact import REACH, Masker, Secrets
 from engine.runner.follow import Lines
 from engine.runner.run_dir import RunDir
 from engine.server.wire import KEEP_ALIVE, frame
@@ -127,12 +128,20 @@ def _tell(parser: Parser, attempt: int, line: bytes, behind: int) -> bytes:
     )
 
 
-async def content(path: Path) -> AsyncIterator[bytes]:
-    """A file as it is now, which may still grow; nothing where there is none."""
+async def content(path: Path, secrets: Secrets) -> AsyncIterator[bytes]:
+    """A file as it is now, which may still grow; nothing where there is none. Secrets are covered, byte for byte."""
+    masker, held, start = Masker(secrets.spans), bytearray(), 0
     with opened(path) as file:
-        if file is not None:
-            for data in pieces(file):
-                yield data
+        for data in pieces(file) if file is not None else ():
+            held += data
+            for at, one in masker.take(data):
+                held[max(0, at - start) : at - start + len(one)] = one[max(0, start - at) :]
+            ready = max(0, len(held) - REACH)
+            if ready:
+                yield bytes(held[:ready])
+                del held[:ready]
+                start += ready
+    yield bytes(held)
 
 
 def _start_of_tail(path: Path, count: int | None) -> int:

@@ -28,11 +28,11 @@ accounts:
 
 
 def _written(home: Path) -> list[str]:
-    """The files of a home that hold the key, but for what the agent itself has printed."""
+    """The files of a home that hold the key."""
     return [
         str(path.relative_to(home))
         for path in home.rglob("*")
-        if path.is_file() and path.name not in ("stdout", "stderr") and KEY.encode() in path.read_bytes()
+        if path.is_file() and KEY.encode() in path.read_bytes()
     ]
 
 

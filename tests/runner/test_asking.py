@@ -260,6 +260,26 @@ async def test_nor_do_they_after_a_restart_of_the_engine(home: Path, settings: S
     assert (row.state, row.failure) == (State.SUCCEEDED, None)
 
 
+async def test_a_secret_goes_back_to_its_agent_from_the_engine_that_saw_it_and_from_no_other(
+    home: Path, settings: Settings, tmp_path: Path
+) -> None:
+    key = f"ghp_{'c3D4' * 9}"
+    steps: Steps = [{"do": "run", "command": f"echo {key} >{name}", "ask": True} for name in ("first", "second")]
+    async with serving(home, settings) as engine:
+        (job,) = await submit(engine, spec(tmp_path, [*steps, PUSH[2]]))
+        card = await card_of(engine, job)
+        assert card.summary == "echo [key] >first"
+        place = Path((await engine.store.read.attempts(job))[0].workspace or "")
+        await answer(engine, card, Choice.ALLOW)
+        await card_of(engine, job, 2)
+    assert (place / "first").read_text() == f"{key}\n"
+    async with serving(home, settings) as engine:
+        await answer(engine, await card_of(engine, job, 2), Choice.ALLOW)
+        await ended(engine, job)
+        assert "ask once more" in output(engine, job)
+    assert not (place / "second").exists(), "what was covered is carried out by nobody"
+
+
 async def test_cancelling_a_job_that_waits_withdraws_its_card(engine: Engine, tmp_path: Path) -> None:
     (job,) = await submit(engine, spec(tmp_path, PUSH))
     card = await card_of(engine, job)
