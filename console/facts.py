@@ -98,6 +98,7 @@ def _attempt(attempt: Attempt, now: int, session: Session | None) -> list[Entry]
         ("exit", None if attempt.exit_code is None else str(attempt.exit_code)),
         ("reported", attempt.report.line if attempt.report else None),
         ("machine", footprint_text(attempt)),
+        ("may take", attempt.limits),
         ("session", session_text(attempt)),
         ("context", context_text(session.context_tokens, session.context_window) if session else None),
         ("compacted", compacted_text(session, attempt.id) if session else None),

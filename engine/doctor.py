@@ -24,7 +24,7 @@ from engine.drift import drift
 from engine.errors import HeadwayError, NoEngineError
 from engine.home import holder, is_home
 from engine.memory import checkup
-from engine.runner import cells, spawn
+from engine.runner import cells, enforcing, spawn
 from engine.runner.cgroup import Cgroups
 from engine.server.client import Client
 from engine.skills.finding import find_skills, shelves
@@ -69,7 +69,7 @@ async def examine(home: Path, *, deep: bool = False) -> list[Check]:
     checks.extend(_database(home, deep=deep))
     remembered = checkup.examine(home, settings.memory, deep=deep)
     checks.extend(Check("memory", one.ok, one.found, one.mend, needed=one.needed) for one in remembered)
-    checks.extend((_disk(home), _memory(), _processes(home)))
+    checks.extend((_disk(home), _memory(), *_processes(home)))
     checks.append(
         await _program("git", ["git", "--version"], "install git: projects in git get a worktree for each job")
     )
@@ -250,11 +250,12 @@ def _memory() -> Check:
     return Check("memory", memory.available > LOW_MEMORY, found, "lower max_running in headway.yaml")
 
 
-def _processes(home: Path) -> Check:
+def _processes(home: Path) -> Iterator[Check]:
     cgroups = Cgroups.detect(home)
     cgroups.remove(cgroups.parent)  # goes only where it is empty
     way = "a cgroup for each attempt" if cgroups.parent is not None else "environment marker and subreaper"
-    return Check("processes", True, f"found by {way}")
+    yield Check("processes", True, f"found by {way}")
+    yield Check("resources", True, f"an attempt is held to its limits by {enforcing.way(cgroups)}")
 
 
 async def _program(name: str, command: list[str], mend: str) -> Check:

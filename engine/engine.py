@@ -169,6 +169,7 @@ class Engine:
             home, store, hub, self.weather, self.spend, self.status, self.caps, self.breakers, follower.pulse
         )
         self._runner = runner
+        self._enforcer = launcher.enforcer
         self._dispatcher = dispatcher
         self._workspaces = workspaces
         self._takeovers = takeovers
@@ -270,7 +271,8 @@ class Engine:
 
     def _notes(self, tx: Transaction, row: JobRow) -> list[str]:
         """What the rooms have to say of a job."""
-        return [*self.routes.notes(tx, row), *self.pipelines.notes(tx, row), *self.merges.notes(tx, row)]
+        rooms = (self.routes, self.pipelines, self.merges, self._enforcer)
+        return [note for room in rooms for note in room.notes(tx, row)]
 
     def drain(self) -> None:
         """Start nothing more, and stop once nothing runs. For this engine alone: the next one starts again."""
@@ -375,6 +377,7 @@ class Engine:
         return replace(
             told,
             now=meter.now(tried.id),
+            limits=self._enforcer.told(meter.may(tried.id)),
             memory_peak=took.memory_peak,
             cpu_ms=took.cpu_ms,
             processes_peak=took.processes_peak,

@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping
 from functools import partial
 
 from engine.config import Settings
+from engine.config.scopes import scope_of
 from engine.dispatch import rerouting
 from engine.dispatch.routebook import NOTHING, Routebook
-from engine.dispatch.snapshot import scope_of
 from engine.documents import nearest
 from engine.entry import checked_account, edited, moment
 from engine.errors import EntryError, UsageError

@@ -44,6 +44,14 @@ def size(value: str | float) -> int:
     return round(min(float(found[1]) * _BYTES[found[2].lower()], 1 << 60))
 
 
+def amount(count: int) -> str:
+    """Bytes as a person says them: `1.5 GiB`."""
+    for unit, shift in (("GiB", 30), ("MiB", 20), ("KiB", 10)):
+        if count >= 1 << shift:
+            return f"{count / (1 << shift):.1f}".removesuffix(".0") + f" {unit}"
+    return f"{count} bytes"
+
+
 def tokens(text: str) -> int:
     """About how many tokens a text takes."""
     return -(-len(text) // CHARACTERS_A_TOKEN)

@@ -205,6 +205,7 @@ def _attempt_lines(attempt: Attempt, session: Session | None) -> list[str]:
         "pid": str(attempt.pid) if attempt.pid and attempt.ended_at is None else None,
         "reported": attempt.report and clean_line(attempt.report.line),
         "machine": footprint_text(attempt),
+        "may take": attempt.limits,
         "session": session_text(attempt),
         "context": context_text(session.context_tokens, session.context_window) if session is not None else None,
         "compacted": compacted_text(session, attempt.id) if session is not None else None,

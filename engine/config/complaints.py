@@ -16,6 +16,7 @@ from engine.config import (
     notify,
     pacing,
     projects,
+    resources,
     routes,
     sandbox,
     schedules,
@@ -48,6 +49,7 @@ def complaints(settings: Settings, agents: Collection[str]) -> Iterator[Complain
     yield from inbox.complaints(settings)
     yield from notify.complaints(settings)
     yield from sandbox.complaints(settings)
+    yield from resources.complaints(settings)
     yield from workers.complaints(settings, agents)
     yield from gates.complaints(settings, agents)
     yield from server.complaints(settings)

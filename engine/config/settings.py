@@ -16,6 +16,7 @@ from engine.config.memory import MemorySettings
 from engine.config.notify import NotifySettings
 from engine.config.pacing import Pacing
 from engine.config.projects import Permissions, ProjectSettings
+from engine.config.resources import ResourceSettings
 from engine.config.routes import RouteSettings
 from engine.config.sandbox import Sandbox
 from engine.config.server import ServerSettings
@@ -57,6 +58,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     retry_budget: RetryBudget = field(default_factory=RetryBudget)
     memory_reserve: str | int = "512M"
     """What has to stay free for the rest of the machine: with less, nothing new starts."""
+    resources: dict[str, ResourceSettings] = field(default_factory=dict)
+    """What an attempt's processes may take of the machine, by scope as `caps` are."""
     upkeep: Upkeep = field(default_factory=Upkeep)
     sessions: SessionSettings = field(default_factory=SessionSettings)
     permissions: Permissions = field(default_factory=Permissions)

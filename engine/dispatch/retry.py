@@ -58,6 +58,7 @@ RULES: Mapping[Failure, Rule] = {
     Failure.BUDGET_EXCEEDED: Rule(Action.STOP),
     Failure.ENGINE_LOST: Rule(Action.RESUME, 0.0),
     Failure.OUT_OF_MEMORY: Rule(Action.STOP),
+    Failure.RESOURCE_EXCEEDED: Rule(Action.STOP),
     Failure.DEPENDENCY_FAILED: Rule(Action.STOP),
     Failure.UNKNOWN: Rule(Action.STOP, repeats=True),
 }

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from engine.config import RESERVED_FROM, SPREAD_FROM, Settings, pacing_of
 from engine.config.pacing import Pacing as Said
+from engine.config.scopes import scope_of
 from engine.dispatch.pacing import UNPACED, Mode, Pacing
 from engine.dispatch.privacy import Privacy
 from engine.dispatch.world import Exhausted, Memory, World
@@ -61,16 +62,6 @@ def _pacing(said: Said) -> Pacing:
     if one.even:
         return Pacing(Mode.EVEN, background=SPREAD_FROM if one.background is None else one.background)
     return Pacing(Mode.RESERVE, one.share, RESERVED_FROM if one.background is None else one.background)
-
-
-def scope_of(text: str, settings: Settings) -> str:
-    """A scope as it counts: a project's name in the settings stands for its directory, an account's for its agent's."""
-    kind, _, name = text.partition(":")
-    if kind == "project" and name in settings.projects:
-        return f"project:{settings.projects[name].directory}"
-    if kind == "account" and name in settings.accounts:
-        return f"account:{settings.accounts[name].agent}@{name}"
-    return text
 
 
 def world_of(tx: Transaction, configured: Configured, memory: Memory, *, draining: bool = False) -> World:

@@ -65,6 +65,7 @@ from engine.model.race import (
     RaceWanted,
 )
 from engine.model.reason import Cause, Estimate, Reason
+from engine.model.resources import Resources
 from engine.model.score import Compared, Comparison, Scoreboard, ScoreLine, Share, Typical
 from engine.model.status import Batch, Breaker, Cap, Counts, Readiness, Status
 from engine.model.submission import Answer, Wanted
@@ -182,6 +183,7 @@ __all__ = [
     "Readiness",
     "Reason",
     "Report",
+    "Resources",
     "Review",
     "RuleLine",
     "ScoreLine",

@@ -81,6 +81,8 @@ class Attempt(Struct, frozen=True, kw_only=True):
     """The most of them that were seen at once."""
     now: Footprint | None = None
     """What they take at this moment; None for one that has ended, or was not measured yet."""
+    limits: str | None = None
+    """What they may take, and who holds them to that; None for one that has ended, or may take anything."""
     forked: bool = False
     """It works in a fork of the session that it resumes."""
     handoff: str | None = None

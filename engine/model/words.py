@@ -51,6 +51,7 @@ class Failure(StrEnum):
     BUDGET_EXCEEDED = "budget_exceeded"
     ENGINE_LOST = "engine_lost"
     OUT_OF_MEMORY = "out_of_memory"
+    RESOURCE_EXCEEDED = "resource_exceeded"
     DEPENDENCY_FAILED = "dependency_failed"
     UNKNOWN = "unknown"
 

@@ -2,6 +2,9 @@
 
 Needs cgroup v2 with `cgroup.kill` (Linux 5.14) and a group that is ours to divide. Under systemd that is one with
 delegation; without systemd, any that we may write to. Where there is none, the environment marker does the work.
+
+Where the controllers for memory and processes can be had below it as well, the kernel holds attempts to their limits.
+It gives them only below a group that has no processes of its own: the engine is then in a group beside the attempts'.
 """
 
 from __future__ import annotations
@@ -12,18 +15,26 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from engine.model import Resources
+
+#: The group that the engine itself is in where it was started in one that it may divide (`DelegateSubgroup=`).
+ENGINE = "engine"
+_CONTROLLERS = ("memory", "pids")
+
 
 class Cgroups:
     """The parent of the attempts' groups, or nothing: then `create` returns None."""
 
-    def __init__(self, parent: Path | None) -> None:
+    def __init__(self, parent: Path | None, controllers: frozenset[str] = frozenset()) -> None:
         self.parent = parent
+        self.controllers = controllers
+        """Those by which the kernel holds attempts to limits."""
 
     @classmethod
     def detect(cls, home: Path) -> Cgroups:
         """Try, and say nothing where it cannot be had. `HEADWAY_CGROUPS=off` says not to try."""
-        own = _own_group()
-        if own is None or not _is_ours_to_divide(own) or os.environ.get("HEADWAY_CGROUPS") == "off":
+        own = _divided(_own_group())
+        if own is None or os.environ.get("HEADWAY_CGROUPS") == "off":
             return cls(None)
         parent = own / f"headway-{hashlib.sha256(str(home).encode()).hexdigest()[:12]}"
         try:
@@ -34,7 +45,7 @@ class Cgroups:
             with contextlib.suppress(OSError):
                 parent.rmdir()
             return cls(None)
-        return cls(parent)
+        return cls(parent, frozenset(name for name in _CONTROLLERS if _given(name, own) and _given(name, parent)))
 
     def of(self, marker: str) -> Path | None:
         """The group of an attempt, if it exists."""
@@ -43,7 +54,8 @@ class Cgroups:
         group = self.parent / marker
         return group if group.exists() else None
 
-    def create(self, marker: str) -> Path | None:
+    def create(self, marker: str, may: Resources | None = None) -> Path | None:
+        """A group for an attempt, which the kernel holds to what it may take, as far as it does that here."""
         if self.parent is None:
             return None
         group = self.parent / marker
@@ -51,7 +63,20 @@ class Cgroups:
             group.mkdir(exist_ok=True)
         except OSError:
             return None
+        if may is not None:
+            self._limit(group, may)
         return group
+
+    def _limit(self, group: Path, may: Resources) -> None:
+        wanted: dict[str, int] = {}
+        if may.memory and "memory" in self.controllers:
+            # All of it ends at once: half an agent is of no use, and says nothing of why the other half went.
+            wanted |= {"memory.oom.group": 1, "memory.swap.max": 0, "memory.max": may.memory}
+        if may.pids and "pids" in self.controllers:
+            wanted["pids.max"] = may.pids
+        for name, value in wanted.items():
+            with contextlib.suppress(OSError):  # the engine looks as well
+                (group / name).write_text(str(value))
 
     def remove(self, group: Path | None) -> None:
         """Give an empty group back. One that is not empty yet is tried again at the next start."""
@@ -94,6 +119,31 @@ def held(group: Path) -> int | None:
         return max(0, whole - int(parts["file"]) + int(parts["shmem"]))
     except (OSError, ValueError, KeyError):
         return None
+
+
+def refused(group: Path) -> int:
+    """So often a group was refused one more process or thread, by its own limit."""
+    return _event(group / "pids.events", "max")
+
+
+def ended_for_memory(group: Path) -> bool:
+    """Whether the kernel has ended something in a group because that had no memory left."""
+    return _event(group / "memory.events", "oom_kill") > 0
+
+
+def peak(group: Path) -> int | None:
+    """The most memory that a group held, its page cache included; None where the kernel does not tell (before 5.19)."""
+    try:
+        return int((group / "memory.peak").read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def _event(file: Path, name: str) -> int:
+    try:
+        return int(dict(line.split() for line in file.read_text().splitlines())[name])
+    except (OSError, ValueError, KeyError):
+        return 0
 
 
 def cpu_ms(group: Path) -> int | None:
@@ -142,6 +192,25 @@ def _mount() -> Path | None:
     except OSError:
         return None
     return next((Path(line.split()[4]) for line in mounts if " - cgroup2 " in line), None)
+
+
+def _divided(own: Path | None) -> Path | None:
+    """The group to divide: the one around us where we were put into a part of it for that, else our own."""
+    if own is None:
+        return None
+    around = own.parent if own.name == ENGINE else own
+    return around if _is_ours_to_divide(around) else None
+
+
+def _given(controller: str, group: Path) -> bool:
+    """Whether the groups below this one have a controller, asking for it where they have not."""
+    control = group / "cgroup.subtree_control"
+    with contextlib.suppress(OSError):
+        if controller in control.read_text().split():
+            return True
+        control.write_text(f"+{controller}")
+        return controller in control.read_text().split()
+    return False
 
 
 def _is_ours_to_divide(group: Path) -> bool:

@@ -18,8 +18,9 @@ from engine.runner.run_dir import RunDir
 from engine.runner.watch import Watch
 
 KILLED = 128 + signal.SIGKILL
-#: An attempt that holds too much memory gets no more than this to end by itself: it may go on taking.
+#: An attempt that takes too much of the machine gets no more than this to end by itself: it may go on taking.
 MEMORY_GRACE_SECONDS = 2.0
+_GROWS = frozenset({Failure.OUT_OF_MEMORY, Failure.RESOURCE_EXCEEDED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,14 @@ async def until_end(ground: Ground, run: RunDir, calls: Sequence[Coroutine[Any, 
 
 def grace_of(cut: Cut | None, grace: float) -> float:
     """Seconds between asking an attempt to end and killing it."""
-    return min(grace, MEMORY_GRACE_SECONDS) if cut is not None and cut.failure is Failure.OUT_OF_MEMORY else grace
+    return min(grace, MEMORY_GRACE_SECONDS) if cut is not None and cut.failure in _GROWS else grace
+
+
+def by_limit(told: Outcome, limit: Cut | None, *, said: bool) -> Outcome:
+    """The outcome of an attempt that the kernel has held to a limit. `said`: it had said before that it was done."""
+    if limit is None or told.succeeded or said:
+        return told
+    return replace(told, failure=limit.failure, reason=limit.reason, retry_at=None)
 
 
 def outcome_of(run: RunDir, watch: Watch, end: End) -> tuple[Outcome, int | None]:

@@ -22,11 +22,12 @@ from engine.mcp.offering import Offers
 from engine.model import JobSpec, Permission, Workspace
 from engine.permission import chosen
 from engine.redact import Secrets
-from engine.runner import credentials, kit, placing, procfs, record, spawn, voice
+from engine.runner import credentials, kit, placing, procfs, record, resources, spawn, voice
 from engine.runner.briefer import Brief, Briefer
 from engine.runner.cells import Cells
 from engine.runner.cgroup import Cgroups
 from engine.runner.credentials import Held
+from engine.runner.enforcing import Enforcer
 from engine.runner.environment import environment
 from engine.runner.run_dir import Facts, RunDir, read_regular
 from engine.runner.tree import Tree
@@ -94,6 +95,11 @@ class Launcher:
     def briefer(self) -> Briefer:
         """Gathers what attempts are told."""
         return Briefer(self.workspaces.home, self.settings, self.agents, self.versions, self.known)
+
+    @property
+    def enforcer(self) -> Enforcer:
+        """Tells what attempts may take of the machine."""
+        return Enforcer(self.settings, self.cgroups)
 
     def agent(self, name: str) -> Agent:
         agent = self.agents.get(name)
@@ -275,22 +281,23 @@ class Launcher:
         kept = agent.record(env)
         noted = facts(prepared)
         run.note(msgspec.structs.replace(noted, record=kept, recorded=record.size(kept, noted.session)))
-        group = self.cgroups.create(claim.attempt.marker)
-        pid = _spawn(run, prepared.launch, env, str(group or ""), str(placed.directory))
+        may = resources.allowed(claim, self.settings)
+        group = self.cgroups.create(claim.attempt.marker, may)
+        limits = resources.ulimits(may, spawn.open_files_limit(), spawn.hard_limits())
+        pid = _spawn(run, prepared.launch, env, limits, str(group or ""), str(placed.directory))
         return Tree(procfs.identity(pid), claim.attempt.marker, group)
 
 
-def _spawn(run: RunDir, launch: Launch, env: Mapping[str, str], group: str, directory: str) -> int:
+def _spawn(run: RunDir, launch: Launch, env: Mapping[str, str], limits: str, group: str, directory: str) -> int:
     shim = str(files("engine.runner") / "shim.sh")
     given = str(run.path / launch.stdin) if launch.stdin else os.devnull
     stdin, first = (str(run.pipe), given) if launch.talks else (given, "")
-    limit = str(spawn.open_files_limit())
     nothing = os.open(os.devnull, os.O_RDWR)
     errors = os.open(run.stderr, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.close(os.open(run.stdout, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))  # the shim's would have the usual mode
     try:
         return spawn.spawn(
-            ["/bin/sh", shim, str(run.path), directory, stdin, launch.stderr, limit, group, first, *launch.argv],
+            ["/bin/sh", shim, str(run.path), directory, stdin, launch.stderr, limits, group, first, *launch.argv],
             env,
             spawn.Streams(nothing, nothing, errors),
         )

@@ -1,4 +1,4 @@
-"""What an attempt may take before the engine stops it: time, silence, its job's deadline, memory.
+"""How long an attempt may take before the engine stops it: its time, its silence, its job's deadline.
 
 Time and silence are measured by the clock that nobody sets and that stands still while the machine sleeps; only a
 deadline is a matter of the wall clock.
@@ -20,7 +20,7 @@ from engine.runner.cut import Cut
 from engine.runner.procfs import Identity
 from engine.runner.run_dir import RunDir
 from engine.store.claims import Claim
-from engine.units import milliseconds, size, span
+from engine.units import milliseconds, span
 
 #: A deadline is looked at so often: the wall clock may be set, and goes on while the machine sleeps.
 LOOK_SECONDS = 30.0
@@ -34,8 +34,6 @@ class Limits:
     """Milliseconds."""
     stall: int = 0
     """Milliseconds without an event."""
-    memory: int = 0
-    """Bytes."""
     deadline: int | None = None
     """Milliseconds UTC."""
 
@@ -46,7 +44,6 @@ class Limits:
         return cls(
             timeout=milliseconds(_first(spec.timeout, own.timeout, settings.timeout)),
             stall=milliseconds(_first(spec.stall, own.stall, settings.stall, agent.stall_seconds)),
-            memory=size(_first(spec.memory, own.memory)),
             deadline=claim.job.deadline,
         )
 
@@ -139,11 +136,6 @@ async def overrun(limits: Limits, began: float, heard: Callable[[], float], halt
             await asyncio.sleep(wait)
 
 
-def swollen(held: int, cap: int) -> Cut:
-    """An attempt whose processes hold more than they may."""
-    return Cut(Failure.OUT_OF_MEMORY, f"its processes held {amount(held)}, more than the {amount(cap)} that they may")
-
-
 @dataclass(frozen=True, slots=True)
 class Past:
     """What an adopted attempt did before this engine followed it. Seconds; `printed` is bytes of its output."""
@@ -166,11 +158,3 @@ def past(who: Identity, started_at: int | None, run: RunDir) -> Past:
 
 def _within(seconds: float, most: float) -> float:
     return min(max(0.0, seconds), most)
-
-
-def amount(count: int) -> str:
-    """Bytes as a person says them."""
-    for unit, shift in (("GiB", 30), ("MiB", 20), ("KiB", 10)):
-        if count >= 1 << shift:
-            return f"{count / (1 << shift):.1f}".removesuffix(".0") + f" {unit}"
-    return f"{count} bytes"

@@ -1,8 +1,12 @@
-"""What the running attempts take of the machine, and how much memory there is for more. One task measures all."""
+"""What the running attempts take of the machine, and how much memory there is for more. One task measures all.
+
+It also holds them to their limits: what the kernel holds a group to is only read from it, all else is added up here.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 import time
@@ -15,12 +19,12 @@ import psutil
 from engine.agents.base import Agent
 from engine.config import Settings
 from engine.dispatch.world import Memory
-from engine.model import Footprint
-from engine.runner import cgroup, procfs
+from engine.model import Footprint, Resources
+from engine.runner import cgroup, procfs, resources
 from engine.runner.census import Census
 from engine.runner.cut import Cut
 from engine.runner.footprint import RECENT, Running, estimate, outlook
-from engine.runner.limits import swollen
+from engine.runner.resources import NOTHING, Taken
 from engine.runner.tree import Tree
 from engine.store import Transaction
 from engine.units import size
@@ -28,6 +32,10 @@ from engine.units import size
 logger = logging.getLogger(__name__)
 
 SAMPLE_SECONDS = 2.0  #: between two looks at all processes
+#: Between two where an attempt is about to reach a limit, or has just begun and may be anything.
+HURRY_SECONDS = 0.1
+#: But no look follows another sooner than after so many times what that took: 500 attempts are not read all the time.
+REST = 10
 READING_SECONDS = 0.5  #: what the machine said of its memory is believed so long
 #: An attempt that was measured less often has not shown what it takes, and nothing is learnt from it.
 LEAST_SAMPLES = 3
@@ -46,6 +54,13 @@ class Sample:
     cpu_ms: int = 0
     """Of those that are there, and of what they have waited for."""
     processes: int = 0
+    tasks: int = 0
+    """Processes and threads, where there is a limit of them."""
+    refused: int = 0
+
+    @property
+    def taken(self) -> Taken:
+        return Taken(self.held, self.cpu_ms, self.tasks, self.refused)
 
 
 @dataclass(slots=True)
@@ -55,8 +70,14 @@ class Measured:
     agent: str
     tree: Tree | None = None
     """None before it was started."""
-    cap: int = 0
-    """What it may hold; 0 is anything."""
+    may: Resources = NOTHING
+    cut: Cut | None = None
+    """The limit that it was seen to pass."""
+    last: Taken | None = None
+    at: float = 0.0
+    """When that was, by the monotonic clock."""
+    soonest: float | None = None
+    """Seconds from then until it reaches a limit, if it goes on so."""
     held: int | None = None
     peak: int | None = None
     cpu_ms: int | None = None
@@ -64,9 +85,9 @@ class Measured:
     processes_peak: int | None = None
     samples: int = 0
     over: asyncio.Event = field(default_factory=asyncio.Event)
-    """It was seen to hold more than it may."""
+    """It was seen to take more than it may."""
 
-    def see(self, sample: Sample) -> None:
+    def see(self, sample: Sample, at: float = 0.0) -> None:
         held = self.held = sample.held
         self.peak = max(held, self.peak or 0)
         # What nobody waited for is not seen any more once it has gone: the sum may fall, what was used does not.
@@ -74,7 +95,16 @@ class Measured:
         self.processes = sample.processes
         self.processes_peak = max(sample.processes, self.processes_peak or 0)
         self.samples += 1
-        if 0 < self.cap < held:
+        if self.may != NOTHING:
+            self._hold(sample.taken, at)
+
+    def _hold(self, taken: Taken, at: float) -> None:
+        """Against its limits."""
+        before = self.last or Taken()
+        self.soonest = resources.soonest(self.may, before, taken, max(at - self.at, HURRY_SECONDS))
+        self.last, self.at = taken, at
+        self.cut = self.cut or resources.exceeded(self.may, taken)
+        if self.cut is not None:
             self.over.set()
 
 
@@ -97,6 +127,8 @@ class Meter:
         self._running: dict[int, Measured] = {}
         self._guard = threading.Lock()
         self._begun = asyncio.Event()
+        self._limited = asyncio.Event()
+        """One has begun that has limits."""
         self._groups = cgroup.own_groups()
         self._reading: tuple[float, int] | None = None
 
@@ -105,18 +137,21 @@ class Meter:
         with self._guard:
             self._running[attempt] = Measured(agent)
 
-    def begin(self, attempt: int, tree: Tree, cap: int) -> None:
+    def begin(self, attempt: int, tree: Tree, may: Resources) -> None:
         """It has started."""
         with self._guard:
             one = self._running[attempt]
-            one.tree, one.cap = tree, cap
+            one.tree, one.may, one.at = tree, may, time.monotonic()
         self._begun.set()
+        if may != NOTHING:
+            self._limited.set()
 
     async def over(self, attempt: int) -> Cut:
-        """Return once an attempt is seen to hold more than it may."""
+        """Return once an attempt is seen to take more than it may."""
         one = self._running[attempt]
         await one.over.wait()
-        return swollen(one.peak or 0, one.cap)
+        assert one.cut is not None, "it says why"
+        return one.cut
 
     def peak(self, attempt: int) -> int | None:
         """The most that it was seen to hold, in bytes."""
@@ -135,6 +170,11 @@ class Meter:
         if one is None or one.held is None:
             return None
         return Footprint(memory=one.held, cpu_ms=one.cpu_ms, processes=one.processes)
+
+    def may(self, attempt: int) -> Resources:
+        """What a running attempt may take."""
+        one = self._running.get(attempt)
+        return one.may if one is not None else NOTHING
 
     def took(self, attempt: int) -> Took:
         """What it has taken so far."""
@@ -181,24 +221,38 @@ class Meter:
 
     async def run(self) -> None:
         """Until cancelled. With nothing to measure it sleeps."""
-        census = Census()
+        census, took = Census(), 0.0
         while True:
             await self._begun.wait()
-            await asyncio.sleep(SAMPLE_SECONDS)
+            await self._rest(took)
             trees = {attempt: one.tree for attempt, one in self._running.items() if one.tree is not None}
             if not trees:
                 self._begun.clear()
                 continue
-            caps = {attempt: self._running[attempt].cap for attempt in trees}
+            limits = {attempt: self._running[attempt].may for attempt in trees}
+            began = time.monotonic()
             try:
-                found = await asyncio.to_thread(_measure, census, trees, caps)
+                found = await asyncio.to_thread(_measure, census, trees, limits)
             except Exception:
                 logger.exception("the memory of the attempts could not be measured")
                 continue
+            now = time.monotonic()
+            took = now - began
             with self._guard:
                 for attempt, sample in found.items():
                     if attempt in self._running and sample.held:
-                        self._running[attempt].see(sample)
+                        self._running[attempt].see(sample, now)
+
+    async def _rest(self, took: float) -> None:
+        """Until the next look: the sooner the nearer an attempt is to a limit, and soon after one with limits began."""
+        least = max(HURRY_SECONDS, took * REST)
+        near = [one.soonest / 2 for one in self._running.values() if one.soonest is not None and one.cut is None]
+        wait = min(SAMPLE_SECONDS, max(least, min(near, default=SAMPLE_SECONDS)))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait):
+                await self._limited.wait()
+            self._limited.clear()
+            await asyncio.sleep(min(SAMPLE_SECONDS, least))
 
 
 def recent_peaks(tx: Transaction) -> list[tuple[str, int]]:
@@ -207,15 +261,18 @@ def recent_peaks(tx: Transaction) -> list[tuple[str, int]]:
     return [(str(agent), int(peak)) for agent, peak in found]
 
 
-def _measure(census: Census, trees: Mapping[int, Tree], caps: Mapping[int, int]) -> dict[int, Sample]:
+def _measure(census: Census, trees: Mapping[int, Tree], limits: Mapping[int, Resources]) -> dict[int, Sample]:
     """What each attempt's processes take. Blocks."""
     found = {}
     for attempt, pids in census.take(trees).items():
         group = trees[attempt].group
         counted = cgroup.held(group) if group is not None else None
-        held = counted if counted is not None else _held(pids, caps[attempt])
+        held = counted if counted is not None else _held(pids, limits[attempt].memory)
         used = cgroup.cpu_ms(group) if group is not None else None
-        found[attempt] = Sample(held, used if used is not None else sum(map(procfs.cpu_ms, pids)), len(pids))
+        used = used if used is not None else sum(map(procfs.cpu_ms, pids))
+        tasks = sum(map(procfs.threads, pids)) if limits[attempt].pids else 0
+        refused = cgroup.refused(group) if group is not None else 0
+        found[attempt] = Sample(held, used, len(pids), tasks, refused)
     return found
 
 

@@ -65,6 +65,12 @@ def process(pid: int) -> Process | None:
     )
 
 
+def threads(pid: int) -> int:
+    """Threads of a process; none where it has gone."""
+    found = process(pid)
+    return 0 if found is None or found.state in "ZX" else found.threads
+
+
 def identity(pid: int) -> Identity | None:
     found = process(pid)
     return Identity(pid, found.started, boot_id()) if found else None

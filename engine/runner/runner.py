@@ -28,13 +28,13 @@ from engine.money import Entry
 from engine.passing import cleaned
 from engine.permission import Policy, configured
 from engine.runner import cut as cuts
-from engine.runner import kit, leaving, limits, procfs, tree
+from engine.runner import enforcing, kit, leaving, limits, procfs, resources, tree
 from engine.runner.adopt import Finding, finding
 from engine.runner.attending import Attendant, Rulebook
 from engine.runner.briefer import earlier_of
 from engine.runner.clerk import Clerk
 from engine.runner.cut import ASKED, Cut
-from engine.runner.ending import End, grace_of, outcome_of, until_end
+from engine.runner.ending import End, by_limit, grace_of, outcome_of, until_end
 from engine.runner.ground import Ground, Here
 from engine.runner.launch import facts, placed_at
 from engine.runner.limits import Halt, Limits, Past
@@ -306,9 +306,12 @@ class Runner:
             await record.finish(watch.session)
             watch.close()
         self.meter.used(claim.attempt.id, await ground.clear(around.grace))
-        if watch.uses.seen:
+may = resources.allowed(claim, around.launcher.settings)
+        held_to = enforcing.verdict(whole.group, may, self.meter.peak(claim.attempt.id))
+                if watch.uses.seen:
             await self._clerk.persist(lambda tx: given.used(tx, claim.attempt.id, watch.uses.seen))
         outcome, code = outcome_of(live.run, watch, end)
+        outcome = by_limit(outcome, held_to or resources.by_signal(may, code), said=watch.parser.said_done)
         diff = await self._clerk.measure(live, placed)
         outcome = with_refusal(watch.judged(outcome, diff), watch.refusal)
         ending = self._ending(live, agent, placed, outcome)
@@ -399,7 +402,7 @@ class Runner:
         """Until the process has ended, by itself, because it was asked to, or because a limit is reached."""
         settings, attempt = self._around.launcher.settings, live.claim.attempt.id
         allowed = Limits.of(live.claim, agent, settings)
-        ground.measure(self.meter, attempt, allowed.memory)
+        ground.measure(self.meter, attempt, resources.allowed(live.claim, settings))
 
         async def asked() -> Cut | None:
             await live.stop_asked.wait()

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Runs one attempt and outlives the engine: claims it, waits for it, writes how it ended.
-# Arguments: run directory, workspace, standard input, file for standard error, soft limit of open files, cgroup or '',
+# Arguments: run directory, workspace, standard input, file for standard error, limits for ulimit, cgroup or '',
 # what a pipe as standard input begins with or '', then the command.
-run=$1 workspace=$2 input=$3 errors=$4 files=$5 cgroup=$6 first=$7
+run=$1 workspace=$2 input=$3 errors=$4 limits=$5 cgroup=$6 first=$7
 shift 7
 
 # The claim is made with O_EXCL. Whoever makes it first decides: a shim that finds one must not start anything,
@@ -18,7 +18,6 @@ printf '%s %s %s\n' $$ "$started" "$boot" >"$run/claim" || exit 125
 set +C
 
 [ -n "$cgroup" ] && echo $$ >"$cgroup/cgroup.procs"
-ulimit -Sn "$files"
 # When memory runs out, the kernel is to choose an agent and not the engine, which has lowered its own score.
 { read -r score </proc/self/oom_score_adj && [ "$score" -lt 500 ] && echo 500 >/proc/self/oom_score_adj; } 2>/dev/null
 
@@ -35,7 +34,13 @@ fi
 # A stop goes to the whole group. The shim only waits on: it still has to write the end.
 trap : TERM INT HUP QUIT
 if cd "$workspace"; then
-    "$@" <"$input" >>"$run/stdout" 2>>"$run/$errors"
+    # The limits are the command's: this shell still has to write the end when that has reached one of them.
+    (
+        for limit in $limits; do
+            ulimit "-${limit%%=*}" "${limit#*=}" || exit 126
+        done
+        exec "$@"
+    ) <"$input" >>"$run/stdout" 2>>"$run/$errors"
     code=$?
 else
     code=126

@@ -41,6 +41,14 @@ def open_files_limit() -> int:
 _soft_files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
+def hard_limits() -> dict[str, int]:
+    """What this process may have of what `ulimit` sets, by its options, in its units. Not what has no limit."""
+    units = {"n": (resource.RLIMIT_NOFILE, 1), "f": (resource.RLIMIT_FSIZE, 512), "t": (resource.RLIMIT_CPU, 1)}
+    units |= {"v": (resource.RLIMIT_AS, 1024), "c": (resource.RLIMIT_CORE, 512)}
+    found = {option: (resource.getrlimit(which)[1], unit) for option, (which, unit) in units.items()}
+    return {option: most // unit for option, (most, unit) in found.items() if most != resource.RLIM_INFINITY}
+
+
 def raise_open_files_limit() -> None:
     """500 attempts hold more than the usual 1,024 descriptors. The shim gives programs the old limit back."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

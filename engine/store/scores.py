@@ -35,6 +35,7 @@ VERDICTS = frozenset(
         Failure.GATE_REFUSED,
         Failure.BUDGET_EXCEEDED,
         Failure.OUT_OF_MEMORY,
+        Failure.RESOURCE_EXCEEDED,
         Failure.UNKNOWN,
     }
 )

@@ -187,7 +187,7 @@ async def test_what_holds_more_memory_than_it_may_is_stopped(engine: Engine) -> 
     (job,) = await submit(engine, shell(f"echo start; setsid {HOLD.format(120, 600)} & wait", memory="100M"))
     row, (tried,) = await ended(engine, job)
     assert (row.state, row.failure) == (State.FAILED, Failure.OUT_OF_MEMORY)
-    assert re.fullmatch(r"its processes held 1\d\d(\.\d)? MiB, more than the 100 MiB that they may", row.reason or "")
+    assert re.fullmatch(r"ended by its memory limit of 100 MiB, at 1\d\d(\.\d)? MiB", row.reason or "")
     assert (tried.memory_peak or 0) > 100 << 20
     assert living(tried.marker) == set()
 

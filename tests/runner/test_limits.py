@@ -16,11 +16,11 @@ from engine.agents.registry import agents
 from engine.config import AgentSettings, Settings
 from engine.model import Failure, JobSpec
 from engine.runner import limits, procfs
-from engine.runner.limits import LOOK_SECONDS, Halt, Limits, Moment, amount, judge, overrun, past, until_next
+from engine.runner.limits import LOOK_SECONDS, Halt, Limits, Moment, judge, overrun, past, until_next
 from engine.runner.procfs import Identity
 from engine.runner.run_dir import RunDir
 from engine.store.claims import Claim
-from engine.units import span
+from engine.units import amount, span
 from tests.runner.claims import claim
 
 PATIENCE = 30.0
@@ -76,13 +76,6 @@ def test_an_agent_has_a_silence_of_its_own_where_nobody_says_so(
     assert given_limits(JobSpec(prompt="x", stall=spec), settings, agent).stall == found
 
 
-def test_memory_is_limited_by_the_job_or_its_agent_or_not_at_all() -> None:
-    settings = Settings(agents={"claude": AgentSettings(memory="2G")})
-    assert given_limits(JobSpec(prompt="x", memory="500M"), settings).memory == 500 << 20
-    assert given_limits(JobSpec(prompt="x"), settings).memory == 2 << 30
-    assert given_limits(JobSpec(prompt="x"), Settings()).memory == 0
-
-
 def test_the_deadline_is_the_jobs() -> None:
     assert Limits.of(_claim(JobSpec(prompt="x"), NOON), known("shell"), Settings()).deadline == NOON
 
@@ -94,7 +87,7 @@ def test_the_deadline_is_the_jobs() -> None:
         (Limits(stall=900_000), Moment(NOON, 1e9, 900_000), Failure.STALLED, "no event for 15m"),
         (Limits(stall=900_000), Moment(NOON, 1e9, 7_500_000), Failure.STALLED, "no event for 2h 5m"),
         (Limits(deadline=NOON), Moment(NOON, 0, 0), Failure.TIMEOUT, "its deadline passed"),
-        (Limits(1, 1, 0, NOON), Moment(NOON, 9, 9), Failure.TIMEOUT, "its deadline passed"),
+        (Limits(1, 1, NOON), Moment(NOON, 9, 9), Failure.TIMEOUT, "its deadline passed"),
     ],
 )
 def test_a_limit_says_what_it_was(allowed: Limits, at: Moment, failure: Failure, reason: str) -> None:

@@ -14,9 +14,10 @@ import pytest
 
 from engine.agents.registry import agents
 from engine.config import Settings
-from engine.model import Failure
+from engine.model import Failure, Resources
 from engine.runner import cgroup, meter, spawn, tree
 from engine.runner.meter import Meter
+from engine.runner.resources import NOTHING
 from engine.runner.tree import Tree
 from tests.runner.wood import PATIENCE, SLEEP, Wood
 
@@ -51,8 +52,8 @@ async def seen(scale: Meter, attempt: int, samples: int = 1) -> None:
     wanted, see = one.samples + samples, type(one).see
     done = asyncio.Event()
 
-    def noting(self: meter.Measured, sample: meter.Sample) -> None:
-        see(self, sample)
+    def noting(self: meter.Measured, sample: meter.Sample, at: float) -> None:
+        see(self, sample, at)
         if one.samples >= wanted:
             done.set()
 
@@ -72,7 +73,7 @@ async def test_it_sees_what_a_tree_holds_and_remembers_the_most(wood: Wood, mark
     whole = await started(wood, marker, f"( {holding(60)} ) & {SLEEP.format(name='shim')}")
     scale.expect(7, "shell")
     assert scale.peak(7) is None
-    scale.begin(7, whole, 0)
+    scale.begin(7, whole, NOTHING)
     await seen(scale, 7)
     assert 60 * MIB < (scale.peak(7) or 0) < 90 * MIB
     (full,) = await wood.hear("full")
@@ -91,7 +92,7 @@ async def test_it_counts_processes_and_the_time_that_they_used_also_of_those_tha
     await wood.hear("full")
     scale.expect(7, "shell")
     assert (scale.now(7), scale.took(7)) == (None, meter.Took())
-    scale.begin(7, Tree(root, marker, None), 0)
+    scale.begin(7, Tree(root, marker, None), NOTHING)
     await seen(scale, 7)
     now = scale.now(7)
     assert now is not None
@@ -106,7 +107,7 @@ async def test_it_counts_processes_and_the_time_that_they_used_also_of_those_tha
 async def test_what_forks_share_is_counted_once_against_the_cap(wood: Wood, marker: str, scale: Meter) -> None:
     whole = await started(wood, marker, holding(60, forks=6))
     scale.expect(7, "shell")
-    scale.begin(7, whole, 150 * MIB)
+    scale.begin(7, whole, Resources(memory=150 * MIB))
     await seen(scale, 7, 2)
     await tree.stop(whole, 0)
     assert not scale._running[7].over.is_set()
@@ -118,12 +119,11 @@ async def test_one_that_holds_more_than_it_may_is_told_of_with_both_figures(
 ) -> None:
     whole = await started(wood, marker, holding(60))
     scale.expect(7, "shell")
-    scale.begin(7, whole, 50 * MIB)
+    scale.begin(7, whole, Resources(memory=50 * MIB))
     async with asyncio.timeout(PATIENCE):
         cut = await scale.over(7)
     assert cut.failure is Failure.OUT_OF_MEMORY
-    assert cut.reason.startswith("its processes held 6")
-    assert cut.reason.endswith("MiB, more than the 50 MiB that they may")
+    assert cut.reason.startswith("ended by its memory limit of 50 MiB, at 6")
 
 
 async def test_an_agent_is_expected_to_take_what_its_attempts_took(wood: Wood, marker: str, scale: Meter) -> None:
@@ -131,7 +131,7 @@ async def test_an_agent_is_expected_to_take_what_its_attempts_took(wood: Wood, m
     scale.expect(1, "shell")  # with nothing running an agent is not kept waiting by what it took
     whole = await started(wood, marker, holding(60))
     scale.expect(7, "claude")
-    scale.begin(7, whole, 0)
+    scale.begin(7, whole, NOTHING)
     await seen(scale, 7)
     assert scale.memory().of("claude") == 300 * MIB, "it has only just begun"
     await seen(scale, 7, meter.LEAST_SAMPLES)
@@ -209,6 +209,6 @@ async def test_a_group_that_counts_memory_is_believed(wood: Wood, marker: str, s
     stat = f"file {5 * MIB}\nshmem 0\n"
     own = group(tmp_path / "own", current=f"{75 * MIB}\n", stat=stat)
     scale.expect(7, "shell")
-    scale.begin(7, Tree(None, marker, own), 0)
+    scale.begin(7, Tree(None, marker, own), NOTHING)
     await seen(scale, 7)
     assert scale.peak(7) == 70 * MIB
