@@ -35,14 +35,14 @@ def ensure_engine(home: Path) -> bool:
 
 
 def start_engine(
-    home: Path, *, idle_exit: float | None = None, env: Mapping[str, str] | None = None
+    home: Path, *, idle_exit: float | None = None, env: Mapping[str, str] | None = None, program: str = "console.cli"
 ) -> subprocess.Popen[bytes]:
-    """Start `headway serve` in a session of its own and return once it answers."""
+    """Start `headway serve` in a session of its own and return once it answers. `program`: the module that it is."""
     make_home(home)
     log = home / LOG
     make_room(log)
     reading, writing = os.pipe()
-    command = [sys.executable, "-m", "console.cli", "--home", str(home), "serve", "--ready-fd", str(writing)]
+    command = [sys.executable, "-m", program, "--home", str(home), "serve", "--ready-fd", str(writing)]
     if idle_exit is not None:
         command += ["--idle-exit", str(idle_exit)]
     with log.open("ab") as said:

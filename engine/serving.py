@@ -15,6 +15,7 @@ from engine import __version__
 from engine import events as log
 from engine.agents.registry import agents as all_agents
 from engine.clock import now_ms
+from engine.clock_watch import ClockWatch
 from engine.config import Settings
 from engine.context.known import Known
 from engine.context.learning import Learner
@@ -133,6 +134,7 @@ async def _working(home: Path, settings: Settings, store: Store, hub: Hub, subre
             "schedules": engine.schedules.run(),
             "upkeep": keep_up(home, settings.upkeep, launcher.workspaces.locks),
             "extraction": Extraction(home, store, hub, book, secrets, memory, dispatcher.wake).run(),
+            "clock": ClockWatch(store, dispatcher.wake).run(),
             "learner": Learner(home, settings, store, hub, memory, known).run(),
         }
         working = [tasks.create_task(run, name=name) for name, run in at_work.items()]

@@ -63,7 +63,8 @@ def fire(
     faults: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[FAULT]...", help="engine, agent, storm, outage, hang, disk, line or garbage; unset is all."
+            metavar="[FAULT]...",
+            help="engine, agent, storm, outage, hang, disk, clock, line, ssh or garbage; unset is all.",
         ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -71,8 +72,8 @@ def fire(
     """Put real faults into a real engine with stand-ins for agents, and show how it came through each.
 
     Each fault has a home and an engine of its own, in a temporary directory; yours is not touched. `disk` needs root,
-    to mount a small file system. All of them take about two minutes. Exit 1 where work was lost, done twice or not
-    ended.
+    to mount a small file system; `ssh` needs an sshd, which hears on loopback alone; for `clock` the engine alone is
+    told another time. All of them take about two minutes. Exit 1 where work was lost, done twice or not ended.
     """
     import asyncio
     import tempfile

@@ -39,9 +39,9 @@ def twice(marks: str) -> int:
     return sum(times > 1 for times in Counter(marks.split()).values())
 
 
-def gap(seqs: Sequence[int], newest: int) -> str:
+def gap(seqs: Sequence[int], newest: int, first: int = 1) -> str:
     """What a reader of the log missed or was told twice, in words; nothing where it read each event once."""
-    wanted = range(1, newest + 1)
+    wanted = range(first, newest + 1)
     if list(seqs) == list(wanted):
         return ""
     missing, doubled = set(wanted) - set(seqs), len(seqs) - len(set(seqs))

@@ -5,22 +5,23 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from contextlib import aclosing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from msgspec.structs import replace
 
-from console.fire.card import Card, gap, twice
-from console.fire.stage import JOBS, NoEndError, Stage, kill_group, stage
+from console.fire.card import Card, gap
+from console.fire.clock import clock_set
+from console.fire.playing import Seen, fail, kind_is, settle, think
+from console.fire.ssh import ssh_dropped
+from console.fire.stage import JOBS, Stage, kill_group, stage
 from engine.errors import HeadwayError
 from engine.events import Event, Requeued
 from engine.model import JobSpec
 from engine.server.client import Client
 
-SECOND = 1_000.0  #: milliseconds, as scenarios count
 DISK = "24m"  #: of the file system that is filled
 LONG = 1_000_000  #: characters of a job that needs more room than a full disk has left in its journal
 GARBAGE = (
@@ -29,82 +30,41 @@ GARBAGE = (
 )
 
 
-def _think(seconds: float) -> dict[str, object]:
-    return {"do": "think", "text": "working", "pause": seconds * SECOND}
-
-
-def _fail(kind: str, **more: object) -> dict[str, object]:
-    return {"do": "fail", "kind": kind, **more}
-
-
-def _is(*tags: str) -> Callable[[Event], bool]:
-    return lambda event: event.body.__struct_config__.tag in tags
-
-
-@dataclass(slots=True)
-class Seen:
-    """The moments of one fault, by the monotonic clock."""
-
-    put_in: float
-    detected: float
-    by: str
-    jobs: Sequence[int]
-
-
-async def _settle(one: Stage, fault: str, seen: Seen, trouble: str = "") -> Card:
-    """Wait for the jobs, and draw up the card."""
-    recovered: int | None = None
-    try:
-        recovered = round(1000 * (await one.until_ended(seen.jobs) - seen.put_in))
-    except NoEndError as error:
-        trouble = trouble or error.message
-    return Card(
-        fault=fault,
-        jobs=len(seen.jobs),
-        detected=round(1000 * (seen.detected - seen.put_in)),
-        by=seen.by,
-        recovered=recovered,
-        lost=await one.lost(seen.jobs),
-        twice=twice(one.marks.read_text()) if one.marks.exists() else 0,
-        trouble=trouble,
-    )
-
-
 async def engine_killed(folder: Path) -> Card:
     """The engine is killed while all its slots are busy, and started again, as a supervisor does."""
     async with stage(folder) as one:
-        jobs = await one.submit([_think(2.0)], [_think(0.5)], jobs=2 * JOBS)
+        jobs = await one.submit([think(2.0)], [think(0.5)], jobs=2 * JOBS)
         for job in jobs[:JOBS]:
             await one.pid(job)
         at = time.monotonic()
         await asyncio.to_thread(one.kill)
         await asyncio.to_thread(one.start)
         back = time.monotonic()
-        return await _settle(one, "engine killed", Seen(at, back, "the next engine answers", jobs))
+        return await settle(one, "engine killed", Seen(at, back, "the next engine answers", jobs))
 
 
 async def agent_killed(folder: Path) -> Card:
     """One agent is killed in the middle of its work."""
     async with stage(folder) as one:
-        jobs = await one.submit([_think(3.0)], [_think(0.2)])
+        jobs = await one.submit([think(3.0)], [think(0.2)])
         pid = await one.pid(jobs[0])
         at = time.monotonic()
         kill_group(pid)
-        heard, event = await one.until(lambda event: event.job == jobs[0] and _is("requeued")(event), at)
+        heard, event = await one.until(lambda event: event.job == jobs[0] and kind_is("requeued")(event), at)
         assert isinstance(event.body, Requeued), "it was waited for"
         told = f"J{jobs[0]} {event.body.failure}"
-        return await _settle(one, "agent killed", Seen(at, heard, told, jobs))
+        return await settle(one, "agent killed", Seen(at, heard, told, jobs))
 
 
 async def storm(folder: Path) -> Card:
     """Every job meets a closed window at once; it opens again after some seconds."""
     async with stage(folder) as one:
         at = time.monotonic()
-        limit = [_think(0.2), _fail("usage_limit", resets_in=4)]
-        jobs = await one.submit(limit, [{"do": "limit", "used": 0.02}, _think(0.2)], jobs=3 * JOBS)
-        heard, _ = await one.until(_is("limit_seen"), at)
-        card = await _settle(one, "storm of 429", Seen(at, heard, "the window is closed", jobs))
-        late = [t for t, event in one.events if _is("launched")(event) and heard + 0.5 < t < at + 3.5]
+        limit = [think(0.2), fail("usage_limit", resets_in=4)]
+        jobs = await one.submit(limit, [{"do": "limit", "used": 0.02}, think(0.2)], jobs=3 * JOBS)
+        heard, _ = await one.until(kind_is("limit_seen"), at)
+        card = await settle(one, "storm of 429", Seen(at, heard, "the window is closed", jobs))
+        late = [t for t, event in one.events if kind_is("launched")(event) and heard + 0.5 < t < at + 3.5]
         return replace(card, trouble=card.trouble or (f"{len(late)} calls into the closed window" if late else ""))
 
 
@@ -112,19 +72,19 @@ async def outage(folder: Path) -> Card:
     """The provider answers nobody for a while."""
     async with stage(folder) as one:
         at = time.monotonic()
-        jobs = await one.submit([_think(0.1), _fail("overloaded")], [_think(0.2)])
-        heard, _ = await one.until(_is("requeued"), at)
-        return await _settle(one, "provider outage", Seen(at, heard, "overloaded", jobs))
+        jobs = await one.submit([think(0.1), fail("overloaded")], [think(0.2)])
+        heard, _ = await one.until(kind_is("requeued"), at)
+        return await settle(one, "provider outage", Seen(at, heard, "overloaded", jobs))
 
 
 async def hang(folder: Path) -> Card:
     """An agent says nothing any more, and does not end."""
     async with stage(folder, "stall: 2\n") as one:
         at = time.monotonic()
-        jobs = await one.submit([_think(0.1), _fail("hang")], [_think(0.2)], jobs=2)
-        heard, event = await one.until(_is("requeued"), at)
+        jobs = await one.submit([think(0.1), fail("hang")], [think(0.2)], jobs=2)
+        heard, event = await one.until(kind_is("requeued"), at)
         assert isinstance(event.body, Requeued), "it was waited for"
-        return await _settle(one, "agent hangs", Seen(at, heard, str(event.body.failure), jobs))
+        return await settle(one, "agent hangs", Seen(at, heard, str(event.body.failure), jobs))
 
 
 async def disk_full(folder: Path) -> Card:
@@ -140,7 +100,7 @@ async def disk_full(folder: Path) -> Card:
         return Card(fault="disk full", jobs=0, skipped=f"no file system can be mounted: {mounted.stderr.strip()}")
     try:
         async with stage(folder) as one:
-            jobs = await one.submit([_think(1.5)], [_think(0.2)])
+            jobs = await one.submit([think(1.5)], [think(0.2)])
             for job in jobs:
                 await one.pid(job)
             at = time.monotonic()
@@ -151,7 +111,7 @@ async def disk_full(folder: Path) -> Card:
                 refused = await _refusal(one, jobs)
             heard = time.monotonic()
             filler.unlink()
-            return await _settle(one, "disk full", Seen(at, heard, refused, jobs))
+            return await settle(one, "disk full", Seen(at, heard, refused, jobs))
     finally:
         await asyncio.to_thread(subprocess.run, ["umount", "--lazy", str(folder)], check=False)
 
@@ -181,7 +141,7 @@ async def line_cut(folder: Path) -> Card:
     """A reader's line to the engine is cut again and again, as by a lost SSH connection."""
     async with stage(folder) as one:
         at = time.monotonic()
-        jobs = await one.submit([_think(0.5), _think(0.5)], jobs=2 * JOBS)
+        jobs = await one.submit([think(0.5), think(0.5)], jobs=2 * JOBS)
         seqs: list[int] = []
         ended: set[int] = set()
         cuts = 0
@@ -196,22 +156,22 @@ async def line_cut(folder: Path) -> Card:
                     seqs.append(item.seq)
                     newest = max(newest, item.seq)
                     taken += 1
-                    if _is("succeeded", "failed")(item):
+                    if kind_is("succeeded", "failed")(item):
                         ended.add(item.job or 0)
                     if taken == 5 or len(ended) == len(jobs):
                         break
             cuts += 1
         told = f"cut {cuts} times, gone on from the last event"
-        return await _settle(one, "line cut", Seen(at, at, told, jobs), gap(seqs, newest))
+        return await settle(one, "line cut", Seen(at, at, told, jobs), gap(seqs, newest))
 
 
 async def garbage(folder: Path) -> Card:
     """Agents print broken JSON, bytes that are no text, three million characters in a line, and talk of limits."""
     async with stage(folder) as one:
         at = time.monotonic()
-        jobs = await one.submit([{"do": "run", "command": GARBAGE}, _think(0.2)])
-        heard, _ = await one.until(_is("succeeded", "failed"), at)
-        card = await _settle(one, "garbled lines", Seen(at, heard, "", jobs))
+        jobs = await one.submit([{"do": "run", "command": GARBAGE}, think(0.2)])
+        heard, _ = await one.until(kind_is("succeeded", "failed"), at)
+        card = await settle(one, "garbled lines", Seen(at, heard, "", jobs))
         async with Client(one.home) as client:
             failed = [row.id for row in await client.rows(jobs) if row.state != "succeeded"]
             unknown = sum([(await client.job(job)).attempts[-1].unknown_lines for job in jobs])
@@ -226,6 +186,8 @@ FAULTS: dict[str, Callable[[Path], Coroutine[Any, Any, Card]]] = {
     "outage": outage,
     "hang": hang,
     "disk": disk_full,
+    "clock": clock_set,
     "line": line_cut,
+    "ssh": ssh_dropped,
     "garbage": garbage,
 }

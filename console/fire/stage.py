@@ -14,6 +14,7 @@ from subprocess import Popen
 
 import yaml
 
+from console.fire import wrong_clock
 from console.launch import start_engine
 from engine.errors import HeadwayError
 from engine.events import Event, Launched
@@ -36,6 +37,8 @@ class Stage:
 
     folder: Path
     settings: str = ""
+    own_clock: bool = False
+    """Its engine goes by a clock that can be set."""
     engine: Popen[bytes] | None = None
     events: list[tuple[float, Event]] = field(default_factory=list)
     _heard: asyncio.Event = field(default_factory=asyncio.Event)
@@ -52,7 +55,17 @@ class Stage:
         """Start an engine on the home. Returns once it answers."""
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         (self.home / "headway.yaml").write_text(f"max_running: {JOBS}\ngrace: 1\n{self.settings}")
-        self.engine = start_engine(self.home)
+        if self.own_clock:
+            clock = {wrong_clock.FILE: str(self.folder / "clock")}
+            self.engine = start_engine(self.home, env=clock, program=wrong_clock.__name__)
+        else:
+            self.engine = start_engine(self.home)
+
+    def set_clock(self, ahead: int) -> None:
+        """Set the engine's clock so many seconds ahead of the machine's."""
+        assert self.engine is not None and self.own_clock, "its clock is the machine's"
+        (self.folder / "clock").write_text(str(ahead))
+        self.engine.send_signal(wrong_clock.SIGNAL)
 
     def kill(self) -> None:
         """kill -9, as the kernel or an impatient operator does it."""
@@ -136,10 +149,10 @@ def _fails(steps: Sequence[dict[str, object]]) -> bool:
 
 
 @contextlib.asynccontextmanager
-async def stage(folder: Path, settings: str = "") -> AsyncIterator[Stage]:
+async def stage(folder: Path, settings: str = "", *, own_clock: bool = False) -> AsyncIterator[Stage]:
     """A stage with an engine that is up and heard. Whatever runs on it in the end is ended."""
     folder.mkdir(parents=True, exist_ok=True)
-    one = Stage(folder, settings)
+    one = Stage(folder, settings, own_clock)
     await asyncio.to_thread(one.start)
     hearing = asyncio.create_task(one.listen())
     try:

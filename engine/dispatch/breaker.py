@@ -22,6 +22,8 @@ SHARE_MS = 60_000
 REMEMBERED = 64  #: ends of the last minute, at most
 PAUSE_MS = 30_000  #: the first pause
 LONGEST_PAUSE_MS = 900_000
+EXTRA = 0.2  #: of a pause, by chance on top of it
+LONGEST_MS = round(LONGEST_PAUSE_MS * (1 + EXTRA)) + 60_000  #: no pause ends later from now on, if the clock is right
 OPEN_AGAIN = 16  #: a ramp that has come so far limits nothing any more
 
 #: What tells of the target and not of the job.
@@ -41,19 +43,19 @@ def after_failure(breaker: Breaker, failure: Failure, now: int, jitter: float | 
         return breaker
     struck = _seen(_struck(breaker, failure, now), failure, now)
     ramping = breaker.opened > 0 and breaker.allowed is not None and is_past(breaker, now)
-    if breaker.until is not None and now < breaker.until:
+    if not is_past(breaker, now):
         return breaker  # one that had begun before the pause
     if not ramping and len(struck.strikes) < STRIKES and not _fails_often(struck, failure):
         return struck
     pause = min(PAUSE_MS << breaker.opened, LONGEST_PAUSE_MS)
-    extra = round(pause * 0.2 * (random.random() if jitter is None else jitter))
+    extra = round(pause * EXTRA * (random.random() if jitter is None else jitter))
     return replace(struck, until=now + pause + extra, opened=breaker.opened + 1, allowed=1)
 
 
 def _struck(breaker: Breaker, failure: Failure, now: int) -> Breaker:
     """With one more failure of a class, and without those that are too old to count."""
     known = {**breaker.others, **({breaker.failure: breaker.strikes} if breaker.failure is not None else {})}
-    recent = {kind: tuple(at for at in strikes if at > now - WINDOW_MS) for kind, strikes in known.items()}
+    recent = {kind: tuple(at for at in strikes if abs(now - at) < WINDOW_MS) for kind, strikes in known.items()}
     strikes = (*recent.pop(failure, ()), now)[-STRIKES:]
     return replace(breaker, failure=failure, strikes=strikes, others={k: at for k, at in recent.items() if at})
 
@@ -73,7 +75,7 @@ def after_success(breaker: Breaker, now: int) -> Breaker:
 
 def _seen(breaker: Breaker, how: Failure | None, now: int) -> Breaker:
     """With one more end, and without those that are too old to count."""
-    recent = [one for one in breaker.recent if one[0] > now - SHARE_MS]
+    recent = [one for one in breaker.recent if abs(now - one[0]) < SHARE_MS]
     return replace(breaker, recent=(*recent, (now, how))[-REMEMBERED:])
 
 
@@ -83,8 +85,8 @@ def _fails_often(breaker: Breaker, failure: Failure) -> bool:
 
 
 def is_past(breaker: Breaker, now: int) -> bool:
-    """Whether nothing is paused any more, or nothing was."""
-    return breaker.until is None or now >= breaker.until
+    """Whether nothing is paused any more, or nothing was. What ends too late was told by a clock that was set back."""
+    return breaker.until is None or not 0 < breaker.until - now <= LONGEST_MS
 
 
 def limit(breaker: Breaker, now: int) -> int | None:

@@ -5,7 +5,7 @@ body carries all that the change of state needs.
 """
 
 from engine.events.access import Audited, TokenAdded, TokenRevoked
-from engine.events.around import BreakerMoved, EngineStarted, EngineStopped, LimitSeen
+from engine.events.around import BreakerMoved, ClockSet, EngineStarted, EngineStopped, LimitSeen
 from engine.events.body import Body
 from engine.events.cards import (
     Answered,
@@ -79,6 +79,7 @@ __all__ = [
     "CapSet",
     "CardSnoozed",
     "Claimed",
+    "ClockSet",
     "Compacted",
     "ContextTold",
     "DefaultNear",

@@ -42,4 +42,12 @@ class EngineStopped(Body, frozen=True, tag="engine_stopped"):
     reason: str
 
 
-AroundBody = BreakerMoved | LimitSeen | EngineStarted | EngineStopped
+class ClockSet(Body, frozen=True, tag="clock_set"):
+    """Somebody set this machine's clock. `by_ms`: how far ahead; below zero it was set back."""
+
+    by_ms: int
+    opened: int = 0
+    """Jobs whose waits had been counted by the clock as it was, and which wait no longer."""
+
+
+AroundBody = BreakerMoved | LimitSeen | EngineStarted | EngineStopped | ClockSet

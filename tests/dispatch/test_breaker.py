@@ -135,3 +135,10 @@ def test_any_order_of_ends_keeps_the_promises(ends: list[tuple[Failure | None, i
         one = after_success(one, at)
     assert one == FRESH, "what goes well again is as good as any other"
     assert is_past(one, at)
+
+
+def test_a_pause_from_before_the_clock_was_set_back_pauses_nothing() -> None:
+    paused = failed(FRESH, STRIKES, NOW + 7_200_000)
+    assert is_past(paused, NOW) and limit(paused, NOW) == 1, "one goes first, as after any pause"
+    again = after_failure(paused, Failure.OVERLOADED, NOW, jitter=0)
+    assert again.until == NOW + 2 * PAUSE_MS and again.strikes == (NOW,)

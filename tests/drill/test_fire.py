@@ -60,6 +60,19 @@ def test_the_engine_comes_through_what_is_quick(tmp_path: Path) -> None:
     assert not (tmp_path / "home").exists(), "the user's own home is left alone"
 
 
+async def test_a_clock_that_is_set_ahead_and_back_makes_nothing_late_or_twice(tmp_path: Path) -> None:
+    card = await faults.FAULTS["clock"](tmp_path / "clock")
+    assert card.passed, card
+    assert card.by.startswith("clock_set by 2 h and back")
+
+
+async def test_a_console_over_ssh_goes_on_where_its_line_was_cut(tmp_path: Path) -> None:
+    card = await faults.FAULTS["ssh"](tmp_path / "ssh")
+    if card.skipped:
+        pytest.skip(f"NOT RUN: {card.skipped}")
+    assert card.passed, card
+
+
 def test_an_unknown_fault_has_a_nearest_one(tmp_path: Path) -> None:
     done = Served(tmp_path / "home").headway("drill", "fire", "discs")
     assert done.returncode == 2 and "did you mean 'disk'?" in done.stderr

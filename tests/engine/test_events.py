@@ -120,6 +120,7 @@ EXAMPLES: tuple[log.AnyBody, ...] = (
     log.Audited("ci", "viewer", "tcp", "10.0.0.7", "POST /v1/jobs", 403, "why", 7, 3),
     log.EngineStarted(1, "0.1"),
     log.EngineStopped("asked"),
+    log.ClockSet(-7_200_000, 3),
 )
 
 
