@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from engine.agents.events import ToolCall, ToolResult
 from engine.events import Body, Event
 from engine.model import Progress
 from engine.tally import Tally
@@ -40,6 +41,8 @@ class Hub:
         """Those who wait for progress too: it comes far more often than events, and must not wake the others."""
         self.subscribers = 0
         self.closing = asyncio.Event()
+        self.on_tool: Callable[[int, ToolCall | ToolResult], None] | None = None
+        """Called with each call of a tool that a running attempt tells, where somebody wants that."""
         self._heeding: dict[object, tuple[tuple[type[Body], ...], Callable[[], None]]] = {}
 
     def heed(self, kinds: tuple[type[Body], ...], call: Callable[[], None]) -> Callable[[], None]:

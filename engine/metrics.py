@@ -83,6 +83,8 @@ def _engine(reading: Reading) -> Iterator[Metric]:
     what = "How late the event loop was, over the newest pauses of what follows the agents' output."
     yield _gauge("loop_lag_seconds", what, lags, ["quantile"])
     events = [((kind,), n) for kind, n in sorted(reading.tally.events.items())]
+    if (dropped := reading.tally.spans_dropped) is not None:
+        yield _counter("telemetry_spans_dropped", "Spans that the collector has not got.", [((), dropped())])
     yield _counter("events", "Events that were committed.", events, ["event"])
 
 

@@ -137,6 +137,11 @@ async def _working(home: Path, settings: Settings, store: Store, hub: Hub, subre
             "clock": ClockWatch(store, dispatcher.wake).run(),
             "learner": Learner(home, settings, store, hub, memory, known).run(),
         }
+        if settings.telemetry.endpoint is not None:
+            from engine.telemetry.telemetry import Telemetry  # nothing that a start should wait for where it is off
+
+            telemetry = Telemetry(str(home), store, hub, settings, secrets, partial(resolve, own=os.environ))
+            at_work["telemetry"] = telemetry.run()
         working = [tasks.create_task(run, name=name) for name, run in at_work.items()]
         try:
             yield engine

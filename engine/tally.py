@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from engine.events import Event, Failed, Requeued, Succeeded
 
@@ -15,6 +15,8 @@ class Tally:
         self.events: Counter[str] = Counter()
         self.endings: Counter[str] = Counter()
         """Of attempts: `succeeded`, or the class of the failure."""
+        self.spans_dropped: Callable[[], int] | None = None
+        """How many spans no collector has got, where they are sent to one."""
 
     def count(self, events: Iterable[Event]) -> None:
         for event in events:

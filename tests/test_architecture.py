@@ -107,6 +107,7 @@ FLOORS: list[set[str]] = [
         "engine.tokens",
         "engine.audit",
         "engine.clock_watch",
+        "engine.telemetry",
     },
     {"engine.tax"},
     {"engine.drill"},

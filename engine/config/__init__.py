@@ -23,6 +23,7 @@ from engine.config.settings import Settings
 from engine.config.skills import ProjectSkills, SkillSettings
 from engine.config.spend import PriceSettings, SpendSettings
 from engine.config.tap import TapSettings
+from engine.config.telemetry import TelemetrySettings
 from engine.config.upkeep import RetryBudget, Upkeep
 
 __all__ = [
@@ -62,6 +63,7 @@ __all__ = [
     "SkillSettings",
     "SpendSettings",
     "TapSettings",
+    "TelemetrySettings",
     "Upkeep",
     "Weights",
     "find_settings",

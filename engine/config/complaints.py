@@ -22,6 +22,7 @@ from engine.config import (
     schedules,
     server,
     tap,
+    telemetry,
     triage,
     upkeep,
     workers,
@@ -40,6 +41,7 @@ def complaints(settings: Settings, agents: Collection[str]) -> Iterator[Complain
     yield from triage.complaints(settings)
     yield from upkeep.complaints(settings)
     yield from tap.complaints(settings)
+    yield from telemetry.complaints(settings)
     yield from memory.complaints(settings, agents)
     yield from mcp.complaints(settings, agents)
     yield from merging.complaints(settings)

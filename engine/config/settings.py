@@ -22,6 +22,7 @@ from engine.config.sandbox import Sandbox
 from engine.config.server import ServerSettings
 from engine.config.skills import SkillSettings
 from engine.config.spend import PriceSettings, SpendSettings
+from engine.config.telemetry import TelemetrySettings
 from engine.config.triage import TriageSettings
 from engine.config.upkeep import RetryBudget, Upkeep
 from engine.schedule import Name as ScheduleName
@@ -85,6 +86,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What must hold before a job is done, by name."""
     server: ServerSettings = field(default_factory=ServerSettings)
     """The way to the engine over the network."""
+    telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
+    """Where traces and metrics go. Nowhere, where no endpoint is named."""
     theme: str | None = None
     keymap: str | None = None
     """A shipped keymap of the console, beneath `keys`."""

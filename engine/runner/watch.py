@@ -110,6 +110,10 @@ class Watch:
         """Take whole lines of standard output."""
         events = [event for line in lines for event in self.parser.line(line)]
         self._take_all(events)
+        if (tell := self._hub.on_tool) is not None and self._is_new():
+            for event in events:
+                if isinstance(event, said.ToolCall | said.ToolResult):
+                    tell(self._attempt, event)
         if events and self._is_new():
             self.heard = max(self.heard, time.monotonic())  # a refusal that it sits out is told ahead
         if self.parser.said_done:

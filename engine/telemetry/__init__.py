@@ -1,0 +1,1 @@
+"""Traces and metrics of jobs for OpenTelemetry: read from the log once it is written, never on the way to it."""
