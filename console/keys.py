@@ -7,10 +7,8 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 
-import msgspec
-import yaml
-
 from console.actions import ACTIONS, BY_ID, TOGETHER, Action
+from engine.documents import parse, text_of
 from engine.errors import UsageError
 
 _KEYMAPS = Path(__file__).parent / "keymaps"
@@ -56,8 +54,8 @@ def _shipped(name: str) -> dict[str, str]:
     known = keymap_names()
     if name not in known:
         raise UsageError(f"keymap: there is no {name!r}; there are {', '.join(known)}")
-    found = yaml.safe_load((_KEYMAPS / f"{name}.yaml").read_text(encoding="utf-8"))
-    return msgspec.convert(found, dict[str, str])
+    path = _KEYMAPS / f"{name}.yaml"
+    return parse(text_of(path), path.name, dict[str, str])
 
 
 def moved_keys(settings: Mapping[str, str], keymap_name: str | None = None) -> Keymap:

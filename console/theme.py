@@ -5,23 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
-import yaml
 from msgspec import Meta, Struct
 from rich.errors import StyleSyntaxError
 from rich.style import Style
 from textual.theme import Theme
 
 from console.roles import STATUS_ROLES, TEXT_ROLES, Ground, Role
+from engine.documents import parse, text_of
 from engine.errors import UsageError
 
 DEFAULT = "night"
 COLOURLESS = "mono"
-
-#: libyaml's where there is one: every console reads every theme before it draws anything.
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+FILE_BYTES = 1 << 20  #: of a theme; ours have 2,000
 
 _Style = Annotated[str, Meta(min_length=1)]
 
@@ -86,14 +84,7 @@ def read_theme(path: Path) -> ThemeFile:
     Raises `UsageError` that names the file and what is wrong in it.
     """
     try:
-        raw = yaml.load(path.read_text(encoding="utf-8"), _Loader)
-        theme = msgspec.convert(raw, ThemeFile)
-    except OSError as error:
-        raise UsageError(f"theme {path.name}: cannot be read: {error.strerror}") from None
-    except yaml.YAMLError as error:
-        line = getattr(getattr(error, "problem_mark", None), "line", None)
-        where = f", line {line + 1}" if line is not None else ""
-        raise UsageError(f"theme {path.name}{where}: not valid YAML") from None
+        theme = msgspec.convert(parse(text_of(path, FILE_BYTES), f"theme {path.name}", object), ThemeFile)
     except msgspec.ValidationError as error:
         raise UsageError(f"theme {path.name}: {error}") from None
     _check_roles(path, theme)

@@ -12,9 +12,11 @@ import msgspec
 import yaml
 from msgspec import Meta, Struct
 
+from engine.documents import parse, text_of
 from engine.errors import StorageError, UsageError
 
 NAME = "views.yaml"
+FILE_BYTES = 1 << 20  #: of it
 
 
 class View(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -56,12 +58,10 @@ class Views:
 
     def _read(self) -> None:
         try:
-            raw = yaml.safe_load(self._path.read_text(encoding="utf-8")) or {}
-            self.own = msgspec.convert(raw, dict[_Name, View])
-        except FileNotFoundError:
-            pass
-        except (OSError, UnicodeDecodeError, yaml.YAMLError, msgspec.ValidationError) as error:
-            self.problem = f"{self._path}: {str(error).splitlines()[0]}"
+            if self._path.exists():
+                self.own = parse(text_of(self._path, FILE_BYTES), str(self._path), dict[_Name, View])
+        except UsageError as error:
+            self.problem = error.message.splitlines()[0]
 
     @property
     def names(self) -> list[str]:

@@ -187,6 +187,23 @@ def test_the_console_is_only_a_client(module: str) -> None:
     assert not foreign, f"{module} knows {sorted(foreign)} of the engine"
 
 
+def test_yaml_is_read_in_one_place() -> None:
+    """Whoever reads it elsewhere reads it without the bounds of `engine.documents.door`. Writing is free."""
+    writes = {"safe_dump", "dump"}
+    for module, path in MODULES.items():
+        if module == "engine.documents.door":
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "yaml":
+                pytest.fail(f"{module} takes {[one.name for one in node.names]} of yaml")
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and ast.unparse(node.func.value) == "yaml"
+            ):
+                assert node.func.attr in writes, f"{module} calls yaml.{node.func.attr}: read by engine.documents"
+
+
 def test_every_module_is_reached_from_the_entry_point() -> None:
     entry = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]["headway"].split(":")[0]
     reached, waiting = set(), [entry, "console.cli.__main__", *(f"console.cli.{name}" for name in FAMILIES)]

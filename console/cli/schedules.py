@@ -329,17 +329,10 @@ def _changed(spec: ScheduleSpec, given: dict[str, Any], job: dict[str, Any]) -> 
 
 
 def _read_file(name: str) -> ScheduleSpec:
-    import sys
-
-    from engine.documents import parse
-    from engine.errors import UsageError
+    from engine.documents import parse, read_input, text_of
     from engine.schedule import ScheduleSpec
 
-    try:
-        text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        said = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise UsageError(f"{name} cannot be read: {said}") from None
+    text = read_input() if name == "-" else text_of(Path(name))
     return parse(text, "standard input" if name == "-" else name, ScheduleSpec)
 
 

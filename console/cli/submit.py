@@ -272,17 +272,11 @@ def _send(context: typer.Context, asked: Wanted, listed: JobFile | None) -> Answ
 
 def _schema(file: Path | None) -> dict[str, object] | None:
     """A file of JSON or YAML that is one object."""
-    from engine.documents import parse
-    from engine.errors import UsageError
+    from engine.documents import parse, text_of
 
     if file is None:
         return None
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        said = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise UsageError(f"--schema {file} cannot be read: {said}") from None
-    return parse(text, str(file), dict[str, object])
+    return parse(text_of(file), str(file), dict[str, object])
 
 
 def _permission(word: str | None) -> Permission | None:
@@ -346,12 +340,8 @@ def directory(project: str | None) -> str | None:
 
 
 def _read_file(name: str) -> JobFile:
-    from engine.errors import UsageError
+    from engine.documents import read_input, text_of
     from engine.job_file import read_job_file
 
-    try:
-        text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        said = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise UsageError(f"{name} cannot be read: {said}") from None
+    text = read_input() if name == "-" else text_of(Path(name))
     return read_job_file(text, "standard input" if name == "-" else name)

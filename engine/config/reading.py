@@ -7,10 +7,10 @@ from pathlib import Path
 
 from engine.config.complaints import complaints
 from engine.config.settings import Settings
-from engine.documents import Complaint, DocumentError, Mistake, examine
-from engine.errors import UsageError
+from engine.documents import Complaint, examine, text_of
 
 FILE = "headway.yaml"
+FILE_BYTES = 4 << 20  #: of it; one with a thousand projects has some 200,000
 
 
 def find_settings(home: Path, config_home: Path) -> Path | None:
@@ -30,21 +30,8 @@ def load_settings(
     """
     if path is None:
         return Settings()
-    reading = examine(read_text(path), str(path), Settings)
+    reading = examine(text_of(path, FILE_BYTES), str(path), Settings)
     if reading.value is not None:
         reading.complain(complaints(reading.value, sorted(agents)))
         reading.complain(further(reading.value))
     return reading.checked()
-
-
-def read_text(path: Path) -> str:
-    """A file that people write. Raises `UsageError` where it cannot be read."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise DocumentError(str(path), [Mistake(line, f"byte 0x{data[error.start]:02x} is no UTF-8 text")]) from None

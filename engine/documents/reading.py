@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from engine.documents.door import BOUNDS, Bounds
 from engine.documents.mistakes import Complaint, DocumentError, Mistake, path_of
 from engine.documents.tree import Tree, read_tree
 from engine.documents.walk import Walk, plain
@@ -39,9 +40,9 @@ class Reading(Generic[T]):
         return self.value
 
 
-def examine(text: str, name: str, kind: type[T]) -> Reading[T]:
+def examine(text: str, name: str, kind: type[T], bounds: Bounds = BOUNDS) -> Reading[T]:
     """Read all of a document. Raises `DocumentError` only for text that is no YAML."""
-    tree, mistakes = read_tree(text, name)
+    tree, mistakes = read_tree(text, name, bounds)
     try:
         return Reading(name, tree, mistakes, msgspec.convert(tree.value, kind))
     except msgspec.ValidationError as error:
@@ -54,6 +55,6 @@ def examine(text: str, name: str, kind: type[T]) -> Reading[T]:
         return Reading(name, tree, mistakes, None)
 
 
-def parse(text: str, name: str, kind: type[T]) -> T:
+def parse(text: str, name: str, kind: type[T], bounds: Bounds = BOUNDS) -> T:
     """The document as that type, raising `DocumentError` with every mistake in it. An empty one is `{}`."""
-    return examine(text, name, kind).checked()
+    return examine(text, name, kind, bounds).checked()

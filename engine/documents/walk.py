@@ -15,6 +15,7 @@ import msgspec
 from engine.documents.mistakes import Keys, Mistake, nearest, path_of
 from engine.documents.tree import UNREADABLE, Tree
 
+HINTED = 100  #: mistakes that come with the nearest right word: what is looked for 10,000 times takes seconds
 NOTHING: Final = object()  #: there is none, or no harmless one of that type
 _HARMLESS: tuple[Any, ...] = ("", "-", 0, 1, [], {}, False, 0.5, None)
 
@@ -71,10 +72,11 @@ class Walk:
         hints = _hints(kind)
         for key in tree.children:
             if key not in hints:
-                why = f"no key {str(key)!r}; {nearest(str(key), hints)}"
+                hint = f"; {nearest(str(key), hints)}" if len(self.mistakes) < HINTED else ""
+                why = f"no key {str(key)!r}{hint}"
                 self._leave_out(tree.key_lines[key], f"{path_of(keys)}: {why}")
         made = {}
-        for field in msgspec.structs.fields(kind):
+        for field in _fields(kind):
             mended = NOTHING
             name = field.encode_name  # as people write it: some would be words of Python
             if name in tree.children:
@@ -107,7 +109,7 @@ def harmless(kind: Any) -> Any:
             return next(iter(member)).value
         if isinstance(member, type) and issubclass(member, msgspec.Struct):
             hints = _hints(member)
-            fields = [one.encode_name for one in msgspec.structs.fields(member) if one.required]
+            fields = [one.encode_name for one in _fields(member) if one.required]
             parts = {name: harmless(hints[name]) for name in fields}
             return NOTHING if NOTHING in parts.values() else parts
     return NOTHING
@@ -145,9 +147,15 @@ def _fits(value: Any, kind: Any) -> bool:
 
 
 @functools.cache
+def _fields(kind: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ...]:
+    """Worked out once: msgspec reads all annotations anew each time, which takes a millisecond."""
+    return msgspec.structs.fields(kind)
+
+
+@functools.cache
 def _hints(kind: type[msgspec.Struct]) -> Mapping[str, Any]:
     hints = typing.get_type_hints(kind, include_extras=True)
-    return {field.encode_name: hints[field.name] for field in msgspec.structs.fields(kind)}
+    return {field.encode_name: hints[field.name] for field in _fields(kind)}
 
 
 def _bare(kind: Any) -> Any:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from engine.documents import DocumentError, nearest
+from engine.documents import DocumentError, nearest, text_of
 from engine.errors import NotFoundError, UsageError
 from engine.model import PipelineFile, PipelineInput, PipelineStep
 from engine.pipelines.checking import read_pipeline
@@ -80,7 +80,7 @@ def read_file(path: Path, source: str, agents: Collection[str]) -> Found:
     """The pipeline in a file, or its problem."""
     bare = PipelineFile(name=path.stem, path=str(path), source=source)
     try:
-        text = read_text(path)
+        text = text_of(path, FILE_BYTES)
     except UsageError as error:
         return Found(replace(bare, problem=error.message), None)
     return examined(text, bare, agents)
@@ -109,20 +109,6 @@ def examined(text: str, bare: PipelineFile, agents: Collection[str]) -> Found:
 def told(spec: PipelineSpec, step: StepSpec) -> PipelineStep:
     """A step as a list shows it."""
     return PipelineStep(name=step.name, kind=step.kind, after=spec.after(step.name), says=step.about)
-
-
-def read_text(path: Path) -> str:
-    """Raises `UsageError`."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(FILE_BYTES + 1)
-        if len(data) > FILE_BYTES:
-            raise UsageError(f"{path} is larger than {FILE_BYTES >> 20} MiB")
-        return data.decode("utf-8")
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise UsageError(f"{path} is no UTF-8 text") from None
 
 
 def _files(folder: Path) -> Iterator[Path]:

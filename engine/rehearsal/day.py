@@ -13,9 +13,9 @@ from typing import Annotated
 from msgspec import Meta, Struct, field
 from msgspec.structs import replace
 
-from engine.documents import parse
+from engine.documents import parse, text_of
 from engine.errors import UsageError
-from engine.rehearsal.scenario import Format, Price
+from engine.rehearsal.scenario import FILE_BYTES, Format, Price
 from engine.units import milliseconds
 
 DAYS = Path(__file__).parent / "days"
@@ -200,8 +200,8 @@ def read(name: str) -> Day:
     """A day by its name, or by the path of a YAML file. Raises `UsageError`, naming the file and the place in it."""
     path = Path(name) if "/" in name or name.endswith((".yaml", ".yml")) else DAYS / f"{name}.yaml"
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
+        text = text_of(path, FILE_BYTES)
+    except UsageError:
         raise UsageError(f"there is no day {name!r}: there are {', '.join(names())}, or give a YAML file") from None
     day = parse(text, str(path), Day)
     for complaint in _complaints(day):

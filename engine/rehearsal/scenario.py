@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Annotated, Literal, get_args
 
 import msgspec
-import yaml
 from msgspec import Meta, Struct, field
 
+from engine.documents import parse, text_of
 from engine.errors import UsageError
 
 HERE = Path(__file__).parent
+FILE_BYTES = 4 << 20  #: of a scenario
 
 Milliseconds = Annotated[float, Meta(ge=0, le=86_400_000)]
 Tokens = Annotated[int, Meta(ge=0, le=10_000_000)]
@@ -276,15 +277,7 @@ def _check_asks(scenario: Scenario) -> None:
 
 
 def _load(path: Path) -> object:
-    try:
-        return yaml.load(path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise UsageError(f"cannot read the scenario {path}: {why}") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        raise UsageError(f"{path}{line}: {getattr(error, 'problem', None) or 'not YAML'}") from None
+    return parse(text_of(path, FILE_BYTES), str(path), object)
 
 
 def _place(message: str) -> str:

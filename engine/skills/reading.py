@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from engine.documents import Bounds, NotYamlError, compose
 from engine.skills.skill import FILE
 
 SIZE_LIMIT = 256 << 10  #: bytes of a SKILL.md: a text of 5,000 tokens has some 20,000
@@ -22,7 +23,6 @@ DEPTH_LIMIT = 8  #: `metadata` is one level deep
 Value = str | list[Any] | dict[str, Any]
 
 _PLAIN = re.compile(r"^(?P<key>[A-Za-z-]+):[ \t]+(?P<value>[^\s'\"|>&*!\[{].*?)[ \t]*$")
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class BadSkillError(ValueError):
@@ -87,42 +87,27 @@ def _quoted(line: str) -> str:
 
 def _head(text: str, name: str) -> tuple[dict[str, Value], list[str]]:
     """The values, and what a strict reader refuses in them. Raises `BadSkillError`."""
-    if bad := yaml.reader.Reader.NON_PRINTABLE.search(text):
-        line = text.count("\n", 0, bad.start()) + 1
-        raise BadSkillError(f"line {line} of {name}: the character U+{ord(bad[0]):04X} is not allowed")
     strict: list[str] = []
+
+    def see(event: yaml.Event, line: int) -> None:
+        where = f"line {line} of {name}"
+        if getattr(event, "anchor", None) is not None:
+            raise BadSkillError(f"{where}: anchors and aliases are not allowed")
+        if (tag := getattr(event, "tag", None)) is not None:
+            raise BadSkillError(f"{where}: a tag such as {str(tag)[:40]!r} is not allowed")
+        if isinstance(event, yaml.CollectionStartEvent) and event.flow_style:
+            strict.append(f"{where}: a list or mapping in brackets: write one entry a line")
+
     try:
-        _refuse(text, strict, name)
-        node = yaml.compose(text, Loader=_Loader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = f"line {mark.line + 1} of " if mark else ""
-        raise BadSkillError(f"{place}{name}: {error.problem or error.context or 'not YAML'}") from None
-    except (yaml.YAMLError, RecursionError) as error:
-        raise BadSkillError(f"the head of {name}: {' '.join(str(error).split())}") from None
+        node, _ = compose(text, Bounds(depth=DEPTH_LIMIT), see)
+    except NotYamlError as error:
+        place = f"line {error.line} of {name}" if error.line is not None else name
+        raise BadSkillError(f"{place}: {str(error).removeprefix('not valid YAML: ')}") from None
     if not isinstance(node, yaml.MappingNode):
         raise BadSkillError(f"the head of {name} is not a mapping of names to values")
     value = _value(node, name)
     assert isinstance(value, dict)
     return value, strict
-
-
-def _refuse(text: str, strict: list[str], name: str) -> None:
-    depth = 0
-    for event in yaml.parse(text, Loader=_Loader):
-        mark = event.start_mark
-        where = f"line {mark.line + 1} of {name}" if mark is not None else name
-        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
-            raise BadSkillError(f"{where}: anchors and aliases are not allowed")
-        if (tag := getattr(event, "tag", None)) is not None:
-            raise BadSkillError(f"{where}: a tag such as {str(tag)[:40]} is not allowed")
-        if isinstance(event, yaml.CollectionStartEvent):
-            if event.flow_style:
-                strict.append(f"{where}: a list or mapping in brackets: write one entry a line")
-            depth += 1
-        depth -= isinstance(event, yaml.CollectionEndEvent)
-        if depth > DEPTH_LIMIT:
-            raise BadSkillError(f"{where}: more than {DEPTH_LIMIT} levels deep")
 
 
 def _value(node: yaml.Node, file: str) -> Value:

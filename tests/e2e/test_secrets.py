@@ -30,9 +30,7 @@ accounts:
 def _written(home: Path) -> list[str]:
     """The files of a home that hold the key."""
     return [
-        str(path.relative_to(home))
-        for path in home.rglob("*")
-        if path.is_file() and KEY.encode() in path.read_bytes()
+        str(path.relative_to(home)) for path in home.rglob("*") if path.is_file() and KEY.encode() in path.read_bytes()
     ]
 
 

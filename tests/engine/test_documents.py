@@ -6,6 +6,8 @@ import importlib.util
 import re
 import subprocess
 import sys
+from itertools import pairwise
+from pathlib import Path
 from types import ModuleType
 from typing import Annotated
 
@@ -16,9 +18,10 @@ import yaml
 from hypothesis import example, given, settings
 from msgspec import Meta, Struct, field
 
-from engine.documents import DocumentError, Keys, examine, parse, tree
+from engine.documents import Bounds, DocumentError, Keys, door, examine, parse, text_of, tree
+from engine.documents.door import BOUNDS, DEPTH_LIMIT, lines_in
 from engine.documents.mistakes import SHOWN
-from engine.documents.tree import DEPTH_LIMIT, Tree, lines_in
+from engine.documents.tree import Tree
 from engine.errors import UsageError
 from engine.model import Workspace
 
@@ -38,9 +41,9 @@ class Outer(Struct, frozen=True, forbid_unknown_fields=True):
     share: float = 0.5
 
 
-def wrong(text: str) -> str:
+def wrong(text: str, bounds: Bounds = BOUNDS) -> str:
     with pytest.raises(UsageError) as error:
-        parse(text, "f.yaml", Outer)
+        parse(text, "f.yaml", Outer, bounds)
     said = str(error.value)
     assert "\n" not in said, "one mistake is one line"
     assert said.startswith("f.yaml")
@@ -156,9 +159,62 @@ def test_the_limit_of_depth_is_exact() -> None:
     assert "levels deep" in wrong(f"[{fits}]")
 
 
-def test_too_large_a_file_is_not_even_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tree, "SIZE_LIMIT", 1 << 20)
-    assert wrong("#" * (1 << 20) + "\n") == "f.yaml: larger than 1 MiB"
+def test_too_large_a_file_is_not_even_read() -> None:
+    assert wrong("#" * (1 << 20) + "\n", Bounds(size=1 << 20)) == "f.yaml: larger than 1 MiB"
+
+
+def test_more_values_than_memory_holds_are_refused_with_the_line_of_the_first() -> None:
+    assert wrong("many:\n" + "- {}\n" * 50, Bounds(values=20)) == "f.yaml, line 19: more than 20 keys and values"
+
+
+@pytest.mark.parametrize("colons", ["12:30", "1:1:1", "190:20:30.5", ":".join("1" * 200_000), "!!int 12:30"])
+def test_no_colons_become_a_number(colons: str) -> None:
+    """To YAML 1.1 they are digits to the base of 60, and a long line of them took minutes of arithmetic."""
+    when = parse(f"many:\n- {{name: x, when: {colons}}}\n", "f.yaml", Outer).many[0].when
+    assert when == colons.removeprefix("!!int ")
+
+
+#: What a loader that builds what it reads turns into gigabytes, a hang or a call.
+BOMBS = {
+    "a billion laughs": "a: &a [lol]\n"
+    + "".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]\n" for a, b in pairwise("abcdefghi")),
+    "a merge of itself": "a: &a\n  <<: *a\n",
+    "a merge of merges": "a: &a {x: 1}\nb: &b {<<: [*a, *a]}\nc: {<<: [*b, *b]}\n",
+    "a call": "share: !!python/object/apply:os.system ['touch HERE']\n",
+    "a module": "share: !!python/module:os\n",
+    "a large number": f"share: {'9' * 200_000}\n",
+    "a number to the base of 60": f"share: {':'.join('9' * 100_000)}\n",
+    "a large exponent": "share: 1e999999999\n",
+    "a time": "share: 99999-99-99T99:99:99Z\n",
+    "one key many times": "share: 1\n" * 20_000,
+    "many wrong keys": "".join(f"shar{n}: 1\n" for n in range(10_000)),
+    "a long word": f"share: {'a' * 5_000_000}\n",
+    "a long key": f"{'a' * 200_000}: 1\n",
+    "an explicit key": f"? {'? ' * 90}a\n",
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_a_bomb_is_refused_by_one_line_of_words(bomb: str) -> None:
+    with pytest.raises(DocumentError) as error:
+        parse(BOMBS[bomb], "f.yaml", Outer)
+    lines = str(error.value).split("\n")
+    assert len(lines) <= SHOWN + 1 and all(len(line) < 400 for line in lines)
+    assert re.match(r"f\.yaml, line \d+: \S", lines[0])
+
+
+def test_a_file_is_read_no_further_than_its_bound(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="/dev/zero cannot be read: it is larger than 1 MiB"):
+        text_of(Path("/dev/zero"), 1 << 20)
+    with pytest.raises(UsageError, match="Is a directory"):
+        text_of(tmp_path)
+    with pytest.raises(UsageError, match="no file has such a name"):
+        text_of(tmp_path / "a\0b")
+    with pytest.raises(UsageError, match="File name too long"):
+        text_of(tmp_path / ("a" * 300))
+    (tmp_path / "latin").write_bytes(b"a: 1\nb: \xe4\n")
+    with pytest.raises(DocumentError, match="line 2: byte 0xe4 is no UTF-8 text"):
+        text_of(tmp_path / "latin")
 
 
 def test_a_list_knows_where_its_entries_and_their_keys_stand() -> None:
@@ -205,14 +261,15 @@ def without_libyaml() -> ModuleType:
     """The module that reads, on a Python whose PyYAML was built without the C library."""
     patch = pytest.MonkeyPatch()
     patch.delattr(yaml, "CSafeLoader")
-    spec = importlib.util.spec_from_file_location("tree_in_python", tree.__file__)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    patch.setitem(sys.modules, "tree_in_python", module)
-    spec.loader.exec_module(module)
+    for module in (door, tree):
+        spec = importlib.util.spec_from_file_location(module.__name__, module.__file__)
+        assert spec is not None
+        assert spec.loader is not None
+        made = importlib.util.module_from_spec(spec)
+        patch.setitem(sys.modules, module.__name__, made)
+        spec.loader.exec_module(made)
     patch.undo()
-    return module
+    return made
 
 
 def answer(module: ModuleType, text: str) -> object:

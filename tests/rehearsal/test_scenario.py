@@ -69,7 +69,7 @@ def test_an_unknown_name_is_told_the_nearest(name: str, words: str) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("about: x: y\n", ":1: mapping values are not allowed"),
+        ("about: x: y\n", ", line 1: not valid YAML: mapping values are not allowed"),
         ("about: x\nsteps: []\n", "length >= 1 - at `steps`"),
         ("about: x\nsteps:\n- {do: sing, text: la}\n", "Invalid value 'sing' - at step 1 of `steps`"),
         ("about: x\nsteps:\n- {do: say, text: a}\n- {do: say, txt: a}\n", "unknown field `txt` - at step 2 of `steps`"),
@@ -93,11 +93,11 @@ def test_a_mistake_is_named_with_its_place(text: str, words: str, tmp_path: Path
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"cannot read the scenario .*none\.yaml: No such file"):
+    with pytest.raises(UsageError, match=r"none\.yaml cannot be read: No such file"):
         find("none.yaml", tmp_path)
     path = tmp_path / "latin.yaml"
     path.write_bytes(b"about: caf\xe9\n")
-    with pytest.raises(UsageError, match="it is not UTF-8"):
+    with pytest.raises(UsageError, match="is no UTF-8 text"):
         read(path)
 
 

@@ -29,7 +29,7 @@ def one(folder: Path) -> Skill:
         (None, "there is no SKILL.md in it"),
         ("# Mine\n", "SKILL.md must begin with a line of ---"),
         ("---\nname: mine\n", "the head of SKILL.md has no closing line of ---"),
-        ("---\nname: mine\ndescription: [a\n---\n", "line 4 of SKILL.md: "),
+        ("---\nname: mine\ndescription: [a\n---\n", "line 3 of SKILL.md: "),
         ("---\n- mine\n---\n", "the head of SKILL.md is not a mapping of names to values"),
         ("---\n---\n", "the head of SKILL.md is not a mapping of names to values"),
         ("---\ndescription: x\n---\n", "`name` is missing"),
