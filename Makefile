@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: run test test-agents lint crash soak bench bench-console bench-fleet bench-memory picture pictures clean
+.PHONY: run test test-agents lint fuzz crash soak bench bench-console bench-fleet bench-memory picture pictures clean
 
 run: $(VENV)/installed
 	@$(BIN)/headway demo
@@ -20,6 +20,11 @@ lint: $(VENV)/installed-dev
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+# Everything that is read from others, fuzzed for ten minutes of one core. ARGS="--minutes 60 config http" for another
+# course; what breaks the contract is written to build/fuzz.
+fuzz: $(VENV)/installed-dev
+	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 # The engine is killed 200 times at random moments under load; the suite does it a few times each time it runs.
 crash: $(VENV)/installed-dev

@@ -56,9 +56,9 @@ class Amount(Struct, frozen=True, omit_defaults=True):
         """Read `$2`, `2.5` (dollars) or `200k tokens`. Raises `ValueError` in plain words."""
         word = str(text).strip()
         if (found := _TOKENS.fullmatch(word)) is not None:
-            return cls(tokens=_within(word, round(_number(found) * _MANY[found[3].lower()])))
+            return cls(tokens=_within(word, _number(found) * _MANY[found[3].lower()]))
         if (found := _DOLLARS.fullmatch(word)) is not None:
-            return cls(micros=_within(word, round(_number(found) * UNIT)))
+            return cls(micros=_within(word, _number(found) * UNIT))
         raise ValueError(f"{text!r} is no amount; write $2, 2.50 or 200k tokens")
 
 
@@ -66,10 +66,10 @@ def _number(found: re.Match[str]) -> float:
     return float(found[1].replace(",", "") + (found[2] or ""))
 
 
-def _within(word: str, value: int) -> int:
-    if value > _MOST:
+def _within(word: str, value: float) -> int:
+    if value > _MOST:  # so is an infinity, of which no integer can be made
         raise ValueError(f"{word!r} is more than anybody has")
-    return value
+    return round(value)
 
 
 class Per(StrEnum):

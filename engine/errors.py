@@ -4,17 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+MESSAGE_LIMIT = 8_000  #: characters of a message: what was wrong may be quoted in it, and be a whole file
+
 
 class HeadwayError(Exception):
-    """Base of every error that a user may meet. The message says what was wrong, where, and what to do."""
+    """Base of every error that a user may meet. The message says what was wrong, where, and what to do.
+
+    It quotes what others wrote, and goes to terminals, logs and JSON: what only a terminal obeys is a space in it.
+    """
 
     exit_code = 1
     status = 500
     kind = "failed"
 
     def __init__(self, message: str) -> None:
+        message = _shown(message)
         super().__init__(message)
         self.message = message
+
+
+def _shown(message: str) -> str:
+    if not message.isprintable():
+        message = "".join(c if c.isprintable() or c == "\n" else " " for c in message)
+    return message if len(message) <= MESSAGE_LIMIT else f"{message[: MESSAGE_LIMIT - 1]}…"
 
 
 class UsageError(HeadwayError):

@@ -27,6 +27,8 @@ from engine.units import milliseconds
 LATE_MS = 60_000
 #: Set back by more than this, the clock was wrong before: what is noted of times to come is not believed any more.
 SET_BACK_MS = 86_400_000
+LINE_LIMIT = 400  #: characters of a cron line; each minute of an hour, one by one, takes 168
+ZONE_LIMIT = 100  #: characters of a time zone's name: three times the longest
 COUNTED = 1_000  #: missed times that are counted one by one
 FIRST_LOOK_MS = 3_600_000  #: how far back the newest times are looked for at first
 LOOKED_AT = 4_000  #: times of one look
@@ -75,6 +77,8 @@ class Plan:
 def five_fields(cron: str) -> str:
     """A cron line as its five fields, checked. Raises `CronError`."""
     line = " ".join(cron.split())
+    if len(line) > LINE_LIMIT:
+        raise CronError(f"{line[:40] + '…'!r} is longer than {LINE_LIMIT} characters")
     if line.startswith("@"):
         if line.lower() in NICKNAMES:
             return NICKNAMES[line.lower()]
@@ -104,6 +108,8 @@ def zone_of(name: str | None, env: Mapping[str, str] = os.environ, link: Path = 
     if name is None:
         name = env.get("TZ", "").removeprefix(":") or _linked(link)
         return name if name and _exists(name) else "UTC"
+    if len(name) > ZONE_LIMIT:
+        raise CronError(f"{name[:40] + '…'!r} is longer than any time zone's name")
     if not _exists(name):
         near = difflib.get_close_matches(name, zoneinfo.available_timezones(), 1, 0.6)
         hint = f"did you mean {near[0]!r}?" if near else "write one of the IANA database, such as Europe/Berlin"
@@ -207,7 +213,7 @@ def _check(place: int, part: str) -> None:
     what = f"{_FIELDS[place]}: {part!r}"
     for term in part.upper().split(","):
         body, slash, step = term.partition("/")
-        if slash and (not step.isdigit() or int(step) == 0):
+        if slash and not (step.isascii() and step.isdigit() and int(step) > 0):
             raise CronError(f"{what}: a step is a number from 1 on, as */15")
         if place == 2 and body in ("L", "LW"):
             continue

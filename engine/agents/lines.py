@@ -117,6 +117,11 @@ def moment(text: str | None) -> int | None:
     return millis((told if told.tzinfo is not None else told.replace(tzinfo=UTC)).timestamp())
 
 
+def clock(told: int | None) -> int | None:
+    """Milliseconds UTC that somebody told; None for what no clock shows."""
+    return told if told is not None and 0 < told < 1e14 else None
+
+
 def millis(seconds: float | None) -> int | None:
     """Epoch seconds as milliseconds; None for what no clock shows. What can only be milliseconds is taken for these."""
     if seconds is not None and 1e11 <= seconds < 1e14:

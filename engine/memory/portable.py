@@ -72,15 +72,18 @@ def _ndjson(text: str, name: str) -> Iterator[Item]:
         if line.strip():
             try:
                 yield msgspec.json.decode(line, type=Item)
-            except msgspec.MsgspecError as error:
+            except (msgspec.MsgspecError, RecursionError) as error:
                 raise UsageError(f"{name}, line {number}: {error}") from None
 
 
 def _markdown(text: str, name: str) -> Iterator[Item]:
     heads = list(_HEAD.finditer(text))
-    ends = [head.start() for head in heads[1:]] + [len(text)]
-    for head, end in zip(heads, ends, strict=True):
-        line = text.count("\n", 0, head.start()) + 1
+    if not heads and text.strip() != TITLE.strip():
+        raise UsageError(f"{name} has no section such as `## 12 fact`: it is Markdown, and no export of memory")
+    ends = [*(head.start() for head in heads[1:]), len(text)]
+    line, counted = 1, 0
+    for head, end in zip(heads, ends, strict=False):
+        line, counted = line + text.count("\n", counted, head.start()), head.start()
         section = text[head.end() : end]
         facts = _FACTS.search(section)
         if facts is None:
@@ -90,5 +93,5 @@ def _markdown(text: str, name: str) -> Iterator[Item]:
             given = msgspec.json.decode(facts[1], type=dict[str, msgspec.Raw])
             whole = {**given, "text": msgspec.Raw(msgspec.json.encode(body))}
             yield msgspec.json.decode(msgspec.json.encode(whole), type=Item)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError) as error:
             raise UsageError(f"{name}, line {line}: {error}") from None

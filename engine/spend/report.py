@@ -34,7 +34,10 @@ def since_of(text: str, now: int) -> int:
             return now - milliseconds(word)
         except ValueError:
             raise UsageError(f"since: {text!r} is no time; write today, 7d, 2026-11-01 or all") from None
-    return int(told.astimezone().timestamp() * 1000)
+    try:
+        return int(told.astimezone().timestamp() * 1000)
+    except (OverflowError, ValueError, OSError):  # before or after what this machine's zone can tell
+        raise UsageError(f"since: {text!r} is too far away; write all for everything") from None
 
 
 def midnight(now: int, days: int = 0) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import h11
 
 HEAD_BYTES = 1 << 16  #: of one head; a longer one is refused
+SAID = 200  #: characters of what is wrong
 SIZE_LINE_BYTES = 1 << 10  #: of a line that begins a chunk
 #: What is between two neighbours alone (RFC 9110, section 7.6.1), beside what `Connection` names.
 _HOP = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"upgrade", b"expect"})
@@ -78,7 +79,7 @@ class HeadReader:
                     return None
                 raise FramingError("it ended, or changed to another protocol")
         except h11.ProtocolError as error:
-            raise FramingError(str(error)) from None
+            raise FramingError(str(error)[:SAID]) from None  # h11 quotes the whole line
 
 
 class Body:

@@ -16,6 +16,7 @@ from engine.agents.events import (
     Unknown,
 )
 from engine.agents.headers import of_counts
+from engine.agents.lines import clock
 from engine.agents.llm.lines import (
     AnyLine,
     ErrorLine,
@@ -78,7 +79,9 @@ class LlmParser(Parser):
                 return [Thinking(said.text)]
             case LimitsLine():
                 return [
-                    of_counts(one.name, one.limit, one.remaining, one.resets_at, self._model, refused=said.rejected)
+                    of_counts(
+                        one.name, one.limit, one.remaining, clock(one.resets_at), self._model, refused=said.rejected
+                    )
                     for one in said.windows
                 ]
             case RetryLine():
@@ -109,7 +112,7 @@ class LlmParser(Parser):
                 reason=said.message,
                 result=said.text.strip()[:RESULT_LIMIT] or None,
                 usage=self._spent(),
-                retry_at=said.retry_at,
+                retry_at=clock(said.retry_at),
                 unknown_lines=self._unknown,
             )
         failure, reason = self._cut_short(end, stderr_tail)
