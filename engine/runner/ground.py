@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
-from engine.runner import kit, limits, procfs, spawn, tree, voice
+from engine.model import Resources
+from engine.runner import enforcing, kit, limits, procfs, spawn, tree, voice
 from engine.runner.cgroup import Cgroups
+from engine.runner.cut import Cut
 from engine.runner.limits import Past
 from engine.runner.meter import Meter
 from engine.runner.run_dir import RunDir
@@ -34,8 +36,14 @@ class Ground(Protocol):
     def past(self, started_at: int | None) -> Past:
         """What it did before this engine followed it."""
 
-    def measure(self, meter: Meter, attempt: int, cap: int) -> None:
-        """Have what it takes measured. `cap`, bytes: what it may hold; 0 is anything."""
+    def measure(self, meter: Meter, attempt: int, may: Resources) -> None:
+        """Have what it takes measured, against what it may take."""
+
+    def verdict(self, may: Resources, peak: int | None) -> Cut | None:
+        """What was done to it for its limits by others than the engine; asked before it is cleared away.
+
+        `peak`, bytes: the most memory that was measured.
+        """
 
     async def ended(self) -> int | None:
         """Return once the shim has ended and all that was printed can be read: its exit code, where it was our child.
@@ -85,8 +93,11 @@ class Here:
     def past(self, started_at: int | None) -> Past:
         return limits.past(self._whole.root, started_at, self._run) if self._whole.root is not None else Past()
 
-    def measure(self, meter: Meter, attempt: int, cap: int) -> None:
-        meter.begin(attempt, self._whole, cap)
+    def measure(self, meter: Meter, attempt: int, may: Resources) -> None:
+        meter.begin(attempt, self._whole, may)
+
+    def verdict(self, may: Resources, peak: int | None) -> Cut | None:
+        return enforcing.verdict(self._whole.group, may, peak)
 
     async def ended(self) -> int | None:
         assert self._whole.root is not None, "who waits has looked"

@@ -28,7 +28,7 @@ from engine.money import Entry
 from engine.passing import cleaned
 from engine.permission import Policy, configured
 from engine.runner import cut as cuts
-from engine.runner import enforcing, kit, leaving, limits, procfs, resources, tree
+from engine.runner import kit, leaving, limits, procfs, resources, tree
 from engine.runner.adopt import Finding, finding
 from engine.runner.attending import Attendant, Rulebook
 from engine.runner.briefer import earlier_of
@@ -305,10 +305,10 @@ class Runner:
             await around.follower.finish(claim.attempt.id)
             await record.finish(watch.session)
             watch.close()
+        may = resources.allowed(claim, around.launcher.settings)
+        held_to = ground.verdict(may, self.meter.peak(claim.attempt.id))
         self.meter.used(claim.attempt.id, await ground.clear(around.grace))
-may = resources.allowed(claim, around.launcher.settings)
-        held_to = enforcing.verdict(whole.group, may, self.meter.peak(claim.attempt.id))
-                if watch.uses.seen:
+        if watch.uses.seen:
             await self._clerk.persist(lambda tx: given.used(tx, claim.attempt.id, watch.uses.seen))
         outcome, code = outcome_of(live.run, watch, end)
         outcome = by_limit(outcome, held_to or resources.by_signal(may, code), said=watch.parser.said_done)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-import yaml
 
 from engine import events as log
 from engine.home import SOCKET
@@ -29,7 +29,7 @@ async def asking(served: Served, tmp_path: Path) -> Served:
     settings_file(served.home, "grace: 1\npermissions: {rules: [{tool: WebFetch, effect: deny}]}\n")
     served.env["HEADWAY_REHEARSAL_SPEED"] = "0"
     model = tmp_path / "asks.yaml"
-    model.write_text(yaml.safe_dump({"about": "asks", "steps": STEPS}))
+    model.write_text(json.dumps({"about": "asks", "steps": STEPS}))
     served.start()
     done = served.headway(
         "submit", "--agent", "rehearsal", "--model", str(model), "--scratch", "--permission", "ask", "push it"

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-
-import yaml
 
 from engine import events as log
 from engine.model import PipelineState
@@ -36,7 +35,7 @@ async def test_from_a_plan_to_the_branch_by_the_command_line(served: Served, rep
     }
     inputs = []
     for name, steps in players.items():
-        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump({"about": name, "steps": steps}))
+        (tmp_path / f"{name}.yaml").write_text(json.dumps({"about": name, "steps": steps}))
         inputs += ["--input", f"{name}=rehearsal:{tmp_path}/{name}.yaml"]
     served.start()
     would = served.headway("run", "code", "say two", "-p", "it", *inputs, "--dry-run")

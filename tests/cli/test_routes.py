@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ def routed(served: Served, tmp_path: Path) -> Served:
     targets = []
     for name, steps in (("bad", LIMITED), ("good", DONE)):
         path = tmp_path / f"{name}.yaml"
-        path.write_text(yaml.safe_dump({"about": name, "steps": steps}))
+        path.write_text(json.dumps({"about": name, "steps": steps}))
         targets.append(f"rehearsal:{path}")
     said = {
         "grace": 1,

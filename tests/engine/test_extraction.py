@@ -7,7 +7,6 @@ import json
 from pathlib import Path
 
 import pytest
-import yaml
 
 from engine.config import AgentSettings, MemorySettings, Settings
 from engine.config.memory import ExtractSettings
@@ -30,7 +29,7 @@ KEY = "sk-a-key-that-nobody-may-read"
 
 def configured(tmp_path: Path, said: str, **options: object) -> Settings:
     model = tmp_path / "reads.yaml"
-    model.write_text(yaml.safe_dump({"about": "reads", "steps": [{"do": "say", "text": said}]}))
+    model.write_text(json.dumps({"about": "reads", "steps": [{"do": "say", "text": said}]}))
     extract = ExtractSettings(target=f"rehearsal:{model}", **options)  # type: ignore[arg-type]
     agent = AgentSettings(env={"HEADWAY_REHEARSAL_SPEED": "0"})
     return Settings(grace=1.0, agents={"rehearsal": agent}, memory=MemorySettings(extract=extract))

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import hypothesis.strategies as st
 import pytest
-import yaml
 from hypothesis import given
 
 from engine.config import AgentSettings, MatchSettings, ProjectSettings, RouteSettings, Settings
@@ -26,7 +25,7 @@ UNSURE = "Fix the test_rounding in a.py and b.py"  #: of which the rules say a l
 
 def configured(tmp_path: Path, said: str, **options: object) -> Settings:
     model = tmp_path / "says.yaml"
-    model.write_text(yaml.safe_dump({"about": "classes", "steps": [{"do": "say", "text": said}]}))
+    model.write_text(json.dumps({"about": "classes", "steps": [{"do": "say", "text": said}]}))
     triage = TriageSettings(model=f"rehearsal:{model}", **{"timeout": "1h", **options})  # type: ignore[arg-type]
     agent = AgentSettings(env={"HEADWAY_REHEARSAL_SPEED": "0"})
     large = RouteSettings(targets=["rehearsal:codex/refactor"], match=MatchSettings(class_="big"))

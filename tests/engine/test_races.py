@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import yaml
 
 from engine import events as log
 from engine.config import AgentSettings, ProjectSettings, Settings
@@ -49,7 +49,7 @@ async def over(engine: Engine, race: Race) -> Race:
 
 def judge_that_says(tmp_path: Path, text: str) -> str:
     model = tmp_path / "judge.yaml"
-    model.write_text(yaml.safe_dump({"about": "judges", "steps": [{"do": "say", "text": text}]}))
+    model.write_text(json.dumps({"about": "judges", "steps": [{"do": "say", "text": text}]}))
     return f"rehearsal:{model}"
 
 

@@ -39,7 +39,8 @@ def test_every_event_of_a_job_has_a_row() -> None:
         log.LimitSeen, log.EngineStarted, log.EngineStopped, log.CapSet, log.Draining, log.BreakerMoved, log.Pruned,
         log.RuleKept, log.RuleProposed, log.RuleDropped, log.RaceBegun, log.RaceMoved, log.ScheduleSet,
         log.ScheduleMissed, log.Notified, log.BudgetAllowed, log.BudgetStopped, log.Drifted, log.WorkerSet,
-        log.PipelineEntered, log.PipelineMoved, log.StepMoved, log.TokenAdded, log.TokenRevoked, log.Audited, log.ClockSet,
+        log.PipelineEntered, log.PipelineMoved, log.StepMoved, log.TokenAdded, log.TokenRevoked, log.Audited,
+        log.ClockSet,
     }  # fmt: skip
     assert {kind for _, kind in TRANSITIONS} | set(REMARKS) | {log.Restored} == set(BODIES) - of_the_engine
 

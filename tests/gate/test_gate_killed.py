@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 import yaml
@@ -23,7 +24,7 @@ async def test_a_gate_survives_the_death_of_its_engine(served: Served, repositor
     check = f"echo $$ >>{runs}; until [ -e {go} ]; do sleep 0.05; done"
     script = tmp_path / "reviewer.yaml"
     wait = {"do": "run", "command": f"until [ -e {read} ]; do sleep 0.05; done"}
-    script.write_text(yaml.safe_dump({"about": "reads", "steps": [wait, {"do": "say", "text": APPROVES}]}))
+    script.write_text(json.dumps({"about": "reads", "steps": [wait, {"do": "say", "text": APPROVES}]}))
     gate = {"checks": [check], "reviewers": [f"rehearsal:{script}"]}
     agents = {"rehearsal": {"env": {"HEADWAY_REHEARSAL_SPEED": "0"}}}
     settings_file(served.home, yaml.safe_dump({"grace": 1, "gates": {"g": gate}, "agents": agents}))

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-import yaml
 
 from engine import events as log
 from engine.config import AgentSettings, EvidenceSettings, GateSettings, ProjectSettings, Settings
@@ -83,7 +82,7 @@ class Bed:
         """A model that does these steps, as `rehearsal:PATH` without the agent."""
         self._scripts += 1
         path = self._place / f"script-{self._scripts}.yaml"
-        path.write_text(yaml.safe_dump({"about": "plays", "steps": list(steps), "resumed": resumed or []}))
+        path.write_text(json.dumps({"about": "plays", "steps": list(steps), "resumed": resumed or []}))
         return str(path)
 
     def says(self, text: str, *before: dict[str, object]) -> str:
@@ -321,7 +320,7 @@ async def test_a_hold_stops_it_before_its_gate_looks(bed: Bed, repository: Path,
 
 async def test_reviewers_have_a_slot_where_there_is_only_one(home: Path, tmp_path: Path, repository: Path) -> None:
     script = tmp_path / "reviewer.yaml"
-    script.write_text(yaml.safe_dump({"about": "approves", "steps": [{"do": "say", "text": APPROVES}]}))
+    script.write_text(json.dumps({"about": "approves", "steps": [{"do": "say", "text": APPROVES}]}))
     settings = msgspec.structs.replace(
         settings_with(g=GateSettings(reviewers=[f"rehearsal:{script}"], judge=None)), max_running=1
     )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import yaml
 
 from engine.config import AgentSettings, MergeSettings, ProjectSettings, Settings
 from engine.decision import CardKind, Choice, Reply
@@ -206,7 +206,7 @@ async def test_a_conflict_goes_back_to_its_writer_who_finds_both_sides_in_his_fi
     resolved = {"do": "run", "command": "grep -q '=======' a.txt && printf 'mine\\nyours\\n' >a.txt"}
     steps = [{"do": "write", "path": "a.txt", "text": "yours\n"}, {"do": "say", "text": "Done."}]
     more = {"do": "say", "text": "Both are in it now."}
-    writer.write_text(yaml.safe_dump({"about": "writes", "steps": steps, "resumed": [resolved, more]}))
+    writer.write_text(json.dumps({"about": "writes", "steps": steps, "resumed": [resolved, more]}))
     spec = JobSpec(prompt="Write yours.", agent="rehearsal", model=str(writer), project="it")
     (theirs,) = (await engine.submit(Wanted([spec]))).ids
     (mine,) = await done(engine, "echo mine >a.txt")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-
-import yaml
 
 from engine import events as log
 from engine.decision import Choice, Reply
@@ -17,7 +16,7 @@ APPROVES = '{"verdict": "approve", "why": "it is right", "findings": []}'
 
 def player(folder: Path, name: str, steps: list[dict[str, str]]) -> str:
     path = folder / f"{name}.yaml"
-    path.write_text(yaml.safe_dump({"about": name, "steps": steps, "resumed": steps}))
+    path.write_text(json.dumps({"about": name, "steps": steps, "resumed": steps}))
     return f"rehearsal:{path}"
 
 

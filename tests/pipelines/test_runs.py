@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -58,7 +59,7 @@ class Players:
 
     def _write(self, name: str, steps: list[dict[str, str]], resumed: list[dict[str, str]] | None = None) -> str:
         path = self._folder / f"{name}.yaml"
-        path.write_text(yaml.safe_dump({"about": name, "steps": steps, "resumed": resumed or steps}))
+        path.write_text(json.dumps({"about": name, "steps": steps, "resumed": resumed or steps}))
         return f"rehearsal:{path}"
 
     def says(self, name: str, text: str, again: str | None = None) -> str:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-
-import yaml
 
 from engine.engine import Engine
 from engine.model import JobSpec, State
@@ -71,5 +70,5 @@ async def held(engine: Engine, job: int) -> JobRow:
 def rehearsal(directory: Path, steps: list[dict[str, object]], resumed: list[dict[str, object]] | None = None) -> str:
     """A scenario for the rehearsal agent, as the model that plays it."""
     path = directory / f"scenario-{len(list(directory.glob('scenario-*')))}.yaml"
-    path.write_text(yaml.safe_dump({"about": "test", "steps": steps, "resumed": resumed or []}))
+    path.write_text(json.dumps({"about": "test", "steps": steps, "resumed": resumed or []}))
     return str(path)

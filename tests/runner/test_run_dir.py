@@ -32,14 +32,14 @@ def shim(
     run: RunDir,
     *command: str,
     workspace: str = "/",
-    files_limit: str = "256",
+    limits: str = "n=256",
     stdin: str = "/dev/null",
     first: str = "",
 ) -> subprocess.Popen[bytes]:
     """The shipped shim on a command, as the launcher starts it."""
     script = str(files("engine.runner") / "shim.sh")
     return subprocess.Popen(
-        ["/bin/sh", script, str(run.path), workspace, stdin, "stderr", files_limit, "", first, *command],
+        ["/bin/sh", script, str(run.path), workspace, stdin, "stderr", limits, "", first, *command],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

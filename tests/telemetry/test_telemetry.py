@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from engine.config import KeyReference, Settings, TelemetrySettings
 from engine.engine import Engine
@@ -48,7 +48,7 @@ async def test_a_job_is_a_trace_of_attempts_runs_and_calls(
 ) -> None:
     monkeypatch.setenv("COLLECTOR_TOKEN", TOKEN)
     scenario = tmp_path / "tools.yaml"
-    scenario.write_text(yaml.safe_dump({"about": "tools", "steps": STEPS}))
+    scenario.write_text(json.dumps({"about": "tools", "steps": STEPS}))
     with receiving() as collector:
         async with serving(home, _settings(collector.endpoint)) as engine:
             agent = JobSpec(
