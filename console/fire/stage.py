@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import Popen
 
-import yaml
+import msgspec
 
 from console.fire import wrong_clock
 from console.launch import start_engine
@@ -87,7 +87,7 @@ class Stage:
         whole = [*steps] if _fails(steps) else [*steps, mark, said]
         again = [*resumed, mark, said]
         path = self.folder / f"scenario-{len(list(self.folder.glob('scenario-*')))}.yaml"
-        path.write_text(yaml.safe_dump({"about": "a fire drill", "steps": whole, "resumed": again}))
+        path.write_bytes(msgspec.json.encode({"about": "a fire drill", "steps": whole, "resumed": again}))
         async with Client(self.home) as client:
             specs = [JobSpec(prompt=f"drill {number}", agent="rehearsal", model=str(path)) for number in range(jobs)]
             return await client.submit(specs)
