@@ -199,6 +199,10 @@ class _Call:
         if answer.status >= 400:
             seen = reading.refused(answer, reading.decoded(bytes(refusal), coding), now_ms(), model)
             self._door.see(seen.status, seen.limits, seen.refusal)
+        elif self._usage is not None and self._usage.error:
+            broken = reading.broken_off(self._usage.error, now_ms(), model)
+            if broken is not None:
+                self._door.see(broken.status, broken.limits, broken.refusal)
         self._answered = True
         if not body.to_the_end and not answer.closes and not left:
             self._line = None

@@ -59,14 +59,30 @@ def windows(headers: Mapping[str, str], now: int, model: str = "", *, refused: b
 
 def refused(head: Head, body: bytes, now: int, model: str = "") -> Seen:
     """An answer of status 400 or more. `body`: its content, as far as it was kept."""
-    headers = headers_of(head)
+    return _refused(head.status, headers_of(head), body, now, model)
+
+
+def broken_off(error: bytes, now: int, model: str = "") -> Seen | None:
+    """What a stream that had begun ended with: the body of a refusal, of which the code alone tells the status.
+
+    None where it is the request's own fault, or nobody's that waiting would help.
+    """
+    seen = _refused(200, {}, error, now, model)
+    if seen.refusal is None:
+        return None
+    status = 429 if seen.refusal.failure is Failure.RATE_LIMITED else 503
+    limits = tuple(replace(one, signal="tap: error in a stream") for one in seen.limits)
+    return Seen(status, limits, Refusal(status, seen.refusal.failure, seen.refusal.retry_at))
+
+
+def _refused(status: int, headers: Mapping[str, str], body: bytes, now: int, model: str) -> Seen:
     try:
         said = msgspec.json.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         said = None
-    verdict = judge(Told(head.status, said, headers), now)
+    verdict = judge(Told(status, said, headers), now)
     if verdict.failure not in (Failure.RATE_LIMITED, Failure.OVERLOADED):
-        return Seen(head.status, windows(headers, now, model))
+        return Seen(status, windows(headers, now, model))
     limited = verdict.failure is Failure.RATE_LIMITED
     told = windows(headers, now, model, refused=limited)
     if limited:
@@ -75,9 +91,9 @@ def refused(head: Head, body: bytes, now: int, model: str = "") -> Seen:
             for one in verdict.quotas
         )
     if limited and not any(one.status == "rejected" for one in told):
-        signal = f"tap: status {head.status}"
+        signal = f"tap: status {status}"
         told = (*told, Limit(UNNAMED, "rejected", None, verdict.retry_at, model=model, signal=signal))
-    return Seen(head.status, told, Refusal(head.status, verdict.failure, verdict.retry_at))
+    return Seen(status, told, Refusal(status, verdict.failure, verdict.retry_at))
 
 
 def decoded(body: bytes, coding: bytes) -> bytes:

@@ -1,4 +1,7 @@
-"""The tokens that an answer tells, read as it passes. Nothing else of it is kept, and nothing longer than its line.
+"""The tokens that an answer tells, and the error that it may end with, read as it passes. Nothing else of it is kept.
+
+A stream that has begun has status 200 whatever becomes of it: a provider that gives up in its midst says so by an
+event.
 
 Formats: docs.anthropic.com (messages, streaming), platform.openai.com (responses and chat, streaming), ai.google.dev
 (generateContent). All say their tokens in fields of one name each, so that one type reads every one of them.
@@ -17,6 +20,9 @@ from engine.model import Usage
 LINE_BYTES = 8 << 20  #: of one line of a stream, and of a whole answer that is none; a longer one is passed unread
 #: What can be read as it passes. An agent is not let ask for anything else: its answers would be sealed.
 READABLE = frozenset({b"gzip", b"deflate", b"identity"})
+
+
+NOTHING = msgspec.Raw(b"null")
 
 
 class _Details(Struct):
@@ -44,6 +50,7 @@ class _Tokens(Struct):
 class _Message(Struct):
     model: str | None = None
     usage: _Tokens | None = None
+    error: msgspec.Raw = NOTHING
 
 
 class _Told(Struct):
@@ -53,8 +60,18 @@ class _Told(Struct):
     modelVersion: str | None = None  # noqa: N815
     usage: _Tokens | None = None
     usageMetadata: _Tokens | None = None  # noqa: N815
-    message: _Message | None = None
+    message: _Message | str | None = None
     response: _Message | None = None
+    type: str | None = None
+    error: msgspec.Raw = NOTHING
+
+    def refused(self, line: bytes) -> bytes:
+        """The body that the same error would have had as an answer of its own; empty where this is none."""
+        within = self.response.error if self.response is not None else NOTHING
+        for error in (self.error, within):
+            if bytes(error) not in (b"null", b""):
+                return b'{"error":' + bytes(error) + b"}"
+        return line if self.type == "error" else b""
 
 
 _ONE = msgspec.json.Decoder(_Told)
@@ -76,6 +93,8 @@ class UsageReader:
         self._skip = False
         self._model = ""
         self._told: dict[str, int] = {}
+        self.error = b""
+        """What the stream ended with instead of an answer, as the body of a refusal."""
 
     def feed(self, data: bytes) -> None:
         if not self._reads:
@@ -121,13 +140,14 @@ class UsageReader:
         line, skipped = bytes(self._part), self._skip
         self._part.clear()
         self._skip = False
-        if skipped or b'"usage' not in line:
+        if skipped or not (b'"usage' in line or (self._lines and b'"error"' in line)):
             return
         try:
             if not self._lines:
                 parts = _MANY.decode(line) if line.lstrip()[:1] == b"[" else [_ONE.decode(line)]
             elif line.startswith(b"data:"):
                 parts = [_ONE.decode(line[5:])]
+                self.error = parts[0].refused(line[5:].strip()) or self.error
             else:
                 return
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -136,7 +156,7 @@ class UsageReader:
             self._take(part)
 
     def _take(self, told: _Told) -> None:
-        inner = told.message or told.response
+        inner = told.message if isinstance(told.message, _Message) else told.response
         self._model = told.model or told.modelVersion or (inner.model if inner else None) or self._model
         for tokens in (told.usage, told.usageMetadata, inner.usage if inner else None):
             if tokens is not None:

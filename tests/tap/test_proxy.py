@@ -14,8 +14,10 @@ import ssl
 import httpx
 import pytest
 
+from engine.model import Failure
 from engine.tap import upstream as upstreams
 from engine.tap.proxy import Proxy, _Side
+from engine.tap.reading import Refusal, Seen
 from tests.conftest import PATIENCE
 from tests.tap.provider import KEY, Asked, provider, read_answer, tapped
 
@@ -81,6 +83,32 @@ async def test_a_stream_arrives_piece_by_piece_as_the_provider_sends_it() -> Non
         writer.close()
         await writer.wait_closed()
     assert there.connections == 1, "and so is the one behind it"
+
+
+async def test_an_error_in_the_midst_of_an_answer_is_passed_on_and_seen() -> None:
+    said = b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}\n\n'
+
+    async def script(asked: Asked) -> None:
+        asked.say(f"HTTP/1.1 200 OK\r\n{SSE}\r\n".encode() + chunk(b"data: {}\n\n") + chunk(said) + b"0\r\n\r\n")
+
+    async with asyncio.timeout(PATIENCE), provider(script) as there, tapped(there.url) as here:
+        reader, writer = await here.connect()
+        heard = asyncio.Event()
+        refusals: list[Refusal | None] = []
+
+        def hear(_host: str, seen: Seen) -> None:
+            refusals.append(seen.refusal)
+            if len(refusals) == 2:
+                heard.set()
+
+        here.door.listen(hear)
+        writer.write(here.request())
+        got = await reader.readuntil(b"\r\n0\r\n\r\n")
+        await heard.wait()
+        writer.close()
+    assert said in got
+    assert refusals == [None, Refusal(503, Failure.OVERLOADED)]
+    assert (here.door.tally.refused, here.door.tally.status) == (1, 503)
 
 
 async def test_no_piece_waits_for_the_piece_before_it_to_be_acknowledged(monkeypatch: pytest.MonkeyPatch) -> None:

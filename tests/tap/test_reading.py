@@ -15,7 +15,7 @@ from engine.agents.base import Outcome
 from engine.agents.events import Limit
 from engine.model import Failure, Usage
 from engine.tap.framing import Body, Chunks, FramingError, Head
-from engine.tap.reading import AGAIN_MS, STEP, Fresh, Refusal, decoded, headers_of, refused, windows
+from engine.tap.reading import AGAIN_MS, STEP, Fresh, Refusal, broken_off, decoded, headers_of, refused, windows
 from engine.tap.usage import LINE_BYTES, UsageReader
 from engine.tap.verdict import with_refusal
 
@@ -163,6 +163,65 @@ def test_the_window_that_is_used_up_is_the_closed_one() -> None:
     )
     told = {one.window: one.status for one in refused(answer, b"{}", NOW).limits}
     assert told == {"requests": "allowed", "input_tokens": "rejected"}
+
+
+RETRY = {"@type": "x/google.rpc.RetryInfo", "retryDelay": "36s"}
+#: How each dialect gives up in the midst of a stream, whose status has been 200 since it began.
+BROKEN = [
+    ({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}, Failure.OVERLOADED, None),
+    ({"type": "error", "error": {"type": "rate_limit_error", "message": "later"}}, Failure.RATE_LIMITED, None),
+    (
+        {"type": "error", "code": "rate_limit_exceeded", "message": "later", "sequence_number": 3},
+        Failure.RATE_LIMITED,
+        None,
+    ),
+    (
+        {"type": "response.failed", "response": {"error": {"code": "server_is_overloaded", "message": ""}}},
+        Failure.OVERLOADED,
+        None,
+    ),
+    ({"error": {"type": "server_error", "message": "The server had an error", "code": None}}, Failure.OVERLOADED, None),
+    ({"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "details": [RETRY]}}, Failure.RATE_LIMITED, NOW + 36_000),
+]
+
+
+@pytest.mark.parametrize(("event", "failure", "retry_at"), BROKEN)
+def test_an_error_in_a_stream_that_had_begun_is_a_refusal(
+    event: object, failure: Failure, retry_at: int | None
+) -> None:
+    reader = UsageReader(SSE, b"")
+    for piece in (
+        ANTHROPIC[:200],
+        ANTHROPIC[200:],
+        b"event: error\n",
+        b"data: " + json.dumps(event).encode() + b"\n\n",
+    ):
+        reader.feed(piece)
+    assert reader.finish() == STREAMS[0][1], "and the tokens are told all the same"
+    seen = broken_off(reader.error, NOW)
+    assert seen is not None
+    status = 429 if failure is Failure.RATE_LIMITED else 503
+    assert (seen.status, seen.refusal) == (status, Refusal(status, failure, retry_at))
+    assert [one.resets_at for one in seen.limits] == ([retry_at] if status == 429 else [])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"type": "content_block_delta", "delta": {"text": '{"type":"error","error":{"type":"overloaded_error"}}'}},
+        {"type": "response.completed", "response": {"model": "gpt-x", "error": None, "usage": {"output_tokens": 1}}},
+        {"choices": [{"delta": {"content": "529 overloaded_error"}}], "error": None},
+        {"type": "error", "error": {"type": "invalid_request_error", "message": "prompt is too long"}},
+        {"type": "error", "error": {"type": "authentication_error"}},
+        {"type": "error"},
+        {"error": "overloaded_error"},
+    ],
+)
+def test_what_a_model_wrote_or_what_no_waiting_helps_is_none(line: object) -> None:
+    reader = UsageReader(SSE, b"")
+    reader.feed(b"data: " + json.dumps(line).encode() + b"\n\n")
+    reader.finish()
+    assert broken_off(reader.error, NOW) is None
 
 
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 413, 422])
