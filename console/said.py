@@ -72,6 +72,8 @@ def question(verb: Verb, result: ActionResult, marks: Sequence[Mark]) -> str:
     what = f" ({', '.join(f'{count} {word}' for word, count in counts.items())})" if len(jobs) > 1 and counts else ""
     left = sum(map(len, result.skipped.values()))
     note = f", {number(left)} cannot be" if left else ""
+    if verb is Verb.CANCEL and (more := {job for one in result.also.values() for job in one} - set(jobs)):
+        note += f", and {number(len(more))} with {'it' if len(jobs) == 1 else 'them'}"
     return f"{verb.value} {_jobs(jobs)}{what}{note}?"
 
 

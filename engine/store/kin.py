@@ -35,6 +35,15 @@ def children(tx: Transaction, job: int) -> list[int]:
     return [int(child) for (child,) in found]
 
 
+def descendants(tx: Transaction, job: int) -> list[int]:
+    """All that came of a job: those that its agents submitted, and what theirs did. Parents come first."""
+    found, new = [], [job]
+    while new:
+        new = [child for one in new for child in children(tx, one)]
+        found += new
+    return found
+
+
 def line(tx: Transaction, root: int) -> list[int]:
     """The first of a line, and all that came of it."""
     return [int(job) for (job,) in tx.connection.execute(f"SELECT * FROM {LINE}", (root,))]

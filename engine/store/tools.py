@@ -107,9 +107,11 @@ def of_job(tx: Transaction, job: int) -> Told:
 def adopt(tx: Transaction, parent: Parent, child: int) -> None:
     """A job that an attempt's agent submits belongs to its own.
 
-    Raises `RefusedError` where that has as many as it may, or is too far down, and for one that has been settled.
+    Raises `RefusedError` where that has as many as it may, or is too far down, is being cancelled, or has been settled.
     """
     row, _ = jobs.fenced(tx, parent.attempt)
+    if row.stopping is not None:
+        raise RefusedError("this job is being cancelled, and what it submitted is too: it submits nothing more")
     above = kinship(tx, row.id)
     if above.depth >= parent.depth:
         raise RefusedError("this job was submitted by an agent itself, and may submit none: do it here")

@@ -9,7 +9,7 @@ from engine import events as log
 from engine.decision import Choice
 from engine.errors import NotFoundError, UsageError
 from engine.model import ALL, ActionResult, JobSpec, State, Target, Verb
-from engine.store import actions, attachments, cards, clarify, dependencies, gatings, moves
+from engine.store import actions, attachments, cards, clarify, dependencies, gatings, kin, moves
 from engine.store.actions import Inverse
 from engine.store.cards import Closing
 from engine.store.claims import newest_launched
@@ -24,6 +24,7 @@ from engine.store.writer import RollbackError, Transaction
 SKIPPED = "skipped, as they come after it"
 SKIPPED_LATER = "skipped once it has ended, as they come after it"
 SET_FREE = "set free, as they run however it ends"
+SUBMITTED = "cancelled, as agents of theirs submitted them"
 PUT_BACK = "put back, as they were skipped because of it"
 
 MOST_JOBS = 100_000  #: of one verb
@@ -124,6 +125,8 @@ def _on_jobs(tx: Transaction, request: Request) -> Acted:
     tally = _Tally()
     if request.verb is Verb.MOVE:
         _move(tx, rows, request, tally)
+    elif request.verb is Verb.CANCEL:
+        _cancel_all(tx, rows, request, tally)
     else:
         one = _VERBS.get(request.verb)
         if one is None:
@@ -133,8 +136,6 @@ def _on_jobs(tx: Transaction, request: Request) -> Acted:
             rows.sort(key=lambda row: row.cause is not None)
         for row in rows:
             one(tx, row, request, tally)
-        for job in tally.stopping if request.dry_run else ():
-            _foresee_end(tx, job, request, tally)
     number = None
     inverse = Inverse(
         {job: fields for job, (before, after) in tally.changes.items() if (fields := actions.changed(before, after))},
@@ -161,8 +162,7 @@ def cancel(tx: Transaction, jobs: Sequence[int], by: str) -> list[int]:
     Returns those whose processes are to be ended.
     """
     request, tally = Request(Verb.CANCEL, jobs, by), _Tally()
-    for row in _rows(tx, request):
-        _cancel(tx, row, request, tally)
+    _cancel_all(tx, _rows(tx, request), request, tally)
     return tally.stopping
 
 
@@ -206,6 +206,26 @@ def _release(tx: Transaction, row: JobRow, request: Request, tally: _Tally) -> N
     else:
         row = clarify.over(tx, row, Choice.RUN, request.by)
         _do(tx, row, tally, log.Released(by=request.by))
+
+
+def _cancel_all(tx: Transaction, rows: list[JobRow], request: Request, tally: _Tally) -> None:
+    """These, and what their agents submitted: nobody is left who waits for it, and it spends their money."""
+    ended = {row.id for row in rows if row.ended_at is not None}
+    for row in rows:
+        _cancel(tx, row, request, tally)
+    named = {row.id for row in rows}
+    for job in (row.id for row in rows if row.id not in ended):
+        for child in kin.descendants(tx, job):
+            now = read_job(tx.connection, child)
+            if child in named or now is None or now.ended_at is not None:
+                continue
+            named.add(child)
+            done = len(tally.done)
+            _cancel(tx, now, request, tally)
+            del tally.done[done:]  # it was not asked for by its number: it is told beside those that were
+            tally.also.setdefault(SUBMITTED, []).append(child)
+    for job in tally.stopping if request.dry_run else ():
+        _foresee_end(tx, job, request, tally)
 
 
 def _cancel(tx: Transaction, row: JobRow, request: Request, tally: _Tally) -> None:
@@ -358,7 +378,6 @@ def _move(tx: Transaction, rows: list[JobRow], request: Request, tally: _Tally) 
 _VERBS: dict[Verb, Callable[[Transaction, JobRow, Request, _Tally], None]] = {
     Verb.HOLD: _hold,
     Verb.RELEASE: _release,
-    Verb.CANCEL: _cancel,
     Verb.RETRY: _retry,
     Verb.PRIORITY: _priority,
     Verb.SNOOZE: _snooze,

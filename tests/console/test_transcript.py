@@ -157,3 +157,5 @@ def test_a_question_says_numbers_and_states_gravest_first() -> None:
     plan = ActionResult(verb=Verb.CANCEL, done=[1, 2, 3], skipped={"already ended": [4]})
     assert question(Verb.CANCEL, plan, [READY, FAILED, READY]) == "cancel 3 jobs (1 failed, 2 ready), 1 cannot be?"
     assert question(Verb.CANCEL, ActionResult(verb=Verb.CANCEL, done=[7]), [READY]) == "cancel J7?"
+    more = ActionResult(verb=Verb.CANCEL, done=[7], stopping=[8], also={"cancelled, as it was submitted": [8, 9, 10]})
+    assert question(Verb.CANCEL, more, []) == "cancel 2 jobs, and 2 with them?"

@@ -7,10 +7,11 @@ import sqlite3
 
 import pytest
 
-from engine.errors import NotFoundError, UsageError
+from engine.errors import NotFoundError, RefusedError, UsageError
 from engine.model import ALL, Failure, JobSpec, State, Target, Verb
-from engine.store import actions, claims, verbs
+from engine.store import actions, claims, tools, verbs
 from engine.store.submit import Accepted, Needs
+from engine.store.tools import Parent
 from engine.store.verbs import Request
 from tests.store.samples import NOON, Bench, accepted, failure, success, table
 
@@ -172,3 +173,43 @@ async def test_a_dry_cancel_of_a_running_job_and_of_what_comes_after_it_says_wha
     assert dry.also == {verbs.SKIPPED_LATER: [6]}
     real = await four.act(Verb.CANCEL, [2, 5])
     assert (real.stopping, real.done, real.also) == ([2], [5], {})
+
+
+async def test_cancelling_a_job_cancels_what_its_agents_submitted_and_says_so_before(bench: Bench) -> None:
+    """Nobody is left who waits for it. What has ended stays, and what is named itself is told by its number."""
+    (parent,) = await bench.submit(accepted("1"))
+    ((first,), boot) = (await bench.claim(), "boot")
+    children = await bench.submit(*(accepted(str(n)) for n in (2, 3, 4)))
+    for child in children:
+        await bench.store.write(lambda tx, child=child: tools.adopt(tx, Parent(first.attempt.id, 3, 8), child))
+    (second,) = await bench.claim()
+    assert second.job.id == children[0]
+    (grandchild,) = await bench.submit(accepted("5"))
+    await bench.store.write(lambda tx: tools.adopt(tx, Parent(second.attempt.id, 3, 8), grandchild))
+    (third,) = await bench.claim(boot=boot)
+    await bench.settle(third.attempt.id, success())
+    below = [children[0], children[2], grandchild]
+    for dry_run in (True, False):
+        result = await bench.act(Verb.CANCEL, [parent], dry_run=dry_run)
+        assert (result.done, result.stopping) == ([], [parent, children[0]])
+        assert result.also == {verbs.SUBMITTED: below}
+    assert [(await bench.row(job)).state for job in (*children, grandchild)] == [
+        State.RUNNING, State.SUCCEEDED, State.CANCELLED, State.CANCELLED,
+    ]  # fmt: skip
+    with pytest.raises(RefusedError, match="is being cancelled"):
+        (late,) = await bench.submit(accepted("6"))
+        await bench.store.write(lambda tx: tools.adopt(tx, Parent(first.attempt.id, 3, 8), late))
+
+
+async def test_undo_brings_back_what_was_cancelled_with_its_parent(bench: Bench) -> None:
+    (parent,) = await bench.submit(accepted("1"))
+    (claim,) = await bench.claim()
+    (child,) = await bench.submit(accepted("2"))
+    await bench.store.write(lambda tx: tools.adopt(tx, Parent(claim.attempt.id, 3, 8), child))
+    await bench.settle(claim.attempt.id, failure())
+    await bench.act(Verb.RETRY, [parent])
+    assert (await bench.act(Verb.CANCEL, [parent])).done == [parent]
+    assert (await bench.row(child)).state is State.CANCELLED
+    undone = await bench.store.write(lambda tx: actions.undo(tx, "tester", None, dry_run=False))
+    assert sorted(undone.undone.restored) == [parent, child]
+    assert [(await bench.row(job)).state for job in (parent, child)] == [State.READY, State.READY]
