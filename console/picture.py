@@ -13,7 +13,7 @@ from console.client import EngineClient
 from console.desk import Desk
 from console.screens.places import BY_NAME
 from console.screens.queue import QueueScreen
-from console.svg import save
+from console.svg import check_name, save
 from console.theme import DEFAULT, Ink, load_themes
 from engine.errors import HeadwayError, UsageError
 
@@ -35,7 +35,14 @@ class Picture:
 def read_size(text: str) -> tuple[int, int]:
     """`120x36`. Raises `UsageError` for anything else."""
     columns, _, rows = text.partition("x")
-    if not (columns.isdigit() and rows.isdigit() and 0 < int(columns) <= 500 and 0 < int(rows) <= 300):
+    if not (
+        text.isascii()
+        and len(text) < 20
+        and columns.isdigit()
+        and rows.isdigit()
+        and 0 < int(columns) <= 500
+        and 0 < int(rows) <= 300
+    ):
         raise UsageError(f"--size {text}: write it as COLSxROWS, such as 120x36")
     return int(columns), int(rows)
 
@@ -46,6 +53,7 @@ async def picture(client: EngineClient, path: Path, wanted: Picture | None = Non
     With `at_work` the queue has to have rows, and something to see of the first. Raises `HeadwayError` where the engine
     does not answer, or nothing ran for ten seconds.
     """
+    check_name(path)
     wanted = wanted or Picture()
     if wanted.screen not in BY_NAME:
         raise UsageError(f"there is no screen {wanted.screen!r}; there are {', '.join(BY_NAME)}")

@@ -8,11 +8,18 @@ from typing import Any
 
 from textual.app import App
 
-from engine.errors import HeadwayError
+from engine.errors import HeadwayError, UsageError
+
+
+def check_name(path: Path) -> None:
+    """Raise `UsageError` for the name of another sort of file: a slip would write a picture over somebody's notes."""
+    if path.suffix.lower() != ".svg":
+        raise UsageError(f"{path}: a picture is an SVG, so give it a name that ends in .svg")
 
 
 def save(app: App[Any], path: Path, title: str) -> None:
     """Save what the app shows as SVG. Raises `HeadwayError` where it cannot be written."""
+    check_name(path)
     try:
         path.write_text(_without_fetches(app.export_screenshot(title=title)), encoding="utf-8")
     except OSError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from functools import partial
 
+from engine.agents import registry
 from engine.config import Settings
 from engine.config.scopes import scope_of
 from engine.dispatch import rerouting
@@ -86,7 +87,7 @@ def directories(settings: Settings) -> Mapping[str, str]:
 
 
 def target(text: str, settings: Settings, agents: Collection[str]) -> Target:
-    """A target that exists, with the agent's own model where it names none. Raises `UsageError`."""
+    """A target that exists and takes that model, the agent's own where it names none. Raises `UsageError`."""
     found = Target.parse(text)
     if found.agent not in agents:
         raise UsageError(f"to: there is no agent {found.agent!r}; {nearest(found.agent, agents)}")
@@ -94,7 +95,11 @@ def target(text: str, settings: Settings, agents: Collection[str]) -> Target:
         account = checked_account(found.agent, found.account, settings)
     except EntryError as error:
         raise UsageError(error.message) from None
-    return Target(found.agent, found.model or settings.agent(found.agent).model, account)
+    own = settings.agent(found.agent)
+    model = found.model or own.model
+    if (known := registry.agents().get(found.agent)) is not None:
+        known.accept(model, own, settings.accounts.get(account or ""))
+    return Target(found.agent, model, account)
 
 
 def checked_scope(text: str, settings: Settings, agents: Collection[str]) -> str:

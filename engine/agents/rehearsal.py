@@ -18,7 +18,7 @@ from engine.agents.events import AnyAgentEvent
 from engine.agents.gemini_parser import GeminiParser
 from engine.agents.lines import decode
 from engine.agents.opencode_parser import OpencodeParser
-from engine.config import AgentSettings
+from engine.config import AccountSettings, AgentSettings
 from engine.errors import UsageError
 from engine.model import Permission
 from engine.money import Entry
@@ -52,6 +52,11 @@ class Rehearsal(Agent):
     footprint = 30 << 20
     skill_folders = (".claude/skills", ".agents/skills")  # where those look that it plays
     pass_env = ("HEADWAY_REHEARSAL_SPEED",)
+
+    def accept(self, model: str | None, settings: AgentSettings, account: AccountSettings | None = None) -> None:
+        """A path may begin where the job will work, so that only a name can be looked up now."""
+        if model is not None and not scenario.is_path(model):
+            scenario.find(model, Path())
 
     def asks_whom(self, model: str | None, env: Mapping[str, str], settings: AgentSettings) -> str | None:
         return LOCAL

@@ -212,8 +212,17 @@ def split(name: str) -> tuple[Format | None, str]:
     return next(((format_, rest) for format_ in FORMATS if slash and first == format_), (None, name))
 
 
+def is_path(name: str) -> bool:
+    """Whether a file is asked for, and none of those that come with Headway."""
+    return _names_a_file(split(name)[1])
+
+
+def _names_a_file(name: str) -> bool:
+    return "/" in name or name.endswith((".yaml", ".yml"))
+
+
 def _found(name: str, base: Path) -> Scenario:
-    if "/" in name or name.endswith((".yaml", ".yml")):
+    if _names_a_file(name):
         return read(base / Path(name).expanduser())
     known = names()
     if name in known:

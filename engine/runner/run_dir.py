@@ -71,7 +71,8 @@ class RunDir:
     @property
     def answer(self) -> Path | None:
         """The file that holds the whole answer of a model call; None for any other attempt."""
-        return next((self.path / name for name in ANSWERS if (self.path / name).is_file()), None)
+        found = (self.path / name for name in ANSWERS)
+        return next((path for path in found if path.is_file() and not path.is_symlink()), None)
 
     @property
     def pipe(self) -> Path:
@@ -117,7 +118,7 @@ class RunDir:
         """What was noted; None where the engine never came as far as starting it."""
         try:
             return msgspec.json.decode(read_regular(self.path / "facts.json", FACTS_BYTES) or b"", type=Facts)
-        except (UnicodeDecodeError, msgspec.MsgspecError):
+        except (UnicodeDecodeError, msgspec.MsgspecError, RecursionError):
             return None
 
     def void(self) -> bool:

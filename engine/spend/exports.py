@@ -23,6 +23,8 @@ _TOKENS = (
     "usage_input_tokens_cache_write_5m", "usage_input_tokens_cache_write_1h", "cache_creation_input_tokens",
     "usage_output_tokens", "output_tokens", "input_tokens", "cache_read_tokens", "cache_write_tokens",
 )  # fmt: skip
+#: What comes of an export that is another one, or of numbers that no report has.
+_WRONG = (ArithmeticError, LookupError, OSError, RecursionError, StopIteration, TypeError, ValueError, AttributeError)
 _MONEY = ("cost_usd", "amount_value", "cost", "amount_usd")
 
 
@@ -31,7 +33,7 @@ def read(text: str, name: str) -> list[Exported]:
     head = text.lstrip("\ufeff \t\r\n")
     try:
         found = _json(json.loads(head)) if head[:1] in ("{", "[") else _csv(head)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (*_WRONG, csv.Error) as error:
         raise UsageError(f"{name}: it cannot be read as a usage or cost report: {error}") from None
     if not found:
         raise UsageError(f"{name}: there is no day with tokens or money in it; docs/money.md says what is read")

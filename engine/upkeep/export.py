@@ -19,6 +19,7 @@ from typing import Any
 
 import msgspec
 
+from engine.errors import NotFoundError
 from engine.model import Attempt, Job, JobSpec
 from engine.runner.run_dir import run_dir
 from engine.store.filter import EVERYTHING, Filter
@@ -73,18 +74,23 @@ class _Kind:
 def export(path: Path, what: What, form: Format, chosen: Filter = EVERYTHING) -> Iterator[bytes]:
     """The lines of an export, oldest first; in CSV the first one holds the names of the columns.
 
-    `path` is the database. Raises `NotFoundError`, `RefusedError` or `StorageError` with what to do.
+    `path` is the database. Raises `NotFoundError`, also where there is nothing to write, `RefusedError` or
+    `StorageError` with what to do.
     """
     kind = _KINDS[what]
     home = path.absolute().parent
     with reading(path) as connection:
-        if form is Format.CSV:
-            yield _csv_line(kind.columns)
+        heads = [_csv_line(kind.columns)] if form is Format.CSV else []
         last = int(connection.execute(kind.last).fetchone()[0])
-        after = 0
+        after, empty = 0, True
         while after < last:
             lines, after = _page(connection, kind, form, home, chosen, after, last)
+            if lines:
+                yield from heads
+                heads, empty = [], False
             yield from lines
+    if empty:
+        raise NotFoundError(f"there are no such {what}, and nothing was written; `headway jobs` takes the same filter")
 
 
 def _page(

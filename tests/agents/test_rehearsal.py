@@ -120,3 +120,16 @@ def test_only_claude_goes_on_with_a_copy_of_a_session(format_: str, tmp_path: Pa
     with pytest.raises(UsageError, match=f"{format_} is not asked for a copy"):
         Rehearsal().launch(forked)
     assert Rehearsal().launch(replace(forked, model="limit")).argv[-4] == "--resume"
+
+
+@pytest.mark.parametrize("model", ["nosuch", "fix-bgu", "codex/nosuch", "codex/ask"])
+def test_a_scenario_that_does_not_exist_or_cannot_be_played_is_refused_at_submit(model: str) -> None:
+    with pytest.raises(UsageError, match=r"did you mean|there are|asks nothing"):
+        Rehearsal().accept(model, AgentSettings())
+
+
+@pytest.mark.parametrize(
+    "model", [None, "fix-bug", "codex/fix-bug", "mine.yaml", "./later/mine.yaml", "gemini/mine.yml"]
+)
+def test_a_file_is_looked_for_where_the_job_works_and_not_before(model: str | None) -> None:
+    Rehearsal().accept(model, AgentSettings())

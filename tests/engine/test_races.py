@@ -158,9 +158,7 @@ async def test_no_verdict_is_no_winner(engine: Engine, repository: Path, tmp_pat
 
 
 async def test_a_judge_that_fails_decides_nothing(engine: Engine, repository: Path) -> None:
-    race = await over(
-        engine, await engine.races.begin(wanted(project=str(repository), judge="rehearsal:no-such-thing"), "me")
-    )
+    race = await over(engine, await engine.races.begin(wanted(project=str(repository), judge="rehearsal:crash"), "me"))
     assert (race.state, race.why) == (RaceState.OPEN, f"its judge, J{race.judge_job}, failed")
 
 
@@ -190,6 +188,7 @@ async def test_what_cannot_be_a_race_is_refused_before_anything_runs(
         (wanted(project=str(repository), base="--help"), "no commit '--help'"),
         (wanted(base="main"), "only a project has commits"),
         (wanted(judge="nobody"), "there is no agent 'nobody'"),
+        (wanted(judge="rehearsal:no-such-thing"), "no rehearsal scenario 'no-such-thing'"),
         (wanted(first=3), "only 2 targets"),
         (wanted(check_timeout="soon"), "check_timeout"),
         (wanted("  "), "it is empty"),
