@@ -110,7 +110,7 @@ FLOORS: list[set[str]] = [
         "engine.telemetry",
     },
     {"engine.tax"},
-    {"engine.drill"},
+    {"engine.drill", "engine.simulation"},
     {"engine.engine"},
     {"engine.serving"},
     {"engine.server"},

@@ -48,6 +48,7 @@ FAMILIES = {
     "upkeep": "prune backup restore export",
     "demo": "demo",
     "drill": "drill",
+    "simulate": "simulate",
 }
 
 #: Options before a command that take a word of their own.
