@@ -33,7 +33,6 @@ from engine.simulation.scenario import Scenario
 from engine.simulation.supply import Answer, Meter, Supply, meter
 from engine.simulation.tally import Load, Tally
 from engine.store.fold import apply
-from engine.store.lanes import Lane
 from engine.store.rows import JobRow, lane_of
 from engine.units import milliseconds
 from engine.window import Reading, Standing
@@ -72,7 +71,7 @@ class Course:
         """Those that have not ended, by id."""
         self.attempts: dict[int, Attempt] = {}
         """Those that run, by their job."""
-        self.waiting: dict[Lane, Waiting] = {}
+        self.waiting: dict[tuple[str | None, str | None, str | None], Waiting] = {}
         self.submitted = self.done = self.failed = self.held = self.moved = 0
         self.end = scenario.zero + scenario.span
         self._errands: Iterator[Errand] = iter(draw(scenario, seed) if errands is None else errands)
@@ -154,26 +153,30 @@ class Course:
         body = log.Submitted(spec, errand.kind, target.agent, target.model, errand.project, account=target.account)
         row = self._after(None, number, body)
         self.tally.count(Load.SUBMITS, self.world.now)
-        self.jobs[number] = Job(row, errand, errand.calls)
-        self._enter(row)
+        job = self.jobs[number] = Job(row, errand, errand.calls, self._line(row))
+        self._enter(job)
         self._next_errand()
 
-    def _enter(self, row: JobRow) -> None:
-        """A job that nothing of its own keeps from starting any more."""
-        lane = lane_of(row)
-        waiting = self.waiting.get(lane)
-        if waiting is None:
-            waiting = self.waiting[lane] = Waiting(lane)
-        if waiting.enter(row):
-            assert waiting.line is not None, "it has a head now"
-            self.lineup.put(waiting.line)
+    def _line(self, row: JobRow) -> Waiting:
+        """Where a job waits. Jobs of one account, project and kind are alike."""
+        named = row.account, row.project, row.kind
+        found = self.waiting.get(named)
+        if found is None:
+            found = self.waiting[named] = Waiting(lane_of(row))
+        return found
+
+    def _enter(self, job: Job) -> None:
+        """Nothing of its own keeps a job from starting any more."""
+        if job.waiting.enter(job.row):
+            assert job.waiting.line is not None, "it has a head now"
+            self.lineup.put(job.waiting.line)
         self._woken = True
 
     def _due(self, job: Job) -> None:
         """The time of a job that waits for one has come."""
         if job.row.not_before is not None and job.row.not_before <= self.world.now:
             job.row = self._after(job.row, job.row.id, log.Due())
-            self._enter(job.row)
+            self._enter(job)
 
     # The dispatcher
 
@@ -196,7 +199,7 @@ class Course:
         if job.row.attempts == 1:
             self.tally.waits[job.errand.kind].append(now - job.errand.comes)
         account = self.accounts[row.account or ""]
-        attempt = Attempt(job, account, self.places.take(), lane_of(row), now)
+        attempt = Attempt(job, account, self.places.take(), job.waiting.lane, now)
         self.attempts[row.id] = attempt
         account.running[attempt] = None
         self._later(attempt, now + self.startup)
@@ -287,7 +290,7 @@ class Course:
             elif decided.at is not None:
                 self._at(max(now, decided.at), self._due, job)
             else:
-                self._enter(job.row)
+                self._enter(job)
 
     # The provider
 

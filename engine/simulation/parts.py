@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from engine.agents.base import Agent
 from engine.config import AccountSettings, PacingSettings, Settings
+from engine.dispatch.waiting import Waiting
 from engine.model import Failure, Target
 from engine.simulation.errands import Errand, Login
 from engine.simulation.places import Host
@@ -38,6 +39,8 @@ class Job:
     errand: Errand
     left: int
     """Calls of the model."""
+    waiting: Waiting
+    """The lane that it stands in, or stood in last."""
 
 
 @dataclass(slots=True, eq=False)

@@ -94,8 +94,8 @@ def test_no_job_is_lost_no_slot_is_taken_twice_and_no_cap_is_exceeded(scenario: 
             lanes.setdefault((row.account, row.project, row.kind), []).append(row)
         lines = [
             Line(waiting.lane, rows[0], iter(rows[1:]))
-            for lane, waiting in course.waiting.items()
-            if (rows := lanes.get((lane.account, lane.project, lane.kind)))
+            for named, waiting in course.waiting.items()
+            if (rows := lanes.get(named))
         ]
         anew = Lineup(course.world.copy(), lines).take(room)
         found = take(room)
