@@ -109,6 +109,8 @@ class Report(Struct, frozen=True, kw_only=True):
     moved: int
     """Jobs that went to another account."""
     kinds: list[Sort]
+    waited: int
+    """All waiting for the first attempt, added up."""
     busy: float
     """Of the slots, over the whole time."""
     at_once: int
@@ -146,6 +148,7 @@ def report(name: str, course: Course, seed: int, rate: int = WRITER_RATE, source
         refused=dict(sorted(tally.refused.items())),
         moved=course.moved,
         kinds=_kinds(course),
+        waited=sum(sum(waits) for waits in tally.waits.values()),
         busy=_share(tally.busy, tally.offered),
         at_once=tally.most,
         machines=_machines(course),
