@@ -9,9 +9,8 @@ from msgspec.structs import replace
 from engine.config import MatchSettings, NeedsSettings, RouteSettings
 from engine.config.routes import words
 from engine.dispatch import rerouting
-from engine.dispatch.rerouting import Trouble
 from engine.dispatch.routebook import Route, Routebook, Station, Traits, first, too_small
-from engine.dispatch.routing import Ask, Move, Stay, Stop, Verdict, decide
+from engine.dispatch.routing import Ask, Move, Stay, Stop, Trouble, Verdict, decide
 from engine.dispatch.standings import Facts
 from engine.documents import nearest
 from engine.errors import NotFoundError, UsageError

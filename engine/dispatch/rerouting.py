@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from engine.dispatch import windows
+from engine.dispatch import shifting, windows
 from engine.dispatch.routebook import CHARACTERS_A_TOKEN, Route, Routebook, too_small
-from engine.dispatch.routing import AWAY_MS, RETURNS, Candidate, Case, Move, Stay, Verdict, decide
+from engine.dispatch.routing import Candidate, Case, Move, Trouble, Turn, decide
 from engine.dispatch.standings import Facts, scopes_of
 from engine.dispatch.world import World
 from engine.model import ALL, LIMITS, JobSpec, State, Target
@@ -39,26 +39,6 @@ _WAITED = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """In which way a job's target cannot be used."""
-
-    cause: RouteCause
-    reason: str = ""
-    until: int | None = None
-    started: bool = False
-    """It has worked there."""
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """What a route does about a trouble, and what that was decided by."""
-
-    verdict: Verdict
-    case: Case
-    trouble: Trouble
-
-
 def survey(facts: Facts, row: JobRow, spec: JobSpec, route: Route, past: Sequence[Rerouting]) -> list[Candidate]:
     """How each target of a route stands for a job, in its order."""
     found = []
@@ -68,7 +48,7 @@ def survey(facts: Facts, row: JobRow, spec: JobSpec, route: Route, past: Sequenc
         here = station.target == row.target
         lacks = facts.book.lacks(station, route.needs, spec, row.project)
         lacks = lacks or too_small(route.needs.context, tokens, facts.holding(station))
-        left, until = _left(past, str(station.target), facts.tx.now) if not here else ("", None)
+        left, until = shifting.left(past, str(station.target), facts.tx.now) if not here else ("", None)
         found.append(
             Candidate(
                 station.target,
@@ -111,44 +91,49 @@ def after_failure(tx: Transaction, book: Routebook, row: JobRow, spec: JobSpec, 
 
 
 def before_start(tx: Transaction, book: Routebook, world: World) -> int | None:
-    """Move the waiting jobs whose target is closed, where their route says so. Returns when to look again.
-
-    Only as many move to a target as may start there: the others may find their own one open again before their turn.
-    """
-    facts: Facts | None = None
-    rooms: dict[Target, int] = {}
-    due: int | None = None
-    for route in book.routes.values():
-        if not route.reroutes(PASSING | {RouteCause.AUTH}):
-            continue
-        for target in route.targets:
-            if not _any(tx, route, target):
-                continue
-            facts = facts or Facts.read(tx, book)
-            for to in route.targets:
-                rooms[to] = 0 if facts.closed(to)[0] else _room(tx, route, to, world)
-            if all(room <= 0 for to, room in rooms.items() if to != target and to in route.targets):
-                due = _sooner(due, _first_end(facts, route, tx.now))
-            else:
-                due = _sooner(due, _move_from(facts, route, target, rooms))
-    return due
+    """Move the waiting jobs whose target is closed, where their route says so. Returns when to look again."""
+    return shifting.before_start(book.routes.values(), _Stored(tx, book, world))
 
 
-def _move_from(facts: Facts, route: Route, target: Target, rooms: dict[Target, int]) -> int | None:
-    """Move the jobs of a route that wait for a target, as far as there is room. Returns when to look again."""
-    tx, due = facts.tx, None
-    for row in _routed(tx, route, target, closed=bool(facts.closed(target)[0])):
-        turn = _turn(facts, row, route)
-        if turn is None:
-            continue
-        if not isinstance(turn.verdict, Move):
-            due = _sooner(due, _reopens(turn, tx.now))
-        elif rooms[turn.verdict.to.target] > 0:
-            rooms[turn.verdict.to.target] -= 1
-            make(tx, row, turn.verdict, turn, _ended_there(tx, row))
-        else:
-            break  # they stand in their order, and go when something has ended there
-    return due
+@dataclass(slots=True)
+class _Stored:
+    """The waiting jobs as the store has them. How the targets stand is read once, where a job waits at all."""
+
+    tx: Transaction
+    book: Routebook
+    world: World
+    _facts: Facts | None = None
+
+    @property
+    def now(self) -> int:
+        return self.tx.now
+
+    @property
+    def facts(self) -> Facts:
+        if self._facts is None:
+            self._facts = Facts.read(self.tx, self.book)
+        return self._facts
+
+    def any(self, route: Route, target: Target) -> bool:
+        named = (route.name, target.agent, target.model, target.account)
+        return self.tx.connection.execute(_ANY, named).fetchone() is not None
+
+    def jobs(self, route: Route, target: Target, *, closed: bool) -> list[JobRow]:
+        named = (route.name, target.agent, target.model, target.account, closed)
+        return [job_row(values) for values in self.tx.connection.execute(_ROUTED, named).fetchall()]
+
+    def closed(self, target: Target) -> tuple[bool, int | None]:
+        closed, until, _ = self.facts.closed(target)
+        return bool(closed), until
+
+    def room(self, route: Route, target: Target) -> int:
+        return _room(self.tx, route, target, self.world)
+
+    def turn(self, row: JobRow, route: Route) -> Turn | None:
+        return _turn(self.facts, row, route)
+
+    def move(self, row: JobRow, move: Move, turn: Turn) -> None:
+        make(self.tx, row, move, turn, _ended_there(self.tx, row))
 
 
 def foresee(
@@ -216,29 +201,12 @@ def _ended_there(tx: Transaction, row: JobRow) -> int | None:
     return None if found is None else int(found[0])
 
 
-def _any(tx: Transaction, route: Route, target: Target) -> bool:
-    named = (route.name, target.agent, target.model, target.account)
-    return tx.connection.execute(_ANY, named).fetchone() is not None
-
-
 def _room(tx: Transaction, route: Route, target: Target, world: World) -> int:
     """How many jobs may start on a target, less those of the route that wait there already."""
     scopes = [ALL, *scopes_of(target)]
     free = min((world.caps[one] - world.running.get(one, 0) for one in scopes if one in world.caps), default=MOST)
     waiting = tx.connection.execute(_WAIT_THERE, (route.name, target.agent, target.model, target.account)).fetchone()
     return min(free, MOST) - int(waiting[0])
-
-
-def _routed(tx: Transaction, route: Route, target: Target, *, closed: bool) -> list[JobRow]:
-    """The jobs of a route that wait for a target; where it is not closed, only those that wait for a time."""
-    named = (route.name, target.agent, target.model, target.account, closed)
-    return [job_row(values) for values in tx.connection.execute(_ROUTED, named).fetchall()]
-
-
-def _first_end(facts: Facts, route: Route, now: int) -> int | None:
-    """When the first closed target of a route is expected to open."""
-    times = [facts.closed(target)[1] for target in route.targets]
-    return min((at for at in times if at is not None and at > now), default=None)
 
 
 def _trouble(tx: Transaction, row: JobRow, closed: str, until: int | None, cause: RouteCause | None) -> Trouble | None:
@@ -248,26 +216,6 @@ def _trouble(tx: Transaction, row: JobRow, closed: str, until: int | None, cause
     if row.not_before is not None or cause is None:
         return None
     return Trouble(cause, closed, until, started=row.attempts > 0)
-
-
-def _left(past: Sequence[Rerouting], target: str, now: int) -> tuple[str, int | None]:
-    """Why a job does not go back to a target, or not yet, and until when.
-
-    Each move leaves a conversation behind. Without a bound, a job too long for any one window of its targets would go
-    to and fro between them and come to no end in any; waiting where it is, it goes on in its session.
-    """
-    worked = [one for one in past if one.was == target and one.cause in AWAY_MS and one.attempt is not None]
-    if len(worked) > RETURNS:
-        return f"the job has worked there and left it {len(worked)} times", None
-    for one in reversed(past):
-        if one.was != target or one.cause is None:
-            continue
-        if one.cause not in AWAY_MS:
-            return f"the job left it because of {one.cause}", None
-        until = one.until if one.until is not None else one.at + AWAY_MS[one.cause]
-        if until > now:
-            return f"the job left it because of {one.cause}", until
-    return "", None
 
 
 def _same_account(facts: Facts, row: JobRow, one: Candidate, trouble: Trouble) -> Candidate:
@@ -299,15 +247,3 @@ def _since(tx: Transaction, row: JobRow) -> int | None:
             break
         since = ended
     return since
-
-
-def _reopens(turn: Turn, now: int) -> int | None:
-    """When another look at a job that stays may move it."""
-    times = [one.standing.until for one in turn.case.candidates if one.target != turn.case.target]
-    if isinstance(turn.verdict, Stay):
-        times.append(turn.verdict.at)
-    return min((at for at in times if at is not None and at > now), default=None)
-
-
-def _sooner(one: int | None, other: int | None) -> int | None:
-    return min((at for at in (one, other) if at is not None), default=None)

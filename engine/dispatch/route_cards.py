@@ -9,9 +9,8 @@ import msgspec
 
 from engine import events as log
 from engine.decision import Card, CardKind, Choice, Reply
-from engine.dispatch.rerouting import Turn
 from engine.dispatch.routebook import Routebook, Station
-from engine.dispatch.routing import Ask
+from engine.dispatch.routing import Ask, Turn
 from engine.dispatch.standings import Facts
 from engine.documents import nearest
 from engine.errors import RefusedError, UsageError

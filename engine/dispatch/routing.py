@@ -86,6 +86,26 @@ class Stop:
 Verdict = Stay | Move | Ask | Stop
 
 
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """In which way a job's target cannot be used."""
+
+    cause: RouteCause
+    reason: str = ""
+    until: int | None = None
+    started: bool = False
+    """It has worked there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a route does about a trouble, and what that was decided by."""
+
+    verdict: Verdict
+    case: Case
+    trouble: Trouble
+
+
 @dataclass(slots=True)
 class _Sorted:
     """The candidates by what keeps a job from them."""

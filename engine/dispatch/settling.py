@@ -16,10 +16,9 @@ from engine.agents.base import Outcome
 from engine.dispatch import breaker, budget, rerouting, retry, route_cards, windows
 from engine.dispatch.budget import Budget
 from engine.dispatch.following import behind, follow, is_booked
-from engine.dispatch.rerouting import Trouble
 from engine.dispatch.retry import Action, Case, Next
 from engine.dispatch.routebook import NOTHING, Routebook
-from engine.dispatch.routing import Ask, Move
+from engine.dispatch.routing import Ask, Move, Trouble, Turn
 from engine.errors import RefusedError
 from engine.gate.book import NOTHING as NO_GATES
 from engine.gate.book import Gate, Gatebook
@@ -144,7 +143,7 @@ class _Follow:
 
     requeue: Requeue | None
     outcome: Outcome
-    turn: rerouting.Turn | None = None
+    turn: Turn | None = None
     """What its route does about it."""
 
 
@@ -180,7 +179,7 @@ def _next(tx: Transaction, row: JobRow, target: Target, ending: Ending, rules: R
 
 def _decided(
     tx: Transaction, row: JobRow, target: Target, ending: Ending, rules: Rules, decided: Next,
-    turn: rerouting.Turn | None = None, *, limited: bool,
+    turn: Turn | None = None, *, limited: bool,
 ) -> _Follow:  # fmt: skip
     """A decision of the table as what is written."""
     outcome, at = _with(ending.outcome, decided.why), decided.at
@@ -198,9 +197,7 @@ def _decided(
     return _Follow(Requeue(at, decided.counted, decided.fresh, decided.anew, hold=hold), outcome, turn)
 
 
-def _turn(
-    tx: Transaction, row: JobRow, spec: JobSpec, target: Target, ending: Ending, rules: Rules
-) -> rerouting.Turn | None:
+def _turn(tx: Transaction, row: JobRow, spec: JobSpec, target: Target, ending: Ending, rules: Rules) -> Turn | None:
     """What the job's route does about a failure. Where the operator has sent it elsewhere, his word counts."""
     outcome = ending.outcome
     cause = CAUSES.get(outcome.failure or Failure.UNKNOWN)

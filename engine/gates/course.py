@@ -15,8 +15,7 @@ from functools import partial
 from msgspec.structs import replace
 
 from engine.dispatch import rerouting
-from engine.dispatch.rerouting import Trouble
-from engine.dispatch.routing import Move, Stop
+from engine.dispatch.routing import Move, Stop, Trouble
 from engine.gate import gate_cards, looking, verdict
 from engine.gate.book import Gate, Gatebook
 from engine.gate.looking import Result
