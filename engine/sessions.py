@@ -88,7 +88,7 @@ class AttachRequest(Struct, frozen=True, forbid_unknown_fields=True):
     """Body of `POST /v1/jobs/ID/attach`: the process that lends its terminal to the agent's own screen."""
 
     pid: int
-    marker: Annotated[str, Meta(pattern="^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+    marker: Annotated[str, Meta(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")]
     """The caller's own name for it, by which it is given back."""
 
 

@@ -13,12 +13,12 @@ from engine.documents import nearest
 from engine.errors import NotFoundError
 from engine.model import JobSpec
 from engine.skills.choosing import choose
+from engine.skills.finding import read_text
+from engine.skills.reading import BadSkillError
 from engine.skills.skill import Given, How, Skill
 from engine.skills.stats import SkillCount, SkillsOfJob, SkillUse
 from engine.store import Store, given
 from engine.store.rows import JobRow
-
-TEXT_LIMIT = 200_000  #: characters of a skill's text that are shown
 
 
 class Shelf:
@@ -31,9 +31,7 @@ class Shelf:
 
     async def skills(self, project: str | None = None) -> list[Skill]:
         """Those for a project of the settings or a directory, or for jobs without one."""
-        named = self._settings.projects.get(project or "")
-        directory = named.directory if named is not None else project
-        return await asyncio.to_thread(skills_for, directory, self._settings)
+        return await asyncio.to_thread(skills_for, self._directory(project), self._settings)
 
     async def counts(self) -> list[SkillCount]:
         return await self._store.look(given.counts)
@@ -48,11 +46,16 @@ class Shelf:
         chosen = next((skill for skill in found if skill.name == name), None)
         if chosen is None:
             raise NotFoundError(f"there is no skill {name!r}; {nearest(name, (skill.name for skill in found))}")
+        directory = self._directory(project)
         try:
-            text = await asyncio.to_thread(Path(chosen.path).read_text, encoding="utf-8", errors="replace")
-        except OSError as error:
-            raise NotFoundError(f"{chosen.path} cannot be read: {error.strerror}") from None
-        return text[:TEXT_LIMIT]
+            return await asyncio.to_thread(read_text, chosen, Path(directory) if directory else None)
+        except (OSError, BadSkillError) as error:
+            why = getattr(error, "strerror", None) or str(error)
+            raise NotFoundError(f"{chosen.path} cannot be read: {why}") from None
+
+    def _directory(self, project: str | None) -> str | None:
+        named = self._settings.projects.get(project or "")
+        return named.directory if named is not None else project
 
     async def of_job(self, job: int) -> SkillsOfJob:
         """Raises `NotFoundError`."""

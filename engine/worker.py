@@ -12,7 +12,7 @@ from engine.model import TAG
 NAME_LIMIT = 64  #: characters
 FILE = "headway.yaml"  #: who keeps a worker that is said there
 
-NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"  #: it is also that of a directory
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z"  #: it is also that of a directory
 Name = Annotated[str, Meta(pattern=NAME)]
 
 

@@ -45,7 +45,7 @@ FOUND = frozenset({Standing.ACTIVE, Standing.SUPERSEDED})  #: what a search can 
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 Scope = Annotated[
-    str, Meta(pattern=r"^(global|project:/.*|persona:[A-Za-z0-9][A-Za-z0-9._-]{0,63})$", max_length=4_200)
+    str, Meta(pattern=r"^(global|project:/.*|persona:[A-Za-z0-9][A-Za-z0-9._-]{0,63})\Z", max_length=4_200)
 ]
 Text = Annotated[str, Meta(min_length=1, max_length=TEXT_LIMIT)]
 Subject = Annotated[str, Meta(min_length=1, max_length=200)]
@@ -76,7 +76,7 @@ class Item(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     standing: Standing = Standing.ACTIVE
     subject: Subject | None = None
     """What it is about: of two things about one subject in one scope, the newer one holds."""
-    tags: Annotated[list[Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,63}$")]], Meta(max_length=20)] = (
+    tags: Annotated[list[Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,63}\Z")]], Meta(max_length=20)] = (
         field(default_factory=list)
     )
     valid_from: int | None = None

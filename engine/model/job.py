@@ -21,7 +21,7 @@ class JobSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     project: str | None = None
     """A project's name in the settings, or a directory."""
     workspace: Workspace | None = None
-    base: Annotated[str, Meta(pattern=r"^[^-\s]\S*$", max_length=250)] | None = None
+    base: Annotated[str, Meta(pattern=r"^[^-\s]\S*\Z", max_length=250)] | None = None
     """What its worktree begins at: a commit, a branch, a tag. Unset is the project's HEAD."""
     priority: Annotated[int, Meta(ge=0, le=9, description="0 is most urgent")] = PRIORITY_DEFAULT
     not_before: str | int | None = None

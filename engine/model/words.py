@@ -15,7 +15,7 @@ ALL = "all"  #: the scope of everything: caps and holds are put on it, or on one
 
 SCOPES = ("agent", "account", "target", "project", "tag")
 
-TAG = r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,63}$"  #: what tags and names are made of
+TAG = r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,63}\Z"  #: what tags and names are made of
 
 
 class State(StrEnum):

@@ -11,7 +11,7 @@ from engine.config import SessionSettings
 from engine.model import TAG, Permission
 
 FILE = "PERSONA.md"
-NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"  #: that of its folder, and of its scope in memory
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z"  #: that of its folder, and of its scope in memory
 
 Name = Annotated[str, Meta(pattern=NAME)]
 Line = Annotated[str, Meta(min_length=1, max_length=1_000)]

@@ -31,6 +31,8 @@ class Shelf:
 
     source: str
     folder: Path
+    root: Path | None = None
+    """What its files must not lead out of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class Found:
 
 def shelves(home: Path, project: str | None) -> list[Shelf]:
     """The places for a project, in the order of their precedence."""
-    own = [Shelf("project", Path(project) / PROJECT_FOLDER)] if project is not None else []
+    own = [Shelf("project", Path(project) / PROJECT_FOLDER, Path(project))] if project is not None else []
     return [*own, Shelf("home", home / HOME_FOLDER), Shelf("shipped", Path(__file__).parent)]
 
 
@@ -54,7 +56,7 @@ def find_pipelines(places: Collection[Shelf], agents: Collection[str]) -> list[F
         for path in _files(shelf.folder):
             before = standing.get(path.stem)
             if before is None:
-                standing[path.stem] = read_file(path, shelf.source, agents)
+                standing[path.stem] = read_file(path, shelf.source, agents, shelf.root)
             else:
                 shadows = [*before.file.shadows, str(path)]
                 standing[path.stem] = Found(replace(before.file, shadows=shadows), before.spec)
@@ -76,10 +78,12 @@ def runnable(found: Found) -> PipelineSpec:
     return found.spec
 
 
-def read_file(path: Path, source: str, agents: Collection[str]) -> Found:
+def read_file(path: Path, source: str, agents: Collection[str], root: Path | None = None) -> Found:
     """The pipeline in a file, or its problem."""
     bare = PipelineFile(name=path.stem, path=str(path), source=source)
     try:
+        if root is not None and not path.resolve().is_relative_to(root.resolve()):
+            raise UsageError(f"{path} is a link that leads out of the project")
         text = text_of(path, FILE_BYTES)
     except UsageError as error:
         return Found(replace(bare, problem=error.message), None)

@@ -10,7 +10,7 @@ from msgspec import Meta, Struct, field
 from engine.model import TAG, Permission
 from engine.model.pipeline import StepKind
 
-Name = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
+Name = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_-]{0,39}\Z")]
 Text = Annotated[str, Meta(min_length=1)]
 MOST_STEPS = 50
 

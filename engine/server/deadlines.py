@@ -27,9 +27,6 @@ class _Awaited(Enum):
     REST = auto()
 
 
-_SECONDS = {_Awaited.HEAD: HEAD_SECONDS, _Awaited.BODY: BODY_SECONDS, _Awaited.REST: REST_SECONDS}
-
-
 class Deadlines(H11Protocol):
     """One connection. `on_end` is called once, when it has ended."""
 
@@ -91,7 +88,8 @@ class Deadlines(H11Protocol):
             self._cut = None
         self._awaited, self._since, self._arrived = awaited, self.loop.time(), 0
         if awaited is not _Awaited.NOTHING:
-            self._cut = self.loop.call_later(_SECONDS[awaited], self._too_late)
+            seconds = {_Awaited.HEAD: HEAD_SECONDS, _Awaited.BODY: BODY_SECONDS, _Awaited.REST: REST_SECONDS}
+            self._cut = self.loop.call_later(seconds[awaited], self._too_late)
 
     def _too_late(self) -> None:
         if self._awaited is _Awaited.BODY:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-import time
+from time import monotonic
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -66,7 +66,7 @@ class Guard:
 
         A right token is served whatever came from its address before: it cannot be guessed, so nobody is locked out.
         """
-        if wait := self._peers.put_off(address, time.monotonic()):
+        if wait := self._peers.put_off(address, monotonic()):
             await _answer(TooManyError(f"too many wrong tokens: wait {span(wait * 1000)}", wait), request.scope, send)
             return
         why = "the token opens nothing: it is wrong, was revoked or has expired" if shown else "no token was shown"
@@ -75,7 +75,7 @@ class Guard:
         await _answer(error, request.scope, send)
 
     async def _known(self, request: Request, caller: Caller, token: Token, receive: Receive, send: Send) -> None:
-        if wait := self._peers.asks(token.id, time.monotonic()):
+        if wait := self._peers.asks(token.id, monotonic()):
             raise TooManyError(f"too many requests of the token {token.name}: wait {span(wait * 1000)}", wait)
         if length_of(request) > self._body:
             raise TooLargeError(f"the request is larger than {self._body >> 10} KiB, the most that is taken")

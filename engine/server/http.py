@@ -10,6 +10,7 @@ import msgspec
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 
+from engine.config import Settings
 from engine.config.server import LARGEST
 from engine.documents import nearest
 from engine.errors import ForbiddenError, NotFoundError, TooLargeError, UsageError
@@ -47,6 +48,20 @@ def require(request: Request, role: Role) -> None:
     if role is Role.OWNER:
         raise ForbiddenError("that is done on the engine's own machine: use ssh (headway attach ssh://HOST)")
     raise ForbiddenError(f"the token {caller.who} is of {caller.role.one}; that needs {role.one}")
+
+
+def project_of(request: Request, settings: Settings) -> str | None:
+    """The project that a query names, for files that lie in it.
+
+    A directory that is no project of headway.yaml is for those who may submit, and so look anywhere: raises
+    `ForbiddenError` for others.
+    """
+    project = request.query_params.get("project")
+    if project is not None and not caller_of(request).role.may(Role.OPERATOR):
+        known = settings.projects
+        if project not in known and project not in [one.directory for one in known.values()]:
+            raise ForbiddenError("a viewer looks into projects of headway.yaml alone: name one of them")
+    return project
 
 
 def as_json(value: object, status: int = 200) -> Response:

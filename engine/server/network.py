@@ -19,7 +19,8 @@ from uvicorn.server import ServerState
 from engine.config import ServerSettings
 from engine.config.server import refused
 from engine.errors import RefusedError, UsageError
-from engine.server.deadlines import HEAD_SECONDS, Deadlines
+from engine.server import deadlines
+from engine.server.deadlines import Deadlines
 from engine.server.peers import Peers
 
 logger = logging.getLogger(__name__)
@@ -32,6 +33,7 @@ _PLAIN = (
     b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n"
     b"this port speaks TLS alone: https://\n"
 )
+_KERNEL_BYTES = 128 << 10  #: that may wait in the kernel for one reader, which by itself takes megabytes
 _GOODBYE_SECONDS = 5.0  #: for TLS's own end
 _NO_MORE = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
@@ -94,7 +96,7 @@ class Network:
                 lambda: Deadlines(config, state, {}, end),
                 peer,
                 ssl=self._context,
-                ssl_handshake_timeout=HEAD_SECONDS,
+                ssl_handshake_timeout=deadlines.HEAD_SECONDS,
                 ssl_shutdown_timeout=_GOODBYE_SECONDS,
             )
         except (OSError, asyncio.CancelledError):  # no TLS after all, too old a TLS, or too slow
@@ -116,6 +118,7 @@ def opened(settings: ServerSettings, listen: str, home: Path, peers: Peers) -> I
     except OSError as error:
         raise RefusedError(f"{listen} cannot be listened at: {error.strerror}") from None
     listener.setblocking(False)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _KERNEL_BYTES)
     with listener:
         network = Network(listener, context, peers)
         logger.info("serves %s, certificate sha256:%s", network.address, fingerprint(certificate))
@@ -169,7 +172,7 @@ async def _speaks_tls(peer: socket.socket) -> bool:
     ready = asyncio.Event()
     loop.add_reader(peer, ready.set)
     try:
-        async with asyncio.timeout(HEAD_SECONDS):
+        async with asyncio.timeout(deadlines.HEAD_SECONDS):
             await ready.wait()
     except TimeoutError:
         return False

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,7 @@ from engine.skills.skill import FILE, Skill, Source, tokens
 
 #: Below a project, the first before the others: ours, and those where agents look.
 PROJECT_FOLDERS = (".headway/skills", ".agents/skills", ".claude/skills")
+TEXT_LIMIT = 200_000  #: characters of a skill's text that are shown
 SKILLS_LIMIT = 500  #: folders of one place that are looked at
 UNTRUSTED = "its project is not trusted with skills: projects: NAME: skills: trusted: true in headway.yaml"
 
@@ -115,6 +118,24 @@ def read_skill(folder: Path, source: Source = Source.USER, root: Path | None = N
         problem=unusable(head),
         warnings=[*document.remarks, *offences(head, folder.name)],
     )
+
+
+def read_text(skill: Skill, root: Path | None = None) -> str:
+    """What stands in a skill's own file, also in that of a broken one. `root`: what a project's must not lead out of.
+
+    Raises `BadSkillError` for a link that leads elsewhere: whoever may look at skills may not therefore look at
+    whatever a project's agents have linked to. Raises `OSError`.
+    """
+    path = Path(skill.path)
+    folder, file = path.parent.resolve(), path.resolve()
+    led_out = skill.source is Source.PROJECT and root is not None and not folder.is_relative_to(root.resolve())
+    if led_out or not file.is_relative_to(folder):
+        raise BadSkillError(f"{FILE} is a link that leads elsewhere")
+    fd = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(fd, encoding="utf-8", errors="replace") as opened:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise BadSkillError(f"{FILE} is no regular file")
+        return opened.read(TEXT_LIMIT)
 
 
 def _on(shelf: Shelf) -> Iterator[Skill]:

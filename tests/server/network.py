@@ -43,6 +43,7 @@ class Reached:
     url: str
     certificate: Path
     state: ServerState
+    guard: Guard
 
     @property
     def port(self) -> int:
@@ -99,12 +100,12 @@ async def reached(engine: Engine, settings: ServerSettings | None = None) -> Asy
     settings = settings or ServerSettings()
     certificate = certified(engine.home)
     peers, state = Peers(settings.requests, settings.connections), ServerState()
-    app = Guard(make_app(engine), engine.tokens, engine.audit, settings, peers)
-    config = uvicorn.Config(app, ws="none", lifespan="off", log_config=None, access_log=False)
+    guard = Guard(make_app(engine), engine.tokens, engine.audit, settings, peers)
+    config = uvicorn.Config(guard, ws="none", lifespan="off", log_config=None, access_log=False)
     with opened(settings, "127.0.0.1:0", engine.home, peers) as network:
         taking = asyncio.create_task(network.run(config, state))
         try:
-            yield Reached(engine, network.address, certificate, state)
+            yield Reached(engine, network.address, certificate, state, guard)
         finally:
             engine.hub.close()
             taking.cancel()

@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from engine.engine import Engine
 from engine.model import PipelineOrder, PipelineWanted
-from engine.server.http import LIST_LIMIT, actor, as_json, named, read_body, read_number
+from engine.server.http import LIST_LIMIT, actor, as_json, named, project_of, read_body, read_number
 
 
 def routes(engine: Engine) -> list[Route]:
@@ -38,10 +38,10 @@ class _Pipelines:
         return as_json(await self._engine.pipelines.begin(wanted, actor(request)), 200 if wanted.dry_run else 201)
 
     async def files(self, request: Request) -> Response:
-        return as_json(await self._engine.pipelines.files(request.query_params.get("project")))
+        return as_json(await self._engine.pipelines.files(project_of(request, self._engine.settings)))
 
     async def file(self, request: Request) -> Response:
-        project = request.query_params.get("project")
+        project = project_of(request, self._engine.settings)
         return as_json(await self._engine.pipelines.file(request.path_params["name"], project))
 
     async def pipeline(self, request: Request) -> Response:

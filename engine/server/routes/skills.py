@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from engine.engine import Engine
-from engine.server.http import LIST_LIMIT, as_json, job_of, read_number
+from engine.server.http import LIST_LIMIT, as_json, job_of, project_of, read_number
 
 
 def routes(engine: Engine) -> list[Route]:
@@ -28,14 +28,14 @@ class _Skills:
 
     async def skills(self, request: Request) -> Response:
         """With `project`, a name of the settings or a directory, those of that project too."""
-        return as_json(await self._engine.shelf.skills(request.query_params.get("project")))
+        return as_json(await self._engine.shelf.skills(project_of(request, self._engine.settings)))
 
     async def stats(self, request: Request) -> Response:
         return as_json(await self._engine.shelf.counts())
 
     async def text(self, request: Request) -> Response:
         """The text of one, of those that the same call lists."""
-        name, project = request.path_params["name"], request.query_params.get("project")
+        name, project = request.path_params["name"], project_of(request, self._engine.settings)
         return as_json(await self._engine.shelf.text(name, project))
 
     async def uses(self, request: Request) -> Response:

@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from engine.engine import Engine
-from engine.server.http import actor, as_json, read_body
+from engine.server.http import actor, as_json, project_of, read_body
 from engine.worker import WorkerOrder
 
 
@@ -29,10 +29,10 @@ class _Staff:
 
     async def personas(self, request: Request) -> Response:
         """With `project`, a name of the settings or a directory, those of that project too."""
-        return as_json(await self._engine.staff.personas(request.query_params.get("project")))
+        return as_json(await self._engine.staff.personas(project_of(request, self._engine.settings)))
 
     async def persona(self, request: Request) -> Response:
-        name, project = request.path_params["name"], request.query_params.get("project")
+        name, project = request.path_params["name"], project_of(request, self._engine.settings)
         return as_json(await self._engine.staff.persona(name, project))
 
     async def workers(self, request: Request) -> Response:
