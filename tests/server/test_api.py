@@ -155,8 +155,10 @@ async def test_the_socket_is_its_owners_alone(client: Client, served: Served) ->
         if path == Path("/tmp") or path == Path("/"):
             break
         path.chmod(0o755)
-    (served.home / "engine.sock").chmod(0o777)
-    assert _answer_as(65534, served.home / "engine.sock") == b""
+    (served.home / "agents").chmod(0o755)
+    for name in ("engine.sock", "agents/tools.sock"):
+        (served.home / name).chmod(0o777)
+        assert _answer_as(65534, served.home / name) == b""
     served.home.chmod(0o700)
 
 

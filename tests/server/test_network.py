@@ -94,6 +94,24 @@ async def test_every_call_is_shut_to_who_has_no_token(engine: Engine) -> None:
         assert (await engine.status()).counts.unfinished == 0 and not engine.asked_to_stop.is_set()
 
 
+@pytest.mark.parametrize("role", GIVEN)
+async def test_a_token_of_the_wrong_role_is_refused_by_every_call(engine: Engine, role: Role) -> None:
+    refused = sorted(call for call, need in NEEDS.items() if not role.may(need))
+    assert refused
+    async with reached(engine) as there:
+        headers = {"Authorization": f"Bearer {await there.token(role)}"}
+        trusted = ssl.create_default_context(cafile=there.certificate)
+        async with httpx.AsyncClient(verify=trusted, headers=headers, base_url=there.url) as http:
+            for method, path in refused:
+                answer = await http.request(method, path.replace(":path", "").replace("{", "").replace("}", ""))
+                assert (answer.status_code, answer.json()["error"]) == (403, "forbidden"), (method, path, answer.text)
+        # Nothing was done, and it is written down that it was tried.
+        assert not engine.asked_to_stop.is_set() and not (await engine.status()).draining
+        assert await engine.store.read.actions(10) == [] and await engine.list_jobs("", 10) == []
+        told = await engine.audit.lines(0, str(role), 100)
+        assert {one.status for one in told} == {403}
+
+
 async def test_who_guesses_is_put_off_and_locks_out_nobody(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engine.server.guard.monotonic", lambda: 1_000.0)
     async with reached(engine) as there:
