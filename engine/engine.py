@@ -28,6 +28,7 @@ from engine.gate.book import Gatebook
 from engine.gates.gates import Gates
 from engine.hub import Hub
 from engine.inbox import Inbox
+from engine.keyless import without_keys
 from engine.mcp.capability import Grants
 from engine.mcp.tooling import desk
 from engine.mcp.work import Doors
@@ -196,6 +197,7 @@ class Engine:
         now, sorter = now_ms(), await self.triage.sorter()
         submission = accepted(wanted, self.settings, self.agents.keys(), now, self.routes.book, sorter)
         submission = (await self.triage.placed(submission, now)).of(parent)
+        submission, keyless = without_keys(submission, self.agents, self.secrets.kept)
         if wanted.dry_run:
             rows, needs = await self.store.write(lambda tx: submit.rehearse(tx, submission))
             rows = await self.routes.foresee(rows, [one.spec for one in submission.all])
@@ -203,7 +205,9 @@ class Engine:
         admitted = await self.store.write(submit.Admission(submission))
         await self.opinions.ask(submission.jobs, admitted)
         self._dispatcher.wake()
-        return Answer(admitted.ids, admitted.existing, admitted.batch, admitted.follow_up)
+        named = [*admitted.ids, *([admitted.follow_up] if admitted.follow_up is not None else [])]
+        of_them = [named[entry] for entry in keyless if entry < len(named)]
+        return Answer(admitted.ids, admitted.existing, admitted.batch, admitted.follow_up, of_them)
 
     def _answered(self) -> None:
         """The operator has answered something, for which an agent may wait."""

@@ -62,9 +62,11 @@ async def serving(home: Path, settings: Settings, *, subreaper: bool = False) ->
     lock = Lock.take(home, Holder(os.getpid(), __version__, now_ms()))
     try:
         hub = Hub()
-        store = await Store.open(home, hub.publish)
+        secrets = Secrets()
+        secrets.learn_from(os.environ)
+        store = await Store.open(home, hub.publish, clean=secrets.kept)
         try:
-            async with _working(home, settings, store, hub, subreaper) as engine:
+            async with _working(home, settings, store, hub, secrets, subreaper) as engine:
                 yield engine
         finally:
             await store.close()
@@ -73,13 +75,13 @@ async def serving(home: Path, settings: Settings, *, subreaper: bool = False) ->
 
 
 @asynccontextmanager
-async def _working(home: Path, settings: Settings, store: Store, hub: Hub, subreaper: bool) -> AsyncIterator[Engine]:
+async def _working(
+    home: Path, settings: Settings, store: Store, hub: Hub, secrets: Secrets, subreaper: bool
+) -> AsyncIterator[Engine]:
     boot = str(uuid.uuid4())
     known = all_agents()
     cgroups = Cgroups.detect(home)
     follower = Follower()
-    secrets = Secrets()
-    secrets.learn_from(os.environ)
     tap = Tap(home)
     memory = Memory(home, settings, secrets, partial(resolve, own=os.environ))
     remembers = Known(memory, settings)

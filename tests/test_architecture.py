@@ -79,6 +79,7 @@ FLOORS: list[set[str]] = [
     },
     {
         "engine.foresight",
+        "engine.keyless",
         "engine.orders",
         "engine.accounts",
         "engine.drift",

@@ -304,6 +304,7 @@ def _report(context: typer.Context, answer: Answer, count: int, dry_run: bool, a
     from console.cli.output import note, print_json
     from console.format import plural
     from engine.clock import now_ms
+    from engine.keyless import INSTEAD
 
     if dry_run:
         note(f"{count} job{'s' * (count != 1)} would be accepted; nothing was submitted")
@@ -317,6 +318,8 @@ def _report(context: typer.Context, answer: Answer, count: int, dry_run: bool, a
     if answer.batch is not None:
         then = f", then J{answer.follow_up}" if answer.follow_up is not None else ""
         note(f"batch {answer.batch}{then}")
+    for job in answer.keyless:
+        note(f"J{job}: a key was left out of its words, for they are kept: {INSTEAD}")
     ids = answer.ids
     if as_json:
         print_json(ctx.of(context).ask(lambda client: client.rows(ids)) if ids else [])

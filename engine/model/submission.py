@@ -31,4 +31,6 @@ class Answer(Struct, frozen=True, omit_defaults=True):
     """Those among them that were there already: the same key, or the same token."""
     batch: int | None = None
     follow_up: int | None = None
+    keyless: list[int] = field(default_factory=list)
+    """Those in whose words a key was left out: they are kept."""
     preview: Preview | None = None

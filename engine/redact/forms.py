@@ -23,10 +23,14 @@ class Form:
     """One way to write a secret."""
 
     data: bytes
+    word: bool = False
+    """It counts only where it stands by itself: `postgres` is a password here and a part of a path there."""
 
     @cached_property
     def pattern(self) -> re.Pattern[bytes]:
         """Finds it, also with its lines broken somewhere."""
+        if self.word:
+            return re.compile(rb"(?<![A-Za-z0-9_/.-])" + re.escape(self.data) + rb"(?![A-Za-z0-9_/.-])")
         if len(self.data) > _BROKEN_BYTES:
             return re.compile(re.escape(self.data))
         between = _BREAK + rb"?"

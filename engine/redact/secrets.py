@@ -8,10 +8,11 @@ from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 from engine.redact.finder import Finder, Span
-from engine.redact.forms import forms_of
+from engine.redact.forms import Form, forms_of
 
 MARK = "[key]"
 SHORTEST = 8  #: characters; a shorter value stands in ordinary words too
+UNLIKELY = 16  #: characters; so long no number and no word is by chance
 
 #: Variables whose values are secrets.
 _NAMES = re.compile(
@@ -50,13 +51,17 @@ class Secrets:
 
     def __init__(self) -> None:
         self._values: set[str] = set()
-        self._finder = _SHAPES
+        self._finder = self._sure = _SHAPES
 
     def learn(self, values: Iterable[str]) -> None:
-        new = {value for value in values if len(value) >= SHORTEST} - self._values
+        """Values that are secrets. One that is short, or a short number, is not looked for: it stands in anything."""
+        new = {one for one in values if len(one) >= SHORTEST and not _is_number(one)} - self._values
         if new:
             self._values |= new
-            self._finder = Finder(form for value in self._values for form in forms_of(value))
+            words = {one for one in self._values if _is_word(one)}
+            sure = [form for one in self._values - words for form in forms_of(one)]
+            self._sure = Finder(sure)
+            self._finder = Finder([*sure, *(Form(one.encode(), word=True) for one in words)]) if words else self._sure
 
     def learn_from(self, environment: Mapping[str, str]) -> None:
         """The secrets in an environment that was given to an agent."""
@@ -69,6 +74,10 @@ class Secrets:
     def out_of_bytes(self, data: bytes) -> bytes:
         """The same for what is encoded already, such as JSON, which stays JSON."""
         return _replaced(data, self._finder.spans(data))
+
+    def kept(self, text: str) -> str:
+        """The text as the database may keep it. What could be a word, or a part of a path, stays in it."""
+        return _without(text, self._sure)
 
     def spans(self, data: bytes) -> list[Span]:
         """Where they stand, for what has to keep its length."""
@@ -91,6 +100,14 @@ class Filter(logging.Filter):
             record.exc_text = logging.Formatter().formatException(record.exc_info)
         record.exc_text = self._secrets.out_of(record.exc_text)
         return True
+
+
+def _is_number(value: str) -> bool:
+    return len(value) < UNLIKELY and value.isdecimal()
+
+
+def _is_word(value: str) -> bool:
+    return len(value) < UNLIKELY and value.isascii() and value.isalpha()
 
 
 def _without(text: str, finder: Finder) -> str:

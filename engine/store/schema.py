@@ -11,6 +11,7 @@ from pathlib import Path
 
 from engine.errors import HeadwayError, RefusedError, StorageError
 from engine.store import pattern
+from engine.store.guarded import Clean, Guarded
 
 APPLICATION_ID = 0x48445759  #: "HDWY" in the file's header: this file is a Headway database
 CACHE_KIB = 32_768  #: of the writer's page cache: the upper levels of every index of a million jobs fit into it
@@ -28,8 +29,8 @@ def migrations() -> list[str]:
     return [entry.read_text(encoding="utf-8") for _, entry in found]
 
 
-def open_writer(path: Path) -> sqlite3.Connection:
-    """The one connection that writes, on a database brought to this code's version.
+def open_writer(path: Path, clean: Clean | None = None) -> sqlite3.Connection:
+    """The one connection that writes, on a database brought to this code's version. `clean` takes secrets out of texts.
 
     Raises `RefusedError` for a database newer than the code or of another program, and `StorageError` where the
     file cannot be read or written.
@@ -41,7 +42,9 @@ def open_writer(path: Path) -> sqlite3.Connection:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     limit = CHECK_UNCLEAN_BYTES if _ended_uncleanly(path) else CHECK_BYTES
     try:
-        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
+        connection = sqlite3.connect(
+            path, isolation_level=None, check_same_thread=False, cached_statements=256, factory=Guarded
+        )
         try:
             version = check_owner(connection, path)
             if version:
@@ -61,6 +64,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
             connection.execute("PRAGMA journal_size_limit = 67108864")
             migrate(connection, migrations())
             pattern.teach(connection)
+            connection.clean = clean
         except BaseException:
             connection.close()
             raise

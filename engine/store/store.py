@@ -31,10 +31,11 @@ class Store:
         home: Path,
         publish: Callable[[list[log.Event]], None] = lambda events: None,
         clock: Callable[[], int] = now_ms,
+        clean: Callable[[str], str] | None = None,
     ) -> Store:
-        """Open or create, raising `RefusedError` or `StorageError` with what to do."""
+        """Open or create. `clean` takes secrets out of texts. Raises `RefusedError` or `StorageError`: what to do."""
         path = home / FILE
-        writer = Writer(open_writer(path), path, publish, clock)
+        writer = Writer(open_writer(path, clean), path, publish, clock)
         reader = Reader(path)
         try:
             await reader.open()

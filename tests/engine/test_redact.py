@@ -262,3 +262,12 @@ def test_a_log_holds_none_in_its_lines_and_tracebacks() -> None:
 def test_what_leaves_the_machine_is_held_to_more() -> None:
     assert out_of_shapes("password=hunter2") == f"password={MARK}"
     assert Secrets().out_of("password=hunter2") == "password=hunter2"
+
+
+def test_a_word_that_is_a_password_goes_by_itself_and_stays_in_paths() -> None:
+    secrets = Secrets()
+    secrets.learn_from({"PGPASSWORD": "postgres", "PIN_TOKEN": "12345678", "API_KEY": "aB3-aB3-aB3-aB3"})
+    assert secrets.out_of("the password postgres, 'postgres'") == f"the password {MARK}, '{MARK}'"
+    for text in ("/srv/postgres/x", "docker.io/postgres:16", "postgres-exporter", '{"at":1712345678901}'):
+        assert secrets.out_of(text) == text
+    assert secrets.kept("postgres aB3-aB3-aB3-aB3") == f"postgres {MARK}"
