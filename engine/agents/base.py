@@ -189,6 +189,8 @@ class Agent(ABC):
     """What npm installs it from, for an agent that is a program of its own, called as it is named."""
     effects: bool = True
     """An attempt may change something. Without effects it needs no workspace, and may always be run again."""
+    keeps: tuple[str, ...] = ()
+    """Directories of a job's first run directory in which it keeps something of its own."""
     answers: bool = False
     """It takes a system prompt and the schema of its answer."""
     takes_tools: bool = False

@@ -52,6 +52,7 @@ class Rehearsal(Agent):
     footprint = 30 << 20
     skill_folders = (".claude/skills", ".agents/skills")  # where those look that it plays
     pass_env = ("HEADWAY_REHEARSAL_SPEED",)
+    keeps = ("sessions",)
 
     def accept(self, model: str | None, settings: AgentSettings, account: AccountSettings | None = None) -> None:
         """A path may begin where the job will work, so that only a name can be looked up now."""

@@ -21,8 +21,10 @@ from engine.gate.evidence import Seen
 from engine.gate.patch import FilePatch
 from engine.model import DiffStat
 from engine.runner.git import GitError, git
-from engine.runner.run_dir import RunDir, read_regular
-from engine.runner.workspace import OURS, Placed, Workspaces
+from engine.runner.own_refs import take_back
+from engine.runner.roots import held_to, root_below
+from engine.runner.run_dir import RunDir, read_regular, run_dir
+from engine.runner.workspace import Placed, Workspaces
 from engine.store.rows import AttemptRow
 
 PATCH_BYTES = 16 << 20  #: of a diff that is looked at: past that it is refused as too large to be read
@@ -57,22 +59,17 @@ class Result:
         return self.seen.diff
 
 
-async def placed(tried: AttemptRow) -> Placed:
+async def placed(home: Path, tried: AttemptRow) -> Placed:
     """The workspace of an attempt, as the database knows it. Raises `GitError` where it is none any more."""
     directory = Path(tried.workspace or "/nonexistent")
     if tried.base is None:
         return Placed(directory)
-    root = worktree_of(directory, tried.branch) or Path(await git(directory, "rev-parse", "--show-toplevel"))
+    root = root_below(home, directory) or held_to(home, directory)
+    if root is None:
+        root = Path(await git(directory, "rev-parse", "--show-toplevel"))
+    if tried.branch is not None:
+        await take_back(root, tried.branch, run_dir(home, tried.job, tried.number))
     return Placed(directory, root=root, branch=tried.branch, base=tried.base)
-
-
-def worktree_of(directory: Path, branch: str | None) -> Path | None:
-    """The worktree of a job that a directory is in, by its name: git would find one that its agent made further in."""
-    if branch is None:
-        return None
-    own = Path("worktrees", branch.removeprefix(OURS))
-    places = reversed((directory, *directory.parents))
-    return next((one for one in places if Path(*one.parts[-2:]) == own), None)
 
 
 async def look(workspaces: Workspaces, tried: AttemptRow, folder: Path, asked: EvidenceSettings) -> Result:
@@ -80,7 +77,7 @@ async def look(workspaces: Workspaces, tried: AttemptRow, folder: Path, asked: E
     folder.mkdir(parents=True, exist_ok=True)
     directory = Path(tried.workspace or "/nonexistent")
     try:
-        where = await placed(tried)
+        where = await placed(workspaces.home, tried)
         looked = await workspaces.look(where, RunDir(folder))
     except (HeadwayError, OSError) as error:
         return Result(Placed(directory), Seen(problem=str(error) or type(error).__name__))
@@ -101,7 +98,7 @@ async def tree_of(workspaces: Workspaces, tried: AttemptRow, folder: Path) -> st
     inside = folder / "now"
     try:
         inside.mkdir(parents=True, exist_ok=True)
-        where = await placed(tried)
+        where = await placed(workspaces.home, tried)
         looked = await workspaces.look(where, RunDir(inside))
         return looked.tree if looked is not None else await asyncio.to_thread(content_hash, where.directory)
     except (HeadwayError, OSError):

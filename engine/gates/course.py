@@ -183,7 +183,7 @@ class Course:
         return await looking.look(self.looker.workspaces, on.tried, folder, gate.evidence)
 
     async def _placed(self, on: Opened) -> Placed:
-        return await looking.placed(on.tried)
+        return await looking.placed(self.looker.home, on.tried)
 
     async def _pass(self, on: Opened, look: GateLook, where: Placed) -> None:
         def write(tx: Transaction) -> JobRow | None:

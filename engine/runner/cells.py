@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,6 +15,8 @@ from engine.errors import RefusedError
 from engine.home import AGENTS
 from engine.runner import sandbox, spawn
 from engine.runner.git import git
+from engine.runner.own_refs import Laid, lend
+from engine.runner.roots import anchored, held_to, root_below, stays_inside
 from engine.runner.run_dir import RunDir
 from engine.runner.sandbox import Cell
 from engine.runner.workspace import Placed, top_of
@@ -53,7 +56,10 @@ class Cells:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # else what it writes is gone with the sandbox
         # The socket is that of the tools that Headway gives to agents.
         read = [*_installed(launch.argv[0], env), *_python(), (self._home / AGENTS).parent]
-        cell = await self._cell(wanted, placed, env, [run.path.parent, *own], read)
+        # Of its run directory it may write what it keeps there itself: the rest is the engine's word on it.
+        own += [run.path.with_name("1") / name for name in agent.keeps]
+        own += [run.path] if not agent.effects else []
+        cell = await self._cell(wanted, placed, env, own, [run.path.parent, *read], run)
         return sandbox.wrapped(launch.argv, cell)
 
     async def around(self, agent: str, project: str | None, directory: Path, env: Mapping[str, str]) -> Confine | None:
@@ -66,7 +72,8 @@ class Cells:
             return None
         if (trouble := await self.trouble()) is not None:
             raise RefusedError(f"the work of {agent} is to run in a sandbox, and {trouble}; or say sandbox: false")
-        placed = Placed(directory, await top_of(directory))
+        root = root_below(self._home, directory) or held_to(self._home, directory)
+        placed = Placed(directory, root or await top_of(directory))
         cell = await self._cell(wanted, placed, env, [], [])
         return lambda argv: sandbox.wrapped(argv, cell)
 
@@ -76,27 +83,63 @@ class Cells:
             self._trouble, self._probed = await probe(), True
         return self._trouble
 
+    async def hold(self, agent: str, project: str | None) -> None:
+        """See that a project is where it was, before anything of it is looked at. Raises `RefusedError`."""
+        if project is None or chosen(self._settings, agent, project) is None:
+            return
+        directory = Path(project)
+        if directory.is_dir():
+            top = await top_of(directory)
+            await asyncio.to_thread(anchored, self._home, directory, top)
+
     async def _cell(
-        self, wanted: SandboxSettings, placed: Placed, env: Mapping[str, str], write: list[Path], read: list[Path]
+        self,
+        wanted: SandboxSettings,
+        placed: Placed,
+        env: Mapping[str, str],
+        write: list[Path],
+        read: list[Path],
+        run: RunDir | None = None,
     ) -> Cell:
-        """The cell of a workspace, with what else may be written and read."""
+        """The cell of a workspace, with what else may be written and read. `run`: of an attempt, which may commit."""
+        root = placed.root or placed.directory
+        directory = await asyncio.to_thread(stays_inside, placed.directory, root)
         user = Path(env.get("HOME") or os.sep)
-        write = [placed.root or placed.directory, *write, *sandbox.expanded(wanted.write, env)]
+        write = [root, *write, *sandbox.expanded(wanted.write, env)]
         read = [*sandbox.programs(env.get("PATH", ""), user), *sandbox.expanded(wanted.read, env), *read]
         read += [user / ".gitconfig", user / ".config/git"]
         guarded: list[Path] = []
+        laid: tuple[Laid, ...] = ()
         if placed.root is not None:
             common, own_git = map(Path, (await git(placed.root, *_PATHS)).split("\n"))
             worktree = own_git if own_git != common else None
-            may, may_not = sandbox.git_write(common, worktree)
+            ours = root_below(self._home, placed.root) is not None
+            may, may_not = sandbox.of_git(common, worktree, lent=ours)
+            await asyncio.to_thread(_complete, common, worktree)
+            if ours and run is not None and placed.branch is not None:
+                laid = await asyncio.to_thread(lend, common, placed.branch, run)
             write += may
             read.append(common)
             # A file says where the repository is: of a worktree, a submodule, or one that is kept elsewhere.
             guarded += [*may_not, *([pointer] if (pointer := placed.root / ".git").is_file() else [])]
         hidden = [one for one in (user, self._home) if one.is_dir() and one != Path(os.sep)]
-        return Cell(
-            _real(hidden), placed.directory.resolve(), _real(write), _real(read), _real(guarded), wanted.network
-        )
+        return Cell(_real(hidden), directory, _real(write), _real(read), _real(guarded), wanted.network, laid)
+
+
+def _complete(common: Path, worktree: Path | None) -> None:
+    """Make what a repository may be without: what is not there cannot be kept as it is, and could be made inside."""
+    for name in ("objects/info", "objects/pack", *(("hooks", "info", "worktrees") if worktree is None else ())):
+        (common / name).mkdir(parents=True, exist_ok=True)
+    if _has_worktree_config(common):
+        ((worktree or common) / "config.worktree").touch()
+
+
+def _has_worktree_config(common: Path) -> bool:
+    """Whether git reads a `config.worktree` there."""
+    try:
+        return b"worktreeconfig" in (common / "config").read_bytes().lower()
+    except OSError:
+        return False
 
 
 def _real(paths: Iterable[Path]) -> tuple[Path, ...]:

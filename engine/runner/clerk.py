@@ -15,7 +15,7 @@ from engine.agents.base import Outcome
 from engine.dispatch.settling import Ending, Settle, settle
 from engine.errors import HeadwayError, RefusedError, StorageError
 from engine.model import DiffStat, Failure
-from engine.runner import kit, tree
+from engine.runner import kit, own_refs, tree
 from engine.runner.launch import told_of
 from engine.runner.live import Live, Surroundings
 from engine.runner.masking import mask
@@ -87,6 +87,8 @@ class Clerk:
     async def measure(self, live: Live, placed: Placed) -> DiffStat | None:
         """The diff, without secrets. That it cannot be taken is no verdict on the agent's work."""
         launcher = self._around.launcher
+        if placed.root is not None:
+            await own_refs.take_back(placed.root, placed.branch, live.run, ended=True)
         try:
             return await launcher.workspaces.measure(placed, live.run)
         except (HeadwayError, OSError) as error:

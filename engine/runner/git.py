@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -21,6 +22,22 @@ _QUIET = (
 
 class GitError(HeadwayError):
     """Git said no. The message quotes its last line."""
+
+
+def repository_of(directory: Path) -> Path | None:
+    """The `.git` of the checkout that a directory is in, where that is a directory; None for a worktree.
+
+    Git would believe a file `commondir` in it, which belongs into that of a worktree alone, and take its configuration
+    from where that leads. Whoever may commit in a checkout can make one.
+    """
+    here = directory.resolve()
+    for one in (here, *here.parents):
+        try:
+            mode = (one / ".git").lstat().st_mode
+        except OSError:
+            continue
+        return one / ".git" if stat.S_ISDIR(mode) else None
+    return None
 
 
 async def git(
@@ -47,6 +64,8 @@ async def tried(
 ) -> Completed:
     """The same, for commands whose exit code is an answer. Raises `GitError` where git cannot be run to its end."""
     environment = {name: os.environ[name] for name in ("HOME", "PATH", "XDG_CONFIG_HOME") if name in os.environ}
+    if (own := repository_of(directory)) is not None:
+        environment["GIT_COMMON_DIR"] = str(own)
     environment |= {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C", **(env or {})}
     command = ["git", "-C", str(directory), *_QUIET, *arguments]
     try:

@@ -158,6 +158,8 @@ class Launcher:
             start=claim.spec.base,
             worker=claim.desk.name if claim.desk is not None else None,
         )
+        if self.cells is not None:
+            await self.cells.hold(agent.name, wanted.project)
         placed = await self.workspaces.prepare(wanted, run)
         if claim.anew and previous is not None and claim.desk is None:
             await self.workspaces.set_back(placed, previous.number, claim.attempt.marker)

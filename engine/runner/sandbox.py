@@ -5,8 +5,9 @@ the job's run directory; /tmp and /run are its own, and with /run go the sockets
 Only the workspace, those folders and what the settings add can be written. Its processes are a PID namespace of their
 own: when the first of them ends, the kernel ends the rest.
 
-Of git it may write what a commit needs. It may not write a repository's configuration and hooks, nor where the
-workspace says that its repository is: the engine calls git there, outside of the sandbox.
+Of git it may write what a commit needs: in a worktree new objects, that worktree's own part, and a copy of its branch.
+It may not write a repository's configuration and hooks, nor where the workspace says that its repository is: the engine
+calls git there, outside of the sandbox.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.runner.own_refs import Laid
+
 PROGRAM = "bwrap"
 
-#: Of a repository's own directory: what a commit writes. Not `config`, not `hooks`, not `info`.
-_WRITTEN = ("objects", "refs", "logs")
+#: Of a repository's own directory: what git, called there by anybody, runs or believes. Those of other worktrees too.
+_OF_REPOSITORY = ("config", "config.worktree", "hooks", "info", "worktrees", "modules")
 #: Of a worktree's directory there: what says where the rest is.
 _POINTERS = ("commondir", "gitdir", "config.worktree")
 #: Names are looked up by these in some distributions.
@@ -38,6 +41,8 @@ class Cell:
     guarded: tuple[Path, ...]
     """What stays as it is, although it lies in what can be written."""
     network: bool = True
+    laid: tuple[Laid, ...] = ()
+    """Directories that take the place of others."""
 
 
 def wrapped(argv: Sequence[str], cell: Cell) -> list[str]:
@@ -56,20 +61,26 @@ def wrapped(argv: Sequence[str], cell: Cell) -> list[str]:
     # The outer ones first: a later one is laid over an earlier one.
     for path, how in sorted(open_to, key=lambda one: len(one[0].parts)):
         command += [how, str(path), str(path)]
+    for one in cell.laid:
+        command += ["--bind", str(one.source), str(one.place)]
     for path in cell.guarded:
         command += ["--ro-bind-try", str(path), str(path)]
     return [*command, "--chdir", str(cell.directory), "--", *argv]
 
 
-def git_write(common: Path, own: Path | None) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+def of_git(common: Path, own: Path | None, *, lent: bool) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
     """What of a repository may be written, and what of that stays as it is.
 
     `common`: the repository's own directory; `own`: that of the worktree in it, None where the project is worked in.
+    `lent`: branches are not moved there, but in directories that are laid over theirs. Packs stay in a worktree: they
+    hold what was committed before, and a commit adds loose objects.
     """
-    write = tuple(common / name for name in _WRITTEN)
+    objects = common / "objects"
     if own is None:
-        return (), (common / "config", common / "hooks", common / "info")
-    return (*write, own), tuple(own / name for name in _POINTERS)
+        guarded = [common / name for name in _OF_REPOSITORY]
+        return (common,), (*guarded, objects / "info")
+    write = (objects, own) if lent else (objects, own, common / "refs", common / "logs")
+    return write, (objects / "info", objects / "pack", *(own / name for name in _POINTERS))
 
 
 def programs(path: str, home: Path) -> tuple[Path, ...]:

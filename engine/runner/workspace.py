@@ -19,6 +19,7 @@ from engine.errors import RefusedError
 from engine.model import DiffStat, Workspace
 from engine.runner.git import GitError, git
 from engine.runner.hidden import add_all, unhide
+from engine.runner.roots import stays_inside
 from engine.runner.run_dir import RunDir
 from engine.runner.set_back import set_back
 from engine.runner.tree import MARKER
@@ -154,8 +155,7 @@ class Workspaces:
                 branch = await self._free_branch(top, branch or f"{OURS}worker-{slug(name)}", again=branch is not None)
                 _move_aside(root)
                 await self._add_worktree(wanted, top, root, branch)
-        directory = root / project.resolve().relative_to(top)
-        directory.mkdir(parents=True, exist_ok=True)
+        directory = _below(root, project.resolve().relative_to(top))
         async with self._measuring:
             base = wanted.base or await _tree(root, run)
         return Placed(directory, root=root, branch=branch, base=base)
@@ -173,8 +173,7 @@ class Workspaces:
             root, branch, exists = await self._choose(wanted, top)
             begun = None if exists else await self._add_worktree(wanted, top, root, branch)
         base = begun or wanted.base or await git(root, "rev-parse", "HEAD")
-        directory = root / below
-        directory.mkdir(parents=True, exist_ok=True)
+        directory = _below(root, below)
         return Placed(directory, root=root, repository=top, branch=branch, base=base)
 
     async def _choose(self, wanted: Wanted, top: Path) -> tuple[Path, str, bool]:
@@ -251,7 +250,7 @@ class Workspaces:
             raise RefusedError(f"{root} is not a worktree of this home, and is not set back")
         async with self.locks[placed.repository], self._measuring:
             await set_back(root, branch, base, attempt, {MARKER: marker})
-        placed.directory.mkdir(parents=True, exist_ok=True)
+        _below(root, placed.directory.relative_to(root))
 
     async def tidy(self, placed: Placed) -> bool:
         """Remove a worktree in which nothing was done; True where it was removed.
@@ -319,6 +318,14 @@ async def _is_worktree(root: Path, top: Path) -> bool:
         return common == await git(top, "rev-parse", *_COMMON)
     except (GitError, ValueError):
         return False
+
+
+def _below(root: Path, below: Path) -> Path:
+    """The project's place in a worktree. Raises `RefusedError` where an attempt has put a link there, out of it."""
+    directory = root / below
+    stays_inside(directory, root)
+    directory.mkdir(parents=True, exist_ok=True)
+    return directory
 
 
 def _move_aside(root: Path) -> None:

@@ -126,8 +126,8 @@ async def test_a_repository_within_is_not_taken_for_the_work(repository: Path, t
     below = root / "api"
     below.mkdir()
     run_git(below, "init", "--quiet")
-    tried = cast(AttemptRow, SimpleNamespace(workspace=str(below), base="HEAD", branch="headway/1-x"))
-    assert (await looking.placed(tried)).root == root
+    tried = cast(AttemptRow, SimpleNamespace(job=1, number=1, workspace=str(below), base="HEAD", branch="headway/1-x"))
+    assert (await looking.placed(tmp_path, tried)).root == root
 
 
 async def _copy_for_a_reviewer(repository: Path, folder: Path) -> str:
