@@ -36,6 +36,8 @@ def head_lines(
     second: list[Part] = [(f" {clean_line(place or job.project or 'a scratch directory of its own')}", Role.MUTED)]
     if newest and newest.branch:
         second += [("   branch ", Role.MUTED), (clean_line(newest.branch), Role.TEXT)]
+    if detail.refused:
+        second.append((f"   {plural(len(detail.refused), 'host')} refused", Role.WAIT))
     if detail.moves:
         second.append((f"   {move_text(detail.moves[-1])}", Role.WAIT))
     return [first, second, _notes(detail)]

@@ -72,7 +72,7 @@ from engine.sessions import AttachRequest, Session, Takeover
 from engine.shelf import Shelf
 from engine.spend.spending import Spending
 from engine.staff import Staff
-from engine.store import Store, Transaction, actions, claims, sessions, submit, tools, verbs
+from engine.store import Store, Transaction, actions, claims, network, sessions, submit, tools, verbs
 from engine.store.filter import Filter
 from engine.store.rows import AttemptRow, JobRow
 from engine.store.tools import Parent
@@ -369,6 +369,7 @@ class Engine:
             children=said.children,
             moves=await self.routes.moves(job),
             looks=await self.gates.looks(job),
+            refused=await self.store.look(lambda tx: network.refused(tx, job)),
         )
 
     async def _attempt(self, tried: AttemptRow) -> Attempt:

@@ -15,6 +15,8 @@ SOCKET = "engine.sock"
 #: Where agents call their tools, and nothing else can be called. In a directory of its own, which a sandbox lets in:
 #: the next engine puts another socket there.
 AGENTS = "agents/tools.sock"
+#: Beside it: the way to the network of a sandbox that may reach some hosts alone.
+NETWORK = "agents/network.sock"
 LOCK = "engine.lock"
 LOG = "engine.log"
 

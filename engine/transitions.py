@@ -61,6 +61,7 @@ REMARKS: Mapping[type[log.Body], frozenset[State]] = {
     log.Triaged: frozenset(State),
     log.GateChecked: frozenset({State.RUNNING, State.GATING}),
     log.GateReviewed: frozenset(State),
+    log.NetworkRefused: frozenset(State),
     log.Routed: frozenset({State.BLOCKED, State.READY}),
     log.RaceChecked: frozenset(State),
     log.MergeEntered: frozenset(State),

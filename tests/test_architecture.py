@@ -37,6 +37,7 @@ FLOORS: list[set[str]] = [
         "engine.schedule",
         "engine.alarm",
         "engine.plain",
+        "engine.network.allowed",
     },
     {
         "engine.events",
@@ -70,6 +71,7 @@ FLOORS: list[set[str]] = [
         "engine.context",
         "engine.dispatch",
         "engine.runner",
+        "engine.network",
         "engine.tap",
         "engine.upkeep",
         "engine.spend",

@@ -167,6 +167,8 @@ def _described(detail: JobDetail) -> list[str]:
     }
     lines += [f"  {name:<9} {value}" for name, value in facts.items() if value]
     lines += [f"  moved     {move_text(move)}" for move in detail.moves]
+    if detail.refused:
+        lines.append(f"  refused   of the network: {clean_line(', '.join(detail.refused))}")
     lines += [f"  waits     {clean_line(str(why))}" for why in detail.waiting]
     lines += [f"  after     J{other} {ended or 'has not ended'}" for other, ended in list(detail.after.items())[:10]]
     if len(detail.after) > 10:

@@ -9,6 +9,7 @@ from msgspec import Struct, field
 
 from engine.config import checks
 from engine.documents import Complaint, Keys
+from engine.network.allowed import Entry, parse
 
 if TYPE_CHECKING:
     from engine.config.settings import Settings
@@ -17,12 +18,21 @@ if TYPE_CHECKING:
 class SandboxSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What is let into the sandbox besides the workspace and the agent's own folders."""
 
-    network: bool = True
-    """Without it nothing outside of the sandbox can be reached: for commands, and for models in the workspace."""
+    network: bool | list[str] = True
+    """Without it nothing outside of the sandbox can be reached: for commands, and for models in the workspace.
+
+    A list names the only hosts that can be, by way of a proxy of the engine: `api.example.org`, `*.example.org:8443`.
+    With an empty one that is the tap alone, for an account that has one.
+    """
     write: list[str] = field(default_factory=list)
     """Further files and directories that may be written: a cache of packages, a socket."""
     read: list[str] = field(default_factory=list)
     """What is to be seen of the home, which is hidden otherwise."""
+
+    @property
+    def entries(self) -> list[Entry]:
+        """The hosts that can be reached where the network is a list of them."""
+        return [parse(one) for one in self.network] if isinstance(self.network, list) else []
 
 
 #: `true` is the sandbox as it comes; `false` is none.
@@ -44,8 +54,12 @@ def complaints(settings: Settings) -> Iterator[Complaint]:
     yield from _of(("sandbox",), settings.sandbox)
     for name, account in settings.accounts.items():
         said = chosen(settings, account.agent, None)
-        if account.tap and said is not None and not said.network:
-            yield ("accounts", name, "tap"), f"{account.agent} has no network in its sandbox, and the tap needs it"
+        if account.tap and said is not None and said.network is False:
+            hint = "say network: [] there for nothing but the tap"
+            yield (
+                ("accounts", name, "tap"),
+                f"{account.agent} has no network in its sandbox, and the tap needs it; {hint}",
+            )
     for kind, those in (("agents", settings.agents), ("projects", settings.projects)):
         for name, one in those.items():
             yield from _of((kind, name, "sandbox"), one.sandbox)
@@ -54,6 +68,11 @@ def complaints(settings: Settings) -> Iterator[Complaint]:
 def _of(keys: Keys, said: Sandbox | None) -> Iterator[Complaint]:
     if not isinstance(said, SandboxSettings):
         return
+    for place, host in enumerate(said.network if isinstance(said.network, list) else ()):
+        try:
+            parse(host)
+        except ValueError as error:
+            yield (*keys, "network", place), str(error)
     for what in ("write", "read"):
         for place, path in enumerate(getattr(said, what)):
             if not checks.is_whole(path):

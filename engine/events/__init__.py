@@ -37,6 +37,7 @@ from engine.events.life import (
 )
 from engine.events.merging import MergeEntered, MergeMoved
 from engine.events.money import BudgetAllowed, BudgetReached, BudgetStopped, BudgetWarned, Drifted, total_cost
+from engine.events.network import NetworkRefused
 from engine.events.notices import Notified
 from engine.events.pipelines import PipelineEntered, PipelineMoved, StepMoved
 from engine.events.schedules import ScheduleFired, ScheduleMissed, ScheduleSet
@@ -104,6 +105,7 @@ __all__ = [
     "MergeEntered",
     "MergeMoved",
     "Moved",
+    "NetworkRefused",
     "Notified",
     "Parked",
     "PipelineEntered",

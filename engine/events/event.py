@@ -13,6 +13,7 @@ from engine.events.judgement import JudgementBody
 from engine.events.life import LifeBody
 from engine.events.merging import MergingBody
 from engine.events.money import MoneyBody
+from engine.events.network import NetworkBody
 from engine.events.notices import NoticeBody
 from engine.events.pipelines import PipelineBody
 from engine.events.schedules import ScheduleBody
@@ -38,6 +39,7 @@ AnyBody = (
     | MergingBody
     | PipelineBody
     | GateBody
+    | NetworkBody
     | AroundBody
     | AccessBody
 )

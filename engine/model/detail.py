@@ -34,6 +34,8 @@ class JobDetail(Struct, frozen=True, kw_only=True):
     """From which target to which it went, the oldest move first."""
     looks: list[GateLook] = field(default_factory=list)
     """What its gate has found, the oldest look first."""
+    refused: list[str] = field(default_factory=list)
+    """Hosts that it wanted to reach and that its sandbox does not let it, as `host:port`."""
 
 
 class Explanation(Struct, frozen=True, kw_only=True):

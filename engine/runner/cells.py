@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -12,7 +13,9 @@ from engine.agents.base import Agent, Launch
 from engine.config import Settings
 from engine.config.sandbox import SandboxSettings, chosen
 from engine.errors import RefusedError
-from engine.home import AGENTS
+from engine.home import AGENTS, NETWORK
+from engine.network import inside
+from engine.network.passes import Pass, key_of, sign
 from engine.runner import sandbox, spawn
 from engine.runner.git import git
 from engine.runner.own_refs import Laid, lend
@@ -39,9 +42,17 @@ class Cells:
         self._probed = False
 
     async def wrapped(
-        self, launch: Launch, agent: Agent, project: str | None, placed: Placed, run: RunDir, env: Mapping[str, str]
+        self,
+        launch: Launch,
+        agent: Agent,
+        project: str | None,
+        placed: Placed,
+        run: RunDir,
+        env: Mapping[str, str],
+        attempt: int | None = None,
+        tap: int | None = None,
     ) -> list[str]:
-        """The command line of an attempt. `env` is its environment.
+        """The command line of an attempt. `env` is its environment, `tap` the port of its tap.
 
         Raises `RefusedError` where a sandbox is asked for and cannot be had: nothing runs outside of it instead.
         """
@@ -59,8 +70,9 @@ class Cells:
         # Of its run directory it may write what it keeps there itself: the rest is the engine's word on it.
         own += [run.path.with_name("1") / name for name in agent.keeps]
         own += [run.path] if not agent.effects else []
+        way = self._way(wanted, Pass(_job(env), agent.name, project, attempt), tap)
         cell = await self._cell(wanted, placed, env, own, [run.path.parent, *read], run)
-        return sandbox.wrapped(launch.argv, cell)
+        return sandbox.wrapped([*way, *launch.argv], cell)
 
     async def around(self, agent: str, project: str | None, directory: Path, env: Mapping[str, str]) -> Confine | None:
         """What puts a command on the work of an agent into the sandbox that the agent has; None where it has none.
@@ -74,8 +86,21 @@ class Cells:
             raise RefusedError(f"the work of {agent} is to run in a sandbox, and {trouble}; or say sandbox: false")
         root = root_below(self._home, directory) or held_to(self._home, directory)
         placed = Placed(directory, root or await top_of(directory))
-        cell = await self._cell(wanted, placed, env, [], [])
-        return lambda argv: sandbox.wrapped(argv, cell)
+        way = self._way(wanted, Pass(_job(env), agent, project))
+        read = [*_python(), (self._home / NETWORK).parent] if way else []
+        cell = await self._cell(wanted, placed, env, [], read)
+        return lambda argv: sandbox.wrapped([*way, *argv], cell)
+
+    def _way(self, wanted: SandboxSettings, whose: Pass, tap: int | None = None) -> list[str]:
+        """What starts a command whose only way out is the engine's proxy; nothing where it has another, or none."""
+        if not isinstance(wanted.network, list):
+            return []
+        ports = {port for one in wanted.entries if one.here for port in one.ports} | (
+            {tap} if tap is not None else set()
+        )
+        word = sign(key_of(self._home), whose)
+        listens = ",".join(map(str, sorted(ports)))
+        return [sys.executable, "-I", "-S", str(inside.__file__), str(self._home / NETWORK), word, listens]
 
     async def trouble(self) -> str | None:
         """Why this machine makes no sandbox, and how to mend it; None where it does. Tried once."""
@@ -123,7 +148,13 @@ class Cells:
             # A file says where the repository is: of a worktree, a submodule, or one that is kept elsewhere.
             guarded += [*may_not, *([pointer] if (pointer := placed.root / ".git").is_file() else [])]
         hidden = [one for one in (user, self._home) if one.is_dir() and one != Path(os.sep)]
-        return Cell(_real(hidden), directory, _real(write), _real(read), _real(guarded), wanted.network, laid)
+        return Cell(_real(hidden), directory, _real(write), _real(read), _real(guarded), wanted.network is True, laid)
+
+
+def _job(env: Mapping[str, str]) -> int:
+    """Whose environment it is."""
+    said = env.get("HEADWAY_JOB", "")
+    return int(said) if said.isdigit() else 0
 
 
 def _complete(common: Path, worktree: Path | None) -> None:
@@ -155,8 +186,6 @@ def _installed(program: str, env: Mapping[str, str]) -> list[Path]:
 
 def _python() -> list[Path]:
     """What our own Python needs to run a module of ours: itself, its libraries, and Headway."""
-    import sys
-
     import engine
 
     assert engine.__file__ is not None, "it is no namespace"

@@ -247,7 +247,10 @@ class Launcher:
         if self.cells is None:
             return prepared
         env, project = self._environment(claim, prepared), claim.job.project
-        argv = await self.cells.wrapped(prepared.launch, prepared.agent, project, prepared.placed, run, env)
+        tap = self.tap.port if self.tap is not None and prepared.tapped is not None else None
+        argv = await self.cells.wrapped(
+            prepared.launch, prepared.agent, project, prepared.placed, run, env, claim.attempt.id, tap
+        )
         return replace(prepared, launch=replace(prepared.launch, argv=argv))
 
     def _environment(self, claim: Claim, prepared: Prepared) -> dict[str, str]:

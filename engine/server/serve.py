@@ -30,6 +30,7 @@ from engine.server.caller import at_socket
 from engine.server.guard import Guard
 from engine.server.listening import listening
 from engine.server.peers import Peers
+from engine.server.sandboxes import serving_sandboxes
 from engine.serving import serving
 
 logger = logging.getLogger(__name__)
@@ -63,7 +64,7 @@ async def serve(home: Path, settings: Settings, terms: Terms) -> bool:
     spawn.keep_descriptors()
     spawn.be_spared()
     orphans = reaper.become_subreaper()
-    async with serving(home, settings, subreaper=orphans) as engine, serving_agents(engine):
+    async with serving(home, settings, subreaper=orphans) as engine, serving_agents(engine), serving_sandboxes(engine):
         for handler in logging.getLogger().handlers:
             handler.addFilter(Filter(engine.secrets))
         reaping = reaper.Reaper()

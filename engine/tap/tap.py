@@ -83,6 +83,11 @@ class Tap:
         assert self._kept is not None, "a door is opened first"
         return f"http://{HOST}:{self._kept.port}/{door.token}"
 
+    @property
+    def port(self) -> int | None:
+        """Where it listens; None for as long as no door was opened."""
+        return self._kept.port if self._kept is not None else None
+
     def door(self, attempt: int) -> Door | None:
         return self._by_attempt.get(attempt)
 

@@ -99,14 +99,14 @@ class Upstream:
         self._idle.clear()
 
     async def _connect(self) -> Ends:
-        proxy = self._proxy()
+        proxy = self.proxy()
         if proxy is None:
             if self._tls:
                 return await asyncio.open_connection(self.host, self._port, ssl=context(), limit=READ_BYTES)
             return await asyncio.open_connection(self.host, self._port, limit=READ_BYTES)
         reader, writer = await asyncio.open_connection(proxy.hostname, proxy.port or 80, limit=READ_BYTES)
         try:
-            await self._tunnel(reader, writer, proxy)
+            await self.tunnel(reader, writer, proxy)
             if self._tls:
                 await writer.start_tls(context(), server_hostname=self.host)
         except BaseException:
@@ -114,7 +114,7 @@ class Upstream:
             raise
         return reader, writer
 
-    async def _tunnel(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, proxy: SplitResult) -> None:
+    async def tunnel(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, proxy: SplitResult) -> None:
         """Ask a proxy to connect us (RFC 9110, section 9.3.6)."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         asked = f"CONNECT {host}:{self._port} HTTP/1.1\r\nHost: {host}:{self._port}\r\n"
@@ -130,7 +130,7 @@ class Upstream:
         if not status.startswith(b"2"):
             raise UpstreamError(f"the proxy refused: {status.decode(errors='replace')}")
 
-    def _proxy(self) -> SplitResult | None:
+    def proxy(self) -> SplitResult | None:
         """As the agents would find it: `https_proxy` and `no_proxy`. Nothing stands between us and this machine."""
         named = {name.lower(): value for name, value in self._env.items() if value}
         said = named.get("https_proxy" if self._tls else "http_proxy")

