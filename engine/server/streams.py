@@ -11,6 +11,7 @@ from engine.agents.events import LogLine, Output
 from engine.engine import Engine
 from engine.errors import NotStartedError
 from engine.hub import NO_PROGRESS
+from engine.model import Progress
 from engine.redact import REACH, Masker, Secrets
 from engine.runner.follow import Lines
 from engine.runner.run_dir import RunDir
@@ -19,6 +20,9 @@ from engine.upkeep.kept import go_to, last_bytes, opened, pieces
 
 KEEP_ALIVE_SECONDS = 15.0  #: of silence, after which a comment finds out whether the reader is still there
 BREATH_SECONDS = 0.1  #: between two answers to one subscriber: what happens meanwhile goes into the next
+#: More of it for each attempt that was reported: with 500 that speak all the time a subscriber hears of each of them
+#: five times a second. To tell them costs the engine a twentieth of that, and to read them about as much as this.
+REPORT_SECONDS = 0.0002
 TAIL_BYTES = 1 << 20  #: how far back a tail looks for its lines
 STDERR_BYTES = 1 << 16  #: of standard error that is shown after the output
 
@@ -34,16 +38,17 @@ async def events(engine: Engine, after: int, *, progress: bool) -> AsyncIterator
     try:
         while True:
             closing = hub.closing.is_set()
-            found = await engine.store.read.events(after)
-            frames = [frame(event) for event in found]
+            found = await engine.store.read.events(after) if closing or hub.seq > after else []
+            told = b"".join(map(frame, found))
             after = found[-1].seq if found else after
+            reports: list[Progress] = []
             if progress and not closing:
                 version, reports = hub.progress_after(version)
-                frames += [engine.secrets.out_of_bytes(frame(report)) for report in reports]
-            if frames:
-                yield b"".join(frames)
+                told += engine.secrets.out_of_bytes(b"".join(map(frame, reports)))
+            if told:
+                yield told
                 if not closing:
-                    await asyncio.sleep(BREATH_SECONDS)
+                    await asyncio.sleep(BREATH_SECONDS + REPORT_SECONDS * len(reports))
             elif closing:
                 return
             elif not await _within(hub.changed(after, version if progress else NO_PROGRESS)):
@@ -81,7 +86,7 @@ async def log(
     lines, parser = Lines(start), engine.agents[tried.agent].parser(model=tried.model)
     while True:
         seq = engine.hub.seq
-        ended = await engine.has_ended(job, attempt)
+        ended = not engine.follower.follows(attempt) and await engine.has_ended(job, attempt)
         with opened(run.stdout) as file:
             if file is not None:
                 await go_to(file, offset)

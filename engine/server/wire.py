@@ -84,12 +84,14 @@ def from_wire(wire: WireError) -> HeadwayError:
     return _BY_KIND.get(wire.error, HeadwayError)(wire.message)
 
 
+_ENCODE = msgspec.json.Encoder().encode
+
 KEEP_ALIVE = b": still here\n\n"
 
 
 def frame(event: Event | Progress | Struct) -> bytes:
     """One server-sent event (WHATWG HTML, section 9.2). An engine event has its sequence number as its id."""
-    data = msgspec.json.encode(event)
+    data = _ENCODE(event)
     if isinstance(event, Event):
         return b"id: %d\nevent: event\ndata: %b\n\n" % (event.seq, data)
     name = b"progress" if isinstance(event, Progress) else b"line"
