@@ -155,6 +155,10 @@ class Parser(ABC):
         """What it has used so far, each message once: the same entries with each reading of the same lines."""
         return ()
 
+    def freshly_spent(self) -> Sequence[Entry]:
+        """Those of `spent` that are new or have changed since this was last asked; there may be others among them."""
+        return self.spent
+
     @property
     def said_done(self) -> bool:
         """The agent has printed its last event: a process that lives on after it is only lingering."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from engine.agents import claude_asking
 from engine.agents.asking import Request
@@ -103,6 +103,9 @@ class ClaudeParser(Parser):
     @property
     def spent(self) -> tuple[Entry, ...]:
         return self._account.entries
+
+    def freshly_spent(self) -> Sequence[Entry]:
+        return self._account.fresh()
 
     def line(self, line: bytes) -> list[AnyAgentEvent]:
         if not line.strip():

@@ -74,6 +74,10 @@ class Account:
     def entries(self) -> tuple[Entry, ...]:
         return self._tally.entries
 
+    def fresh(self) -> list[Entry]:
+        """Those that are new or have changed since the last time."""
+        return self._tally.fresh()
+
     def _usage(self, key: str, now: ModelUsage, before: ModelUsage | None) -> Usage:
         """A total goes by the name that the messages go by, so that it counts them and nothing twice."""
         canonical = now.canonical_model

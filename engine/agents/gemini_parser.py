@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec import Raw
 
 from engine.agents.base import RESULT_LIMIT, Exit, Outcome
@@ -52,6 +54,9 @@ class GeminiParser(JsonLines):
     def spent(self) -> tuple[Entry, ...]:
         """By its record of the chat, answer by answer, and at the end by the sums of the run."""
         return self._tally.entries
+
+    def freshly_spent(self) -> Sequence[Entry]:
+        return self._tally.fresh()
 
     def record(self, line: bytes) -> list[AnyAgentEvent]:
         told = decode(line, RecordLine)

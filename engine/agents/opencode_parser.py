@@ -5,6 +5,8 @@ It has no event for the end of a run: that is the process' exit, and whether it 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from engine.agents.base import RESULT_LIMIT, Exit, Outcome
 from engine.agents.events import (
     AnyAgentEvent,
@@ -206,6 +208,9 @@ class OpencodeParser(JsonLines):
     def spent(self) -> tuple[Entry, ...]:
         """Its steps: each is one call of the model."""
         return self._tally.entries
+
+    def freshly_spent(self) -> Sequence[Entry]:
+        return self._tally.fresh()
 
 
 def _edit(name: str, path: str, given: ToolInput, metadata: Metadata) -> FileEdit | None:

@@ -158,6 +158,9 @@ class _ByFirstLine(Parser):
     def spent(self) -> Sequence[Entry]:
         return self._parser.spent
 
+    def freshly_spent(self) -> Sequence[Entry]:
+        return self._parser.freshly_spent()
+
     @property
     def said_done(self) -> bool:
         return self._parser.said_done

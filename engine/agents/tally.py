@@ -19,7 +19,7 @@ from engine.money import TOKENS, Entry, less, total
 _WEIGHTS = {"input_tokens": 20, "output_tokens": 100, "cache_read_tokens": 2, "cache_write_tokens": 25}
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Period:
     """From one total to the next."""
 
@@ -33,6 +33,9 @@ class Tally:
     def __init__(self) -> None:
         self._periods = [_Period()]
         self._where: dict[str, _Period] = {}
+        self._fresh: dict[str, Entry] = {}
+        self._changed: dict[int, None] = {}
+        """Periods with a total that have changed, by their numbers."""
 
     @property
     def seen(self) -> bool:
@@ -46,7 +49,14 @@ class Tally:
         if before is not None and before.final and not final:
             return
         at = before.at if before is not None and before.at is not None else at
-        period.messages[name] = Entry(message=name, usage=usage, final=final, at=at)
+        entry = Entry(message=name, usage=usage, final=final, at=at)
+        if entry == before:
+            return
+        period.messages[name] = entry
+        if period.totals is None:
+            self._fresh[name] = entry
+        else:
+            self._changed[self._periods.index(period)] = None
 
     def total(self, totals: Iterable[Usage], *, again: bool = False) -> None:
         """What the agent says that the messages since its last total come to, by model.
@@ -58,6 +68,7 @@ class Tally:
         if not told:
             return
         self._periods[-1].totals = told
+        self._changed[len(self._periods) - 1] = None
         if not again:
             self._periods.append(_Period())
 
@@ -65,6 +76,14 @@ class Tally:
     def entries(self) -> tuple[Entry, ...]:
         """All of them, in the order in which they were first told."""
         return tuple(entry for n, period in enumerate(self._periods) for entry in _settled(n, period))
+
+    def fresh(self) -> list[Entry]:
+        """Those that were told, or that have changed, since this was last asked: an hour's messages are many."""
+        found = self._fresh
+        for number in self._changed:
+            found.update((one.message, one) for one in _settled(number, self._periods[number]))
+        self._fresh, self._changed = {}, {}
+        return list(found.values())
 
     @property
     def usage(self) -> tuple[Usage, ...]:

@@ -22,6 +22,7 @@ from engine.spend.prices import Prices
 LOOK_SECONDS = 0.25
 #: A tool that is at work when a budget is used up gets so long to end: it costs no tokens meanwhile.
 TOOL_SECONDS = 600.0
+AT_ONCE = 8  #: entries that are priced in the event loop: to ask a thread takes as long
 
 
 class Purse:
@@ -40,7 +41,6 @@ class Purse:
         self._write = write
         self._counted = asyncio.Event()
         self._told: dict[str, Entry] = {}
-        self._priced: dict[str, Entry] = {}
         self._used_up: Sequence[str] = ()
         self._over = asyncio.Event()
 
@@ -75,15 +75,17 @@ class Purse:
 
     async def all(self) -> tuple[Entry, ...]:
         """Everything that was told, with its price."""
-        await self._fresh()
-        return tuple(self._priced.values())
+        return tuple(await self._with_prices(self._parser.spent))
 
-    async def _fresh(self) -> list[Entry]:
-        """What was told since the last look, with its price: the first of them may have to load a table."""
-        new = [one for one in self._parser.spent if self._told.get(one.message) != one]
-        if not new:
-            return []
-        priced = await asyncio.to_thread(self._prices.priced, new, self._target)
+    async def _fresh(self) -> Sequence[Entry]:
+        """What was told since the last look, with its price."""
+        new = [one for one in self._parser.freshly_spent() if self._told.get(one.message) != one]
         self._told.update((one.message, one) for one in new)
-        self._priced.update((one.message, one) for one in priced)
-        return priced
+        return await self._with_prices(new)
+
+    async def _with_prices(self, entries: Sequence[Entry]) -> Sequence[Entry]:
+        if not entries:
+            return ()
+        if len(entries) <= AT_ONCE and self._prices.at_hand(entries):
+            return self._prices.priced(entries, self._target)
+        return await asyncio.to_thread(self._prices.priced, entries, self._target)

@@ -8,11 +8,13 @@ of a network. It has no date of its own; its version is kept with each sum.
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from decimal import Decimal
 from fnmatch import fnmatchcase
 from functools import cache
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -61,6 +63,12 @@ class Prices:
     @classmethod
     def of_settings(cls, settings: Settings) -> Prices:
         return cls(settings.prices, {name: one.base_url for name, one in settings.agent("llm").providers.items()})
+
+    def at_hand(self, entries: Iterable[Entry]) -> bool:
+        """Whether they can be priced without the table being loaded for it."""
+        if _calculator.cache_info().currsize:
+            return True
+        return all(one.usage.cost_micros is not None or self.own(one.usage.model) is not None for one in entries)
 
     def priced(self, entries: Iterable[Entry], target: Target) -> list[Entry]:
         """Entries with the money that their agent did not tell. Without a known price the cost stays unknown."""
@@ -171,15 +179,11 @@ def _ask(usage: Usage, model: str, whose: Whose, when: datetime | None, pieces: 
 
     A provider that is named and that the table does not know has no price: a server of one's own may cost nothing.
     """
-    from decimal import Decimal
-
-    from genai_prices import Usage as Tokens
-    from genai_prices import calc_price
-
+    calc_price, tokens = _calculator()
     parts = Decimal(pieces)
     hour = usage.cache_write_1h_tokens / parts
     write = usage.cache_write_tokens / parts
-    told = Tokens(
+    told = tokens(
         input_tokens=(usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens) / parts,
         cache_read_tokens=usage.cache_read_tokens / parts,
         cache_write_tokens=write,
@@ -193,6 +197,15 @@ def _ask(usage: Usage, model: str, whose: Whose, when: datetime | None, pieces: 
         with suppress(LookupError, ValueError):
             return float(calc_price(told, model, provider_api_url=whose.url, genai_request_timestamp=when).total_price)
     return None
+
+
+@cache
+def _calculator() -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """What prices tokens, and what they are told to it in. The first call loads the table."""
+    from genai_prices import Usage as Tokens
+    from genai_prices import calc_price
+
+    return calc_price, Tokens
 
 
 @cache

@@ -74,3 +74,35 @@ def test_the_beginning_of_a_message_does_not_undo_its_end() -> None:
     tally.message("a", Usage(model="m", output_tokens=1), final=False, at=9)
     (entry,) = tally.entries
     assert (entry.usage.output_tokens, entry.at) == (40, 5)
+
+
+_STEP = st.one_of(
+    st.tuples(st.just("message"), st.sampled_from("abcdef"), USAGE, st.booleans()),
+    st.tuples(st.just("total"), totals(), st.booleans()),
+    st.tuples(st.just("ask")),
+)
+
+
+@given(st.lists(_STEP, max_size=30))
+def test_what_is_fresh_added_up_is_all_there_is(steps: list[tuple[object, ...]]) -> None:
+    tally, seen = Tally(), {}
+    for step in (*steps, ("ask",)):
+        match step:
+            case ("message", str(name), Usage() as usage, bool(final)):
+                tally.message(name, usage, final=final)
+            case ("total", list(sums), bool(again)):
+                tally.total(sums, again=again)
+            case _:
+                seen.update((one.message, one) for one in tally.fresh())
+                assert [one for one in tally.entries if seen.get(one.message) != one] == []
+    assert tally.fresh() == []
+
+
+def test_a_message_that_says_the_same_again_is_not_fresh() -> None:
+    tally = Tally()
+    for number in range(100):
+        tally.message(str(number), Usage(model="m", input_tokens=1))
+    assert len(tally.fresh()) == 100
+    tally.message("7", Usage(model="m", input_tokens=1))
+    tally.message("8", Usage(model="m", input_tokens=2))
+    assert [one.message for one in tally.fresh()] == ["8"]
