@@ -2,12 +2,21 @@
 # Agents are not in it: their CLIs are installed by the image that is made from this one, or mounted.
 FROM python:3.13-slim AS build
 WORKDIR /src
+# Every package by the hashes of the lock. What builds stays in this stage: the environment that is copied has no pip.
+COPY .lock .lock
+RUN python -m venv /opt/build \
+    && /opt/build/bin/pip install --no-cache-dir --require-hashes --requirement .lock/build.txt \
+    && python -m venv --without-pip /opt/headway \
+    && /opt/build/bin/pip --python /opt/headway/bin/python install --no-cache-dir --require-hashes --requirement .lock/serve.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY engine engine
 COPY console console
 COPY themes themes
 COPY skills skills
-RUN python -m venv /opt/headway && /opt/headway/bin/pip install --no-cache-dir '.[llm,memory]'
+# And a list of all that is in it, for whoever has to know: /opt/headway/sbom.cdx.json
+RUN /opt/build/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir dist . \
+    && /opt/build/bin/pip --python /opt/headway/bin/python install --no-cache-dir --no-deps --no-index dist/*.whl \
+    && /opt/build/bin/cyclonedx-py environment --output-reproducible --of JSON -o /opt/headway/sbom.cdx.json /opt/headway/bin/python
 
 FROM python:3.13-slim
 # tini reaps what agents leave behind and passes signals on; git makes a worktree for each job.

@@ -2,14 +2,18 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
+# LOCKED=1 installs what .lock/ holds, by its hashes, and nothing else: continuous integration does.
+LOCKED ?=
+SUPPLY := .cache/supply
 
 .PHONY: run test test-agents lint fuzz crash soak bench bench-console bench-fleet bench-memory picture pictures clean
+.PHONY: lock lock-check audit sbom
 
 run: $(VENV)/installed
 	@$(BIN)/headway demo
 
 test: $(VENV)/installed-dev
-	@$(BIN)/python -m pytest --ignore tests/e2e --numprocesses auto --dist worksteal
+	@HEADWAY_LOCKED=$(LOCKED) $(BIN)/python -m pytest --ignore tests/e2e --numprocesses auto --dist worksteal
 
 # The real claude, codex, opencode and gemini, installed with npm into .cache (1.3 GB), against a model server on
 # loopback. One after the other: they are large. Without npm it says loudly that it did not run them.
@@ -55,6 +59,24 @@ bench-fleet: $(VENV)/installed-dev
 bench-memory: $(VENV)/installed-bench
 	@$(BIN)/python -m tests.benchmarks.memory $(ARGS)
 
+# The lock files from pyproject.toml: every package with its version and hashes, for every Python that Headway runs on.
+lock: $(SUPPLY)/installed
+	@$(SUPPLY)/bin/python -m tests.supply.make_lock
+
+# The lock against pyproject.toml and against itself, without a network; with LOCKED=1 this environment against it too.
+lock-check: $(VENV)/installed-dev
+	@HEADWAY_LOCKED=$(LOCKED) $(BIN)/python -m pytest tests/supply/test_lock.py
+
+# What is known against the locked packages. Without a network it says loudly that it could not ask.
+audit: $(SUPPLY)/installed
+	@$(SUPPLY)/bin/python -m tests.supply.audit
+
+# A list of all that the image installs, with hashes, in CycloneDX's form. The image carries its own, from what is in it.
+sbom: $(SUPPLY)/installed
+	@mkdir -p build
+	@$(SUPPLY)/bin/cyclonedx-py requirements --output-reproducible --pyproject pyproject.toml --of JSON -o build/sbom.cdx.json .lock/serve.txt
+	@echo build/sbom.cdx.json
+
 # Every screen, from the real console on the rehearsal fleet.
 pictures: $(VENV)/installed picture
 	@mkdir -p docs/screens
@@ -70,11 +92,23 @@ clean:
 $(VENV)/installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Headway needs Python 3.11 or newer: make PYTHON=python3.12"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+ifeq ($(LOCKED),)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+endif
 	@touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed
+ifeq ($(LOCKED),)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+else
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement .lock/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+endif
+	@touch $@
+
+$(SUPPLY)/installed: .lock/supply.txt
+	@test -x $(SUPPLY)/bin/python || $(PYTHON) -m venv $(SUPPLY)
+	@$(SUPPLY)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement .lock/supply.txt
 	@touch $@
 
 $(VENV)/installed-bench: $(VENV)/installed-dev
