@@ -5,15 +5,20 @@ BIN    := $(VENV)/bin
 # LOCKED=1 installs what .lock/ holds, by its hashes, and nothing else: continuous integration does.
 LOCKED ?=
 SUPPLY := .cache/supply
+SPREAD := --ignore tests/e2e --numprocesses auto --dist worksteal
 
-.PHONY: run test test-agents lint fuzz crash soak bench bench-console bench-fleet bench-memory picture pictures clean
+.PHONY: run test test-long test-agents lint fuzz crash soak bench bench-console bench-fleet bench-memory picture pictures clean
 .PHONY: lock lock-check audit sbom
 
 run: $(VENV)/installed
 	@$(BIN)/headway demo
 
 test: $(VENV)/installed-dev
-	@HEADWAY_LOCKED=$(LOCKED) $(BIN)/python -m pytest --ignore tests/e2e --numprocesses auto --dist worksteal
+	@HEADWAY_LOCKED=$(LOCKED) $(BIN)/python -m pytest -m 'not long' $(SPREAD)
+
+# What takes long: engines that are killed again and again, whole days, the bytes of each key, a wheel that is installed.
+test-long: $(VENV)/installed-dev
+	@$(BIN)/python -m pytest -m long $(SPREAD)
 
 # The real claude, codex, opencode and gemini, installed with npm into .cache (1.3 GB), against a model server on
 # loopback. One after the other: they are large. Without npm it says loudly that it did not run them.

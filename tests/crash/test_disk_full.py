@@ -16,6 +16,8 @@ from engine.model import State
 from engine.server.client import Client
 from tests.conftest import PATIENCE, Served, settings_file, shell
 
+pytestmark = pytest.mark.long
+
 SIZE = "24m"
 LONG = "true #" + "x" * 1_000_000  #: needs more room than the journal may still have
 

@@ -16,6 +16,8 @@ from engine.runner import procfs
 from engine.server.client import Client
 from tests.conftest import PATIENCE, Served, settings_file, shell
 
+pytestmark = pytest.mark.long
+
 
 def _marked(markers: set[bytes]) -> set[int]:
     """Live processes of attempts, by the marker in their environment."""

@@ -38,6 +38,8 @@ from tests.crash.nursery import Engine, Nursery
 from tests.crash.work import Work
 from tests.store.samples import first
 
+pytestmark = pytest.mark.long
+
 WAL, SHM = f"{FILE}-wal", f"{FILE}-shm"
 FRAME_HEAD, WAL_HEAD = 24, 32  #: bytes, of SQLite's journal: section 4 of its file format
 LOSSES = 12  #: moments at which the power goes

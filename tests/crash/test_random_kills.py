@@ -31,6 +31,8 @@ from tests.crash.load import Load
 from tests.crash.nursery import Engine, Nursery
 from tests.crash.work import Work
 
+pytestmark = pytest.mark.long
+
 KILLS = int(os.environ.get("HEADWAY_CRASH_KILLS") or 16)
 SEED = int(os.environ.get("HEADWAY_CRASH_SEED") or random.SystemRandom().randrange(1 << 32))
 LIFE_SECONDS = 0.7  #: at most, from an engine's first answer on

@@ -15,6 +15,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from engine.events import Event
 from engine.model import Job, JobSpec, State, Workspace
 from engine.rehearsal.fleet import is_as_rehearsed, make_project
@@ -22,6 +24,9 @@ from engine.rehearsal.scenario import FORMATS, split
 from engine.server.client import Client
 from engine.store.store import FILE
 from tests.conftest import ENDS, Served, settings_file
+
+pytestmark = pytest.mark.long
+
 
 JOBS = int(os.environ.get("HEADWAY_SOAK_JOBS", "12"))
 KILLS = int(os.environ.get("HEADWAY_SOAK_KILLS", "3"))

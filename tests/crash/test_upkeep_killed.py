@@ -29,6 +29,8 @@ from tests.crash.foundry import Said, Wanted
 from tests.crash.nursery import Nursery
 from tests.upkeep.samples import DAY, NOW, Bench, git, usage
 
+pytestmark = pytest.mark.long
+
 MOST = 6  #: deaths of one chore; with HEADWAY_CRASH_KILLS it dies before each of its steps
 OUTPUT = b"a line of output\n" * 2_000
 SETTINGS = "upkeep: {compress_after: 1d, runs_for: 90d, worktrees_for: 7d, quarantine_for: 10d}\n"

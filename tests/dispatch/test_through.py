@@ -16,6 +16,8 @@ from engine.store.queue import History, Open, Queue, Running, Sample, Took
 from engine.store.rows import JobRow, lane_of
 from tests.dispatch.samples import NOW, job, world
 
+pytestmark = pytest.mark.long
+
 MINUTE = 60_000
 
 

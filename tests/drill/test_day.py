@@ -18,6 +18,8 @@ from engine.drill.report import Report, play
 from engine.errors import UsageError
 from engine.rehearsal.day import Account, Arrival, Day, FalseReset, Plan, Trouble, read
 
+pytestmark = pytest.mark.long
+
 JOBS = 120
 
 

@@ -15,6 +15,8 @@ from console.fire import faults
 from console.fire.card import Card, gap, twice
 from tests.conftest import Served
 
+pytestmark = pytest.mark.long
+
 WELL = Card(fault="x", jobs=2, detected=1, recovered=5)
 
 

@@ -29,6 +29,8 @@ from engine.rehearsal.scenario import AnyStep, Fail, Limit, Say, Scenario
 from engine.serving import serving
 from tests.conftest import PATIENCE, ended
 
+pytestmark = pytest.mark.long
+
 DAY = """
 about: Seconds instead of hours.
 begins: 2026-11-02T06:00:00Z

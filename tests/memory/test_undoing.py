@@ -10,7 +10,8 @@ from engine.engine import Engine
 from engine.errors import NotFoundError
 from engine.memory.answers import Change, Forget, Remember, Verb
 from engine.memory.item import Draft, Item, Standing
-from engine.server.http import OPERATOR
+
+OPERATOR = "operator"
 
 HAMMER = "the zebraquux is mended with a hammer"
 

@@ -24,6 +24,8 @@ from tests.store.plain_verbs import Done
 from tests.store.queue_machine import LATER, TwoQueues
 from tests.store.samples import connect
 
+pytestmark = pytest.mark.long
+
 RUNS, STEPS = 200, 50
 SOME = st.lists(st.integers(0, 30), min_size=1, max_size=3)
 SCOPES = st.sampled_from(["all", "agent:shell", "project:/a", "tag:gpu", "target:claude@work"])

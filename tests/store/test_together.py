@@ -21,6 +21,8 @@ from engine.store.submit import Accepted, Admission, Needs, Submission
 from engine.store.writer import Transaction
 from tests.store.samples import accepted, connect, first, table, transaction
 
+pytestmark = pytest.mark.long
+
 RULES = Rules(3, Budget(10, 30_000))
 WELL = Ending(Outcome(succeeded=True, result="done", usage=(Usage(model="m", input_tokens=3),)), 0)
 BADLY = Ending(Outcome(succeeded=False, failure=Failure.BAD_OUTPUT, reason="no"), 1)

@@ -7,6 +7,8 @@ import pytest
 from tests.benchmarks.console import measure
 from tests.benchmarks.console.measure import console
 
+pytestmark = pytest.mark.long
+
 IDLE, KEY, PAGE, SWITCH, QUESTION = 300, 600, 8_000, 25_000, 3_000
 UPDATES = 12_000  #: a second, for 50 rows that change
 WALL = {"ssh": 20_000, "thin": 8_000}  #: a second, for 8 panes of 20 lines a second

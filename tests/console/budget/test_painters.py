@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 
 import pyte
+import pytest
 
 from tests.benchmarks.console.measure import PAGE_DOWN, console
 from tests.benchmarks.console.terminal import Terminal
+
+pytestmark = pytest.mark.long
+
 
 #: Times go on between one walk and the other.
 _MOVING = re.compile(r"\d\d:\d\d(?::\d\d)?|\b\d+[smhd]\d*[smh]?\b")
