@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -122,6 +122,8 @@ class Engine:
         self.secrets = secrets
         self.started_at = now_ms()
         self.asked_to_stop = asyncio.Event()
+        self.reload: Callable[[], None] = _no_process
+        """Take the settings as they are now, by starting anew. Raises what is wrong in them."""
         self.listens: str | None = None
         """Where it is reached over the network: `https://HOST:PORT`."""
         self.routes = Routes(store, book)
@@ -445,3 +447,7 @@ class Engine:
             return False
         counts = await self.store.read.counts()
         return counts.running == 0 and (counts.ready == 0 or await self.store.read.held_all() is not None)
+
+
+def _no_process() -> None:
+    raise RefusedError("this engine is no process of its own, and cannot start anew")

@@ -27,7 +27,7 @@ FAMILIES = {
     "spend": "spend budgets",
     "verbs": "hold release cancel retry",
     "steer": "reroute priority snooze edit move cap drain undo",
-    "serve": "serve shutdown",
+    "serve": "serve shutdown reload",
     "service": "service metrics",
     "access": "token audit",
     "server": "server",

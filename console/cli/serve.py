@@ -13,6 +13,7 @@ from console.cli import context as ctx
 def add_to(app: typer.Typer) -> None:
     app.command()(serve)
     app.command()(shutdown)
+    app.command()(reload)
 
 
 def serve(
@@ -114,3 +115,14 @@ def shutdown(
     if isinstance(where, Path):
         wait_until_free(where)
     note("the engine has stopped" + (f"; {left} running go on, and the next engine adopts them" if left else ""))
+
+
+def reload(context: typer.Context) -> None:
+    """Have the engine take headway.yaml and its certificate as they are now. What is wrong is said, and changes none.
+
+    It starts anew in its process, within about a second: agents run on, and consoles come back by themselves.
+    """
+    from console.cli.output import note
+
+    ctx.of(context).ask(lambda client: client.reload())
+    note("the settings are right; the engine starts anew with them")

@@ -83,6 +83,7 @@ SHAPES = (
     Shape(("shpat_", "shpss_", "shpca_"), r"shp[a-z]{2,3}_[0-9a-f]{32}"),
     Shape(("glsa_",), r"glsa_[A-Za-z0-9]{32}_[0-9a-f]{8}"),
     Shape(("AGE-SECRET-KEY-1",), r"AGE-SECRET-KEY-1[0-9A-Z]{58}"),
+    Shape(("hwt_",), rf"{_HERE}hwt_[A-Za-z0-9_-]{{43}}{_END}"),  # our own: `engine.tokens`
     # Chats.
     Shape(("xoxa-", "xoxb-", "xoxe-", "xoxo-", "xoxp-", "xoxr-", "xoxs-"), r"xox[abeoprs]-[A-Za-z0-9-]{10,}"),
     Shape(("xapp-",), r"xapp-[0-9]-[A-Za-z0-9-]{20,}"),

@@ -24,6 +24,7 @@ from engine.server.http import (
     job_of,
     read_body,
     read_number,
+    refusal,
     require,
     stream,
 )
@@ -52,7 +53,7 @@ from engine.server.routes import (
     triage,
 )
 from engine.server.routes import routes as routing
-from engine.server.wire import Shutdown, UndoRequest, to_wire
+from engine.server.wire import Shutdown, UndoRequest
 from engine.sessions import AttachRequest, DetachRequest
 from engine.upkeep.wire import Prune
 
@@ -93,6 +94,7 @@ def _routes(engine: Engine) -> list[Route]:
         Route("/v1/agents", api.agents),
         Route("/v1/sessions", api.sessions),
         Route("/v1/shutdown", api.shutdown, methods=["POST"]),
+        Route("/v1/reload", api.reload, methods=["POST"]),
         *access.routes(engine),
         *cards.routes(engine),
         *notify.routes(engine),
@@ -258,10 +260,15 @@ class _Api:
             await self._engine.act(Order(verb=Verb.DRAIN, scope=ALL), actor(request))
         return as_json({"stopping": True}, 202)
 
+    async def reload(self, request: Request) -> Response:
+        """As SIGHUP does. Answers before the engine starts anew; says what is wrong in the settings, and keeps them."""
+        self._engine.reload()
+        return as_json({"reloading": True}, 202)
+
 
 async def _refuse(request: Request, error: Exception) -> Response:
     assert isinstance(error, HeadwayError)
-    return as_json(to_wire(error), error.status)
+    return refusal(error)
 
 
 async def _unknown(request: Request, error: Exception) -> Response:

@@ -261,3 +261,7 @@ class Client(
     async def shutdown(self, *, drain: bool = False) -> None:
         """Ask the engine to stop. With `drain` it starts nothing more and waits for what runs."""
         await self.call("POST", "/v1/shutdown", content=msgspec.json.encode(Shutdown(drain)))
+
+    async def reload(self) -> None:
+        """Have the engine take its settings as they are now, by starting anew; agents run on, and are adopted."""
+        await self.call("POST", "/v1/reload")

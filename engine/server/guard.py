@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from time import monotonic
 
 from starlette.requests import Request
@@ -17,9 +16,8 @@ from engine.events import Audited
 from engine.model.access import Role, Token
 from engine.server.auditing import call_of, entry
 from engine.server.caller import Caller, Door
-from engine.server.http import as_json, length_of
+from engine.server.http import length_of, refusal
 from engine.server.peers import Peers
-from engine.server.wire import to_wire
 from engine.tokens import Tokens
 from engine.units import size, span
 
@@ -179,13 +177,7 @@ def _bearer(request: Request) -> str:
 
 
 async def _answer(error: HeadwayError, scope: Scope, send: Send) -> None:
-    answer = as_json(to_wire(error), error.status)
-    if isinstance(error, TooManyError):
-        answer.headers["Retry-After"] = str(math.ceil(error.retry_after))
-    if isinstance(error, UnknownCallerError):
-        answer.headers["WWW-Authenticate"] = "Bearer"
-
     async def nothing() -> Message:
         return {"type": "http.disconnect"}
 
-    await answer(scope, nothing, send)
+    await refusal(error)(scope, nothing, send)

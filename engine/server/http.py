@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator
 from enum import StrEnum
 from typing import TypeVar
@@ -13,9 +14,18 @@ from starlette.responses import Response, StreamingResponse
 from engine.config import Settings
 from engine.config.server import LARGEST
 from engine.documents import nearest
-from engine.errors import ForbiddenError, NotFoundError, TooLargeError, UsageError
+from engine.errors import (
+    ForbiddenError,
+    HeadwayError,
+    NotFoundError,
+    TooLargeError,
+    TooManyError,
+    UnknownCallerError,
+    UsageError,
+)
 from engine.model.access import Role
 from engine.server.caller import Caller, Door
+from engine.server.wire import to_wire
 
 T = TypeVar("T")
 W = TypeVar("W", bound=StrEnum)
@@ -67,6 +77,16 @@ def project_of(request: Request, settings: Settings) -> str | None:
 def as_json(value: object, status: int = 200) -> Response:
     """A value as JSON."""
     return Response(msgspec.json.encode(value), status, media_type="application/json")
+
+
+def refusal(error: HeadwayError) -> Response:
+    """An error as an answer."""
+    answer = as_json(to_wire(error), error.status)
+    if isinstance(error, TooManyError):
+        answer.headers["Retry-After"] = str(math.ceil(error.retry_after))
+    if isinstance(error, UnknownCallerError):
+        answer.headers["WWW-Authenticate"] = "Bearer"
+    return answer
 
 
 def stream(frames: AsyncIterator[bytes]) -> Response:

@@ -122,6 +122,7 @@ _TABLE: dict[Role, str] = {
         GET  /v1/audit
         POST /v1/prune
         POST /v1/shutdown
+        POST /v1/reload
         POST /v1/memory/forget
         POST /v1/memory/import
         POST /v1/memory/migrate

@@ -109,8 +109,7 @@ def opened(settings: ServerSettings, listen: str, home: Path, peers: Peers) -> I
     """Listen at `HOST:PORT`. Raises `UsageError` where there is no certificate, `RefusedError` where it cannot be."""
     if why := refused(listen):
         raise UsageError(f"--listen {listen}: {why}")
-    certificate, key = pair(settings, home)
-    context = _context(certificate, key)
+    certificate, context = checked(settings, home)
     host, _, port = listen.rpartition(":")
     try:
         found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -123,6 +122,12 @@ def opened(settings: ServerSettings, listen: str, home: Path, peers: Peers) -> I
         network = Network(listener, context, peers)
         logger.info("serves %s, certificate sha256:%s", network.address, fingerprint(certificate))
         yield network
+
+
+def checked(settings: ServerSettings, home: Path) -> tuple[Path, ssl.SSLContext]:
+    """The certificate, ready to be shown. Raises `UsageError` or `RefusedError` where it, or its key, will not do."""
+    certificate, key = pair(settings, home)
+    return certificate, _context(certificate, key)
 
 
 def pair(settings: ServerSettings, home: Path) -> tuple[Path, Path]:

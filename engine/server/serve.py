@@ -73,7 +73,8 @@ async def serve(home: Path, settings: Settings, terms: Terms) -> bool:
         signals = _Signals(engine, terms)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, signals.stop)
-        loop.add_signal_handler(signal.SIGHUP, signals.reload)
+        loop.add_signal_handler(signal.SIGHUP, signals.hang_up)
+        engine.reload = signals.reload
         app = make_app(engine)
         server = _Server(_config(app, _OwnersOnly))
         with _network(engine, terms) as network, listening(engine.home, SOCKET) as listener:
@@ -152,13 +153,20 @@ class _Signals:
         self._draining = asyncio.get_running_loop().call_later(self._terms.drain, asked.set)
         self._engine.drain()
 
+    def hang_up(self) -> None:
+        with contextlib.suppress(HeadwayError):
+            self.reload()
+
     def reload(self) -> None:
+        """Start anew. Raises what is wrong in the settings, which then stay."""
         try:
-            self._terms.check()
+            found = self._terms.check()
+            if isinstance(found, Settings) and (self._terms.listen or found.server.listen):
+                net.checked(found.server, self._engine.home)
         except HeadwayError as error:
             logger.error("the settings stay as they were: %s", error.message)
             notify.notify(notify.status(f"the settings stay as they were: {error.message}"))
-            return
+            raise
         logger.info("starts anew with the settings as they are now")
         self.anew = True
         notify.notify(notify.reloading())

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import re
-import signal
 import socket
 import ssl
 import subprocess
@@ -17,7 +16,7 @@ import pytest
 
 from engine.errors import HeadwayError, NoEngineError
 from engine.server.client import Client
-from engine.server.network import fingerprint
+from engine.server.network import KEY, fingerprint
 from tests.conftest import PATIENCE, Served, settings_file
 from tests.forked import forks
 from tests.server.network import certified, head
@@ -99,7 +98,7 @@ async def test_commands_work_through_the_network(far: Far) -> None:
 
 
 async def test_a_reload_keeps_the_door_and_takes_the_new_certificate(far: Far) -> None:
-    viewer = far.token("eye", "viewer")
+    viewer, boss = far.token("eye", "viewer"), far.token("boss", "admin")
     assert far.headway("jobs", token=viewer).returncode == 0
     before = fingerprint(far.certificate)
     made = far.served.headway("server", "certificate", "--renew", "--name", "localhost")
@@ -108,7 +107,19 @@ async def test_a_reload_keeps_the_door_and_takes_the_new_certificate(far: Far) -
     assert process is not None
     async with Client(far.served.home) as client:
         status = await client.status()
-        process.send_signal(signal.SIGHUP)
+        wrong = far.served.home / "headway.yaml"
+        right = wrong.read_text()
+        wrong.write_text("max_runing: 1\n")
+        done = far.headway("reload", token=boss, HEADWAY_FINGERPRINT=before)
+        assert (done.returncode, "did you mean 'max_running'" in done.stderr) == (2, True)
+        wrong.write_text(right)
+        key = far.certificate.with_name(KEY)
+        key.chmod(0o644)
+        done = far.headway("reload", token=boss, HEADWAY_FINGERPRINT=before)
+        assert (done.returncode, "chmod 600" in done.stderr) == (5, True)
+        key.chmod(0o600)
+        done = far.headway("reload", token=boss, HEADWAY_FINGERPRINT=before)
+        assert done.returncode == 0, done.stderr
         with contextlib.suppress(NoEngineError):
             async for _ in client.follow(status.seq):
                 pass  # until it has gone
@@ -116,12 +127,11 @@ async def test_a_reload_keeps_the_door_and_takes_the_new_certificate(far: Far) -
     assert far.headway("jobs", token=viewer).returncode == 0
     old = far.headway("jobs", token=viewer, HEADWAY_FINGERPRINT=before)
     assert (old.returncode, "not the one that is pinned" in old.stderr) == (3, True)
-    assert far.headway("jobs", token=far.token("boss", "admin")).returncode == 0
     # By the shutdown of an admin, too, with its streams open.
     with far.raw() as stream:
         stream.sendall(head(viewer.read_text().strip(), "GET", "/v1/events?follow=1"))
         assert stream.recv(100).startswith(b"HTTP/1.1 200")
-        done = far.headway("shutdown", token=far.served.home.parent / "boss.token")
+        done = far.headway("shutdown", token=boss)
         assert done.returncode == 0, done.stderr
         assert process.wait(PATIENCE) == 0
 
