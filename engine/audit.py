@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections import OrderedDict
@@ -38,14 +39,42 @@ class Audit:
         self._of_all = Pace.of(REFUSALS_OF_ALL, time.monotonic())
         self._paces: OrderedDict[str, Pace] = OrderedDict()
         self._untold = 0
+        self._waiting: list[log.Audited] = []
+        self._some = asyncio.Event()
+        self._writing = asyncio.Lock()
+
+    async def run(self) -> None:
+        """Write down what comes, many lines in one transaction, until cancelled; and then what is left."""
+        try:
+            while True:
+                await self._some.wait()
+                self._some.clear()
+                await self._write()
+        finally:
+            await self._write()
+
+    def soon(self, entry: log.Audited) -> None:
+        """Have a call written down. Nobody waits for it: a crash within the next milliseconds may lose the line."""
+        what, said = self._clean(entry.what), self._clean(entry.said)
+        self._waiting.append(msgspec.structs.replace(entry, what=what, said=said))
+        self._some.set()
 
     async def note(self, entry: log.Audited) -> None:
-        """Write a call down. It has been carried out: where the disk is full, the engine's own log has to do."""
-        told = msgspec.structs.replace(entry, what=self._clean(entry.what), said=self._clean(entry.said))
-        try:
-            await self._store.write(lambda tx: tx.log(told))
-        except HeadwayError:
-            logger.error("the audit cannot be written: %s", told)
+        """Write a call down, durably."""
+        self.soon(entry)
+        await self._write()
+
+    async def _write(self) -> None:
+        """All that waits. It has been carried out: where the disk is full, the engine's own log has to do."""
+        async with self._writing:
+            told, self._waiting = self._waiting, []
+            if not told:
+                return
+            try:
+                await self._store.write(lambda tx: tx.log_all([(one, None, None) for one in told]))
+            except HeadwayError:
+                for one in told:
+                    logger.error("the audit cannot be written: %s", one)
 
     async def refused(self, entry: log.Audited) -> None:
         """Write a refusal down; or count it, where there were too many of late for each to be told."""
@@ -62,6 +91,7 @@ class Audit:
 
     async def lines(self, since: int, who: str | None, limit: int) -> list[AuditLine]:
         """The newest calls since a time, oldest first; of one caller where one is named."""
+        await self._write()
         return await self._store.look(lambda tx: audit.lines(tx, since, who, limit))
 
     def _clean(self, text: str) -> str:

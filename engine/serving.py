@@ -133,6 +133,7 @@ async def _working(
             "pipelines": engine.pipelines.run(),
             "gates": engine.gates.run(),
             "opinions": engine.opinions.run(),
+            "audit": engine.audit.run(),
             "schedules": engine.schedules.run(),
             "upkeep": keep_up(home, settings.upkeep, launcher.workspaces.locks),
             "extraction": Extraction(home, store, hub, book, secrets, memory, dispatcher.wake).run(),

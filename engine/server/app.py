@@ -19,6 +19,7 @@ from engine.server.http import (
     LIST_LIMIT,
     actor,
     as_json,
+    caller_of,
     ids_of,
     is_number,
     job_of,
@@ -195,7 +196,13 @@ class _Api:
 
     async def undo(self, request: Request) -> Response:
         body = await read_body(request, UndoRequest)
-        return as_json(await self._engine.undo(body.action, actor(request), dry_run=body.dry_run))
+        action = body.action
+        if not caller_of(request).role.may(Role.ADMIN):
+            first = await self._engine.undo(action, actor(request), dry_run=True)
+            if first.verb == Verb.DRAIN:
+                require(request, Role.ADMIN)
+            action = first.action
+        return as_json(await self._engine.undo(action, actor(request), dry_run=body.dry_run))
 
     async def actions(self, request: Request) -> Response:
         """What the operator did, newest first."""

@@ -11,7 +11,7 @@ from engine.audit import Audit, summary
 from engine.errors import ForbiddenError
 from engine.events import Audited
 from engine.model.access import Role
-from engine.server.caller import Caller
+from engine.server.caller import Caller, Door
 from engine.server.http import caller_of, require, said_of
 
 _ANSWER_BYTES = 64 << 10  #: of an answer that are looked at
@@ -45,7 +45,7 @@ class Asking:
 
 
 class _Answer:
-    """Keeps the answer of a verb back until it is written down."""
+    """Keeps the answer of a verb back until it is written down; by the socket, until that is on its way."""
 
     def __init__(self, request: Request, send: Send, audit: Audit) -> None:
         self._request = request
@@ -69,7 +69,13 @@ class _Answer:
             return
         what = f"{call_of(self._request)} {summary(asked)}".rstrip()
         told = entry(caller_of(self._request), what, status, said)
-        await (self._audit.refused(told) if status == ForbiddenError.status else self._audit.note(told))
+        if status == ForbiddenError.status:
+            await self._audit.refused(told)
+        elif told.door == Door.TCP:
+            await self._audit.note(told)
+        else:
+            # To wait for a second commit takes as long as the verb did, and here its own event says enough meanwhile.
+            self._audit.soon(told)
 
 
 def entry(caller: Caller, what: str, status: int, said: str) -> Audited:

@@ -16,6 +16,7 @@ from engine.model import JobSpec, Order, Verb, Wanted
 from engine.model.access import Role
 from engine.server.app import make_app
 from engine.server.caller import Caller, Door
+from engine.store import Transaction, audit
 from tests.conftest import Served, settings_file
 
 
@@ -78,6 +79,25 @@ async def test_refusals_are_told_until_they_are_too_many(engine: Engine) -> None
     bodies = [event.body for event in await engine.store.read.events(0)]
     told = [one for one in bodies if isinstance(one, log.Audited)]
     assert sum(1 + one.more for one in told) == REFUSALS + 21 and told[-1].who == "other"
+
+
+async def test_what_agents_call_is_told_too(engine: Engine) -> None:
+    await engine.store.write(
+        lambda tx: tx.log(log.ToolCalled("submit_job", "a1", True, "write tests"), job=4, attempt=9)
+    )
+    await engine.store.write(lambda tx: tx.log(log.ToolCalled("recall", "a2", False, "too many"), job=4, attempt=9))
+    found = await engine.audit.lines(0, "J4", 10)
+    assert [(one.door, one.role, one.what, one.status, one.said, one.job) for one in found] == [
+        ("mcp", "job", "submit_job", 200, "write tests", 4),
+        ("mcp", "job", "recall", 409, "too many", 4),
+    ]
+
+
+async def test_the_audit_is_read_by_its_own_index(engine: Engine) -> None:
+    def plan(tx: Transaction) -> list[str]:
+        return [row[3] for row in tx.connection.execute(f"EXPLAIN QUERY PLAN {audit._LINES}", (0,))]
+
+    assert await engine.store.look(plan) == ["SEARCH events USING INDEX events_of_audit (at>?)"]
 
 
 async def test_no_secret_is_told(engine: Engine) -> None:

@@ -50,3 +50,10 @@ async def test_what_differs_within_a_call_is_asked_for_by_it(engine: Engine) -> 
             403,
             "the token ci is of an operator; that needs an admin",
         )
+        # What an admin did to the engine is no operator's to take back; what was done to work is.
+        await http.post("/v1/actions", json={"verb": "hold", "scope": "all"})
+        caller = Caller("boss", Role.ADMIN, Door.TCP)
+        assert (await http.post("/v1/actions", json={"verb": "drain", "scope": "all"})).status_code == 200
+        caller = Caller("ci", Role.OPERATOR, Door.TCP)
+        assert (await http.post("/v1/undo")).status_code == 403
+        assert (await http.post("/v1/undo", json={"action": 1})).json()["verb"] == "hold"
