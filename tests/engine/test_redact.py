@@ -40,7 +40,7 @@ KEYS = {
     "openrouter": f"sk-or-v1-{_made(HEX, 64)}",
     "groq": f"gsk_{_made(WORD, 52)}",
     "xai": f"xai-{_made(WORD, 80)}",
-    "headway": f"hwt_{_made(string.ascii_letters + string.digits + '-_', 43)}",
+    "headway": f"hwt_{_made(WORD + '-_', 43)}",
     "hugging face": f"hf_{_made(string.ascii_letters, 34)}",
     "github": f"ghp_{_made(WORD, 36)}",
     "github fine": f"github_pat_{_made(WORD, 22)}_{_made(WORD, 59)}",

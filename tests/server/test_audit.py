@@ -109,6 +109,6 @@ async def test_no_secret_is_told(engine: Engine) -> None:
         await http.post("/v1/jobs", json={"jobs": [{"prompt": "say hunter2hunter2", "agent": "shell"}]})
     secret = made.json()["secret"]
     found = await engine.audit.lines(0, None, 10)
-    assert [one.status for one in found] == [201, 400, 201]
-    assert found[2].what == "POST /v1/jobs jobs=(prompt=say [key] agent=shell)"
+    assert [one.status for one in found] == [201, 400, 400]
+    assert "prompt=say [key]" in found[2].what
     assert not [one for one in found if secret in one.what + one.said or "hunter2" in one.what + one.said]
