@@ -227,4 +227,5 @@ _BEGINNINGS = ("sk-", "AIza", "ghp_", "gho_", "github_pat_", "glpat-", "xoxb-", 
 
 
 def _literal(name: str, value: str) -> bool:
+    """What might be a key; one for certain is refused where the settings are read."""
     return len(value) >= 16 and (is_secret(name) or value.startswith(_BEGINNINGS))

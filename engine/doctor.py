@@ -15,7 +15,7 @@ import msgspec
 import psutil
 from msgspec import Struct
 
-from engine import __version__, accounts
+from engine import __version__, accounts, modes
 from engine.agents.base import Agent
 from engine.agents.registry import agents, read_settings
 from engine.clock import now_ms
@@ -55,7 +55,7 @@ class Check(Struct, frozen=True):
 async def examine(home: Path, *, deep: bool = False) -> list[Check]:
     """All checks, in the order in which they matter. `deep` also reads the whole database."""
     config_home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    checks = [_platform(), _home(home)]
+    checks = [_platform(), _home(home), *_modes(home)]
     settings = Settings()
     try:
         path = find_settings(home, config_home)
@@ -125,10 +125,15 @@ def _home(home: Path) -> Check:
         return Check(
             "home", False, f"{home} is no Headway home and not empty", "name another with --home or HEADWAY_HOME"
         )
-    mode = home.stat().st_mode & 0o777
-    if mode & 0o077:
-        return Check("home", False, f"{home} is open to others (mode {mode:o})", f"chmod 700 {home}")
     return Check("home", os.access(home, os.W_OK), str(home), f"{home} cannot be written")
+
+
+def _modes(home: Path) -> Iterator[Check]:
+    """Who may read and write the home. What only has to be closed, the next start closes."""
+    for fault in modes.faults(home, os.geteuid()):
+        ours = fault.mode is not None
+        later = "; the next start of an engine does it" if ours else ""
+        yield Check("modes", False, fault.found, fault.mend + later, needed=not ours or fault.path == home)
 
 
 def _projects(settings: Settings) -> Iterator[Check]:

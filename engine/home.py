@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from engine.errors import RefusedError, StorageError, UsageError
+from engine.modes import mend
 
 SOCKET = "engine.sock"
 #: Where agents call their tools, and nothing else can be called. In a directory of its own, which a sandbox lets in:
@@ -46,10 +47,11 @@ def is_home(home: Path) -> bool:
     return not entries or bool(entries & set(_SIGNS))
 
 
-def make_home(home: Path) -> None:
-    """Create the home, or take one that is there. It is nobody else's to read.
+def make_home(home: Path) -> list[str]:
+    """Create the home, or take one that is there. It is nobody else's to read; returns what was.
 
-    Raises `RefusedError` for a directory with other things in it, and `StorageError` where it cannot be made.
+    Raises `RefusedError` for a directory with other things in it, or of somebody else, and `StorageError` where it
+    cannot be made.
     """
     try:
         str(home).encode()
@@ -59,11 +61,11 @@ def make_home(home: Path) -> None:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not is_home(home):
             raise RefusedError(f"{home} is not a Headway home and not empty; name another with --home")
-        if home.stat().st_mode & 0o077:
-            home.chmod(0o700)
+        mended = mend(home)
         if not os.access(home, os.W_OK):
             raise StorageError(f"{home} cannot be written; name another home with --home or HEADWAY_HOME")
         (home / LOCK).touch(mode=0o600)
+        return mended
     except (FileExistsError, NotADirectoryError):
         raise RefusedError(f"{home} is not a directory; name another home with --home") from None
     except OSError as error:

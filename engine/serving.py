@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import uuid
 from collections.abc import AsyncIterator
@@ -36,7 +37,7 @@ from engine.notify.notifier import Notifier
 from engine.redact import Secrets
 from engine.runner.cells import Cells
 from engine.runner.cgroup import Cgroups
-from engine.runner.credentials import resolve
+from engine.runner.credentials import references, resolve
 from engine.runner.follow import Follower
 from engine.runner.launch import Launcher
 from engine.runner.live import Surroundings
@@ -49,6 +50,8 @@ from engine.takeover import Takeovers
 from engine.tap.tap import Tap
 from engine.upkeep.round import keep_up
 
+logger = logging.getLogger(__name__)
+
 
 @asynccontextmanager
 async def serving(home: Path, settings: Settings, *, subreaper: bool = False) -> AsyncIterator[Engine]:
@@ -57,7 +60,8 @@ async def serving(home: Path, settings: Settings, *, subreaper: bool = False) ->
     `subreaper`: orphans of the agents come to this process. Raises `RefusedError` where another engine holds the
     home, or `StorageError`.
     """
-    make_home(home)
+    for mended in make_home(home):
+        logger.warning("%s: it is closed now", mended)
     home = home.resolve()
     lock = Lock.take(home, Holder(os.getpid(), __version__, now_ms()))
     try:
@@ -85,6 +89,7 @@ async def _working(
     tap = Tap(home)
     memory = Memory(home, settings, secrets, partial(resolve, own=os.environ))
     remembers = Known(memory, settings)
+    secrets.learn(await references(settings, os.environ))
     cells = Cells(home, settings)
     grants = Grants(settings.mcp.calls)
     book = Routebook.of(settings, known, os.environ)

@@ -38,6 +38,8 @@ FLOORS: list[set[str]] = [
         "engine.alarm",
         "engine.plain",
         "engine.network.allowed",
+        "engine.redact",
+        "engine.modes",
     },
     {
         "engine.events",
@@ -49,7 +51,6 @@ FLOORS: list[set[str]] = [
         "engine.pulse",
         "engine.logs",
         "engine.skills",
-        "engine.redact",
         "engine.timetable",
     },
     {

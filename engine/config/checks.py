@@ -11,6 +11,8 @@ from engine.config.keys import KeyReference
 from engine.documents import Complaint, Keys
 from engine.units import milliseconds, size
 
+UNLIKELY = 20  #: characters: so long a name has parts
+
 
 def spans(keys: Keys, one: Struct, *names: str) -> Iterator[Complaint]:
     """Fields that say how long."""
@@ -38,8 +40,13 @@ def key(keys: Keys, one: KeyReference | None) -> Iterator[Complaint]:
     if one.file is not None and not is_whole(one.file):
         yield (*keys, "file"), "it has to be an absolute path, or begin with ~"
     for name, variable in (("env", one.env), ("variable", one.variable)):
-        if variable is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", variable):
+        if variable is not None and (not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", variable) or _unlikely(variable)):
             yield (*keys, name), "it has to be the name of a variable; the key itself does not belong here"
+
+
+def _unlikely(variable: str) -> bool:
+    """Whether it is a key rather than the name of a variable: long, one word, with digits in it."""
+    return len(variable) >= UNLIKELY and "_" not in variable and any(one.isdigit() for one in variable)
 
 
 def is_whole(path: str) -> bool:

@@ -6,8 +6,10 @@ from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 from engine.config.complaints import complaints
+from engine.config.literal import literals
 from engine.config.settings import Settings
 from engine.documents import Complaint, examine, text_of
+from engine.modes import refuse_foreign
 
 FILE = "headway.yaml"
 FILE_BYTES = 4 << 20  #: of it; one with a thousand projects has some 200,000
@@ -27,10 +29,13 @@ def load_settings(
     """Read the settings, raising `DocumentError` with all that is wrong: file, line, key and the nearest valid word.
 
     `agents` are the names of the agents that exist; `further` are complaints of those who know more than this room.
+    Raises `RefusedError` for a file that others can write.
     """
     if path is None:
         return Settings()
+    refuse_foreign(path)
     reading = examine(text_of(path, FILE_BYTES), str(path), Settings)
+    reading.complain(literals(reading.tree))
     if reading.value is not None:
         reading.complain(complaints(reading.value, sorted(agents)))
         reading.complain(further(reading.value))

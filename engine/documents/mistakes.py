@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from engine.errors import UsageError
 from engine.plain import plain_line
+from engine.redact import unkeyed
 
 Keys = tuple[str | int, ...]
 """The way to a value: keys of mappings, and places in lists from 0."""
@@ -45,7 +46,7 @@ class DocumentError(UsageError):
 
 def _line(name: str, mistake: Mistake) -> str:
     place = f", line {mistake.line}" if mistake.line is not None else ""
-    return f"{plain_line(name)}{place}: {plain_line(mistake.what, _WIDTH)}"
+    return f"{plain_line(name)}{place}: {plain_line(unkeyed(mistake.what), _WIDTH)}"
 
 
 def path_of(keys: Sequence[str | int]) -> str:

@@ -41,6 +41,11 @@ def is_key(text: str) -> bool:
     return bool(_SHAPES.spans(text.encode("utf-8", "surrogatepass")))
 
 
+def unkeyed(text: str) -> str:
+    """The text without what is a key for certain: for what quotes a file."""
+    return _without(text, _SHAPES)
+
+
 def out_of_shapes(text: str) -> str:
     """The text without what is a key, and what only might be one: for what leaves this machine."""
     return _SAID.sub(rf"\1{MARK}", _without(text, _SHAPES))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from engine.agents.base import Launch
 from engine.agents.logins import LOGINS, Login, config_variables
-from engine.config import AccountSettings, KeyReference
+from engine.config import AccountSettings, KeyReference, Settings
 from engine.errors import CredentialError
 from engine.runner import spawn
 from engine.runner.run_dir import open_regular
@@ -85,6 +86,21 @@ async def resolve(reference: KeyReference, own: Mapping[str, str]) -> str:
     if done.code != 0:
         raise CredentialError(f"{named} for a key failed: exit {done.code}")
     return _checked(done.stdout.decode(errors="replace"), f"what {named} printed")
+
+
+async def references(settings: Settings, own: Mapping[str, str]) -> set[str]:
+    """The keys that the settings refer to, as far as nobody has to be asked for them: not those that a program prints.
+
+    An attempt that ended while no engine ran may have printed one.
+    """
+    named = [one.key for one in settings.accounts.values()]
+    named += [asked.key for one in settings.agents.values() for asked in one.providers.values()]
+    found = set()
+    for reference in named:
+        if reference is not None and reference.command is None:
+            with contextlib.suppress(CredentialError):
+                found.add(await resolve(reference, own))
+    return found
 
 
 def whole(path: str) -> Path:
