@@ -45,6 +45,7 @@ def start_engine(
     command = [sys.executable, "-m", program, "--home", str(home), "serve", "--ready-fd", str(writing)]
     if idle_exit is not None:
         command += ["--idle-exit", str(idle_exit)]
+    log.touch(mode=0o600)
     with log.open("ab") as said:
         before = said.tell()
         process = subprocess.Popen(
