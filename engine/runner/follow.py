@@ -103,6 +103,8 @@ class Tail:
         return sum(own) + sum(one.catch_up() for one in self.masks[1:])
 
     def close(self) -> None:
+        for one in self.masks:
+            one.close()
         if self.fd is not None:
             os.close(self.fd)
             self.fd = None

@@ -28,19 +28,24 @@ class MaskedFile:
         self.path = path
         self._masker = Masker(secrets.spans)
         self._offset = 0
+        self._own: int | None = None
         self._broken = False
 
     def catch_up(self, fd: int | None = None, upto: int | None = None) -> int:
-        """Cover what is in the next piece; returns how many bytes that was. `upto`: nothing behind that offset."""
-        if self._broken:
+        """Cover what is in the next piece; returns how many bytes that was.
+
+        `fd`: whoever follows the file has it open. `upto`: nothing behind that offset.
+        """
+        room = READ_BYTES if upto is None else min(READ_BYTES, upto - self._offset)
+        if self._broken or room <= 0:
             return 0
-        own = open_regular(self.path) if fd is None else None
-        reading = own if fd is None else fd
+        if fd is None and self._own is None:
+            self._own = open_regular(self.path)
+        reading = self._own if fd is None else fd
         if reading is None:
             return 0
         try:
-            end = os.fstat(reading).st_size if upto is None else upto
-            data = os.pread(reading, min(READ_BYTES, max(0, end - self._offset)), self._offset)
+            data = os.pread(reading, room, self._offset)
             if data:
                 self._offset += len(data)
                 self._write(reading, self._masker.take(data))
@@ -49,9 +54,11 @@ class MaskedFile:
             logger.warning("%s: what is secret in it cannot be covered: %s", self.path, error.strerror)
             self._broken = True
             return 0
-        finally:
-            if own is not None:
-                os.close(own)
+
+    def close(self) -> None:
+        if self._own is not None:
+            os.close(self._own)
+            self._own = None
 
     def _write(self, reading: int, covers: list[tuple[int, bytes]]) -> None:
         covers = [(at, one) for at, one in covers if os.pread(reading, len(one), at) != one]
@@ -74,5 +81,8 @@ class MaskedFile:
 def mask(path: Path, secrets: Secrets) -> None:
     """Cover the secrets in a file that nobody writes any more."""
     file = MaskedFile(path, secrets)
-    while file.catch_up():
-        pass
+    try:
+        while file.catch_up():
+            pass
+    finally:
+        file.close()

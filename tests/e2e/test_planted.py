@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import yaml
 
 from engine import events as log
@@ -159,6 +160,7 @@ class Screen:
         os.close(self.master)
 
 
+@pytest.mark.long
 async def test_what_is_planted_anywhere_is_found_nowhere(
     served: Served,
     tmp_path: Path,

@@ -35,6 +35,7 @@ def test_a_writer_goes_on_appending_to_what_is_covered(tmp_path: Path, secrets: 
         writer.write(b"of-a-test three\n")
         file.catch_up()
     assert file.catch_up() == 0
+    file.close()
     assert path.read_bytes().splitlines()[1] == b"two [key]**************** three"
 
 
