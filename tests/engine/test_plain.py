@@ -12,7 +12,7 @@ from pathlib import Path
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from console.cli.output import escaped
 from console.cli.streams import cleaned
@@ -76,6 +76,7 @@ def test_what_a_terminal_would_obey_is_left_out_and_the_rest_stays(raw: str, tex
     assert plain(raw) == text
 
 
+@settings(deadline=None)
 @given(ANY)
 def test_plain_text_holds_no_control_whatever_it_was_and_stays_as_it_is(raw: str) -> None:
     text = plain(raw)
@@ -121,6 +122,7 @@ def test_bytes_for_a_terminal_are_plain_as_well() -> None:
         assert os.read(terminal.fileno(), 100) == b"log  line\r\n"
 
 
+@settings(deadline=None)
 @given(ANY)
 def test_json_says_the_same_and_moves_no_terminal(text: str) -> None:
     told = escaped(json.dumps({"text": text}, ensure_ascii=False))

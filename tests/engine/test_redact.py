@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from engine.redact import MARK, Filter, Secrets, is_key, is_secret, out_of_shapes
 
@@ -139,11 +139,13 @@ def test_what_is_no_secret_stays(text: str) -> None:
     assert not is_key(text)
 
 
+@settings(deadline=None)
 @given(st.sampled_from((20, 32)).flatmap(lambda size: st.binary(min_size=size, max_size=size)).map(bytes.hex))
 def test_a_commit_and_a_digest_are_no_secrets(digest: str) -> None:
     assert Secrets().out_of(f"commit {digest} tree {digest}") == f"commit {digest} tree {digest}"
 
 
+@settings(deadline=None)
 @given(
     st.uuids(),
     st.from_regex(r"(claude|gpt|gemini|qwen)-[a-z0-9.]{1,12}(-[a-z0-9]{1,10}){0,4}", fullmatch=True),
@@ -153,6 +155,7 @@ def test_a_uuid_and_a_model_are_no_secrets(one: uuid.UUID, model: str) -> None:
     assert Secrets().out_of(text) == text
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_other_text_stays_as_it_is(text: str) -> None:
     secrets = Secrets()
@@ -193,6 +196,7 @@ def test_the_longer_of_two_that_begin_alike_goes_whole() -> None:
 SECRET = st.text(alphabet=WORD + "/+=-_.!@ é\"\\'", min_size=12, max_size=60).filter(lambda one: len(set(one)) > 4)
 
 
+@settings(deadline=None)
 @given(SECRET, st.text(max_size=20), st.text(max_size=20), st.data())
 def test_a_known_value_goes_however_it_is_written(value: str, before: str, after: str, data: st.DataObject) -> None:
     secrets = Secrets()
@@ -231,6 +235,7 @@ def test_json_stays_json_where_an_escape_stands_before_a_secret() -> None:
     assert json.loads(told) == {"a": MARK}
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(alphabet="ab.*\\(", min_size=8, max_size=12), max_size=5), st.text(alphabet="ab.*\\("))
 def test_no_known_value_is_left_in_any_text(values: list[str], text: str) -> None:
     secrets = Secrets()
