@@ -69,7 +69,7 @@ async def examine(home: Path, *, deep: bool = False) -> list[Check]:
     checks.extend(_database(home, deep=deep))
     remembered = checkup.examine(home, settings.memory, deep=deep)
     checks.extend(Check("memory", one.ok, one.found, one.mend, needed=one.needed) for one in remembered)
-    checks.extend((_disk(home), _memory(), *_processes(home)))
+    checks.extend((_disk(home), _memory(), *await _processes(home)))
     checks.append(
         await _program("git", ["git", "--version"], "install git: projects in git get a worktree for each job")
     )
@@ -255,12 +255,13 @@ def _memory() -> Check:
     return Check("memory", memory.available > LOW_MEMORY, found, "lower max_running in headway.yaml")
 
 
-def _processes(home: Path) -> Iterator[Check]:
+async def _processes(home: Path) -> list[Check]:
     cgroups = Cgroups.detect(home)
+    await cgroups.look()
     cgroups.remove(cgroups.parent)  # goes only where it is empty
     way = "a cgroup for each attempt" if cgroups.parent is not None else "environment marker and subreaper"
-    yield Check("processes", True, f"found by {way}")
-    yield Check("resources", True, f"an attempt is held to its limits by {enforcing.way(cgroups)}")
+    held = f"an attempt is held to its limits by {enforcing.way(cgroups)}"
+    return [Check("processes", True, f"found by {way}"), Check("resources", True, held)]
 
 
 async def _program(name: str, command: list[str], mend: str) -> Check:

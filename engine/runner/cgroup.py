@@ -16,6 +16,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from engine.model import Resources
+from engine.runner import scopes
+from engine.runner.scopes import Scopes
 
 #: The group that the engine itself is in where it was started in one that it may divide (`DelegateSubgroup=`).
 ENGINE = "engine"
@@ -29,6 +31,24 @@ class Cgroups:
         self.parent = parent
         self.controllers = controllers
         """Those by which the kernel holds attempts to limits."""
+        self.scopes: Scopes | None = None
+        """Systemd's, for attempts with limits where it has to make their groups."""
+        self._looked = False
+
+    @property
+    def limits(self) -> bool:
+        """The kernel holds our own groups to limits."""
+        return set(_CONTROLLERS) <= self.controllers
+
+    async def look(self) -> None:
+        """See whether systemd makes groups with limits, where we cannot. Looked once."""
+        if not self._looked and not self.limits and os.environ.get("HEADWAY_CGROUPS") != "off":
+            self.scopes = await scopes.detect(_mount())
+        self._looked = True
+
+    def scoped(self, may: Resources) -> Scopes | None:
+        """Who makes the group of an attempt that may take so much, where that is systemd."""
+        return self.scopes if may.memory or may.pids else None
 
     @classmethod
     def detect(cls, home: Path) -> Cgroups:
@@ -49,10 +69,9 @@ class Cgroups:
 
     def of(self, marker: str) -> Path | None:
         """The group of an attempt, if it exists."""
-        if self.parent is None:
-            return None
-        group = self.parent / marker
-        return group if group.exists() else None
+        places = [self.parent / marker] if self.parent is not None else []
+        places += [self.scopes.group(marker)] if self.scopes is not None else []
+        return next((one for one in places if one.exists()), None)
 
     def create(self, marker: str, may: Resources | None = None) -> Path | None:
         """A group for an attempt, which the kernel holds to what it may take, as far as it does that here."""

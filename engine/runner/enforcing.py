@@ -16,6 +16,7 @@ from engine.store.rows import JobRow, read_spec
 
 WATCHED = "the engine, which adds up what its processes take, the oftener the nearer it is to a limit"
 GROUP = "the kernel, by a cgroup of its own"
+SCOPE = "the kernel, by a scope of systemd"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +43,18 @@ class Enforcer:
 
 def way(cgroups: Cgroups) -> str:
     """By what the memory and the number of processes of an attempt are limited, in words."""
-    return GROUP if {"memory", "pids"} <= cgroups.controllers else WATCHED
+    if cgroups.limits:
+        return GROUP
+    return SCOPE if cgroups.scopes is not None else WATCHED
 
 
-def verdict(group: Path | None, may: Resources, peak: int | None) -> Cut | None:
-    """What the kernel did to an attempt for its limits, read off its group before that is removed."""
+def verdict(group: Path | None, may: Resources, peak: int | None, kept: Path | None = None) -> Cut | None:
+    """What the kernel did to an attempt for its limits, read off its group before that is removed.
+
+    `kept`: where its shim has put what stood there, for a group that goes by itself.
+    """
+    if group is None or not group.exists():
+        group = kept
     if group is None:
         return None
     if may.memory and cgroup.ended_for_memory(group):

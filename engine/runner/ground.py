@@ -11,7 +11,7 @@ from engine.runner.cgroup import Cgroups
 from engine.runner.cut import Cut
 from engine.runner.limits import Past
 from engine.runner.meter import Meter
-from engine.runner.run_dir import RunDir
+from engine.runner.run_dir import KEPT, RunDir
 from engine.runner.tree import Tree
 
 
@@ -97,7 +97,7 @@ class Here:
         meter.begin(attempt, self._whole, may)
 
     def verdict(self, may: Resources, peak: int | None) -> Cut | None:
-        return enforcing.verdict(self._whole.group, may, peak)
+        return enforcing.verdict(self._whole.group, may, peak, self._run.path / KEPT)
 
     async def ended(self) -> int | None:
         assert self._whole.root is not None, "who waits has looked"

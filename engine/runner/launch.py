@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
@@ -158,6 +158,8 @@ class Launcher:
             start=claim.spec.base,
             worker=claim.desk.name if claim.desk is not None else None,
         )
+        if not self.cgroups.limits and resources.allowed(claim, self.settings) != resources.NOTHING:
+            await self.cgroups.look()
         if self.cells is not None:
             await self.cells.hold(agent.name, wanted.project)
         placed = await self.workspaces.prepare(wanted, run)
@@ -287,13 +289,22 @@ class Launcher:
         noted = facts(prepared)
         run.note(msgspec.structs.replace(noted, record=kept, recorded=record.size(kept, noted.session)))
         may = resources.allowed(claim, self.settings)
-        group = self.cgroups.create(claim.attempt.marker, may)
         limits = resources.ulimits(may, spawn.open_files_limit(), spawn.hard_limits())
-        pid = _spawn(run, prepared.launch, env, limits, str(group or ""), str(placed.directory))
-        return Tree(procfs.identity(pid), claim.attempt.marker, group)
+        marker, scopes = claim.attempt.marker, self.cgroups.scoped(may)
+        if scopes is None:
+            group = self.cgroups.create(marker, may)
+            held, begins = [limits, str(group or ""), ""], list[str]()
+        else:
+            group = scopes.group(marker)
+            held, begins = [limits, "", str(group)], scopes.command(marker, may)
+        pid = _spawn(run, prepared.launch, env, held, str(placed.directory), begins)
+        return Tree(procfs.identity(pid), marker, group)
 
 
-def _spawn(run: RunDir, launch: Launch, env: Mapping[str, str], limits: str, group: str, directory: str) -> int:
+def _spawn(
+    run: RunDir, launch: Launch, env: Mapping[str, str], held: Sequence[str], directory: str, begins: Sequence[str] = ()
+) -> int:
+    """`held`: what the shim is told of limits, of the group to join, and of the one that it is in already."""
     shim = str(files("engine.runner") / "shim.sh")
     given = str(run.path / launch.stdin) if launch.stdin else os.devnull
     stdin, first = (str(run.pipe), given) if launch.talks else (given, "")
@@ -302,7 +313,7 @@ def _spawn(run: RunDir, launch: Launch, env: Mapping[str, str], limits: str, gro
     os.close(os.open(run.stdout, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))  # the shim's would have the usual mode
     try:
         return spawn.spawn(
-            ["/bin/sh", shim, str(run.path), directory, stdin, launch.stderr, limits, group, first, *launch.argv],
+            [*begins, "/bin/sh", shim, str(run.path), directory, stdin, launch.stderr, *held, first, *launch.argv],
             env,
             spawn.Streams(nothing, nothing, errors),
         )

@@ -58,11 +58,13 @@ class Taken:
     """Processes and threads."""
     refused: int = 0
     """So often the kernel would not let it have one more of them."""
+    starved: bool = False
+    """The kernel has ended a part of it for its memory."""
 
 
 def exceeded(may: Resources, taken: Taken) -> Cut | None:
     """The limit of its tree that an attempt has passed, if it has."""
-    if 0 < may.memory < taken.memory:
+    if 0 < may.memory < taken.memory or (may.memory and taken.starved):
         return out_of_memory(may.memory, taken.memory)
     if may.pids and (taken.tasks > may.pids or taken.refused):
         return too_many(may.pids, taken)

@@ -15,6 +15,7 @@ from engine.runner.procfs import Identity
 
 FACTS_BYTES = 1 << 16
 TAIL_BYTES = 4_000  #: of standard error, for a reason's quotation
+KEPT = "cgroup"  #: what the kernel counted in an attempt's scope, which is gone with it
 VOID = "void"  #: what an engine writes into a claim so that no late shim starts
 
 

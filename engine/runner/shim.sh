@@ -1,9 +1,9 @@
 #!/bin/sh
 # Runs one attempt and outlives the engine: claims it, waits for it, writes how it ended.
-# Arguments: run directory, workspace, standard input, file for standard error, limits for ulimit, cgroup or '',
-# what a pipe as standard input begins with or '', then the command.
-run=$1 workspace=$2 input=$3 errors=$4 limits=$5 cgroup=$6 first=$7
-shift 7
+# Arguments: run directory, workspace, standard input, file for standard error, limits for ulimit, cgroup to join or '',
+# scope that it is in or '', what a pipe as standard input begins with or '', then the command.
+run=$1 workspace=$2 input=$3 errors=$4 limits=$5 cgroup=$6 scope=$7 first=$8
+shift 8
 
 # The claim is made with O_EXCL. Whoever makes it first decides: a shim that finds one must not start anything,
 # for an engine that found none has voided the attempt and may have given its job to another.
@@ -45,6 +45,12 @@ if cd "$workspace"; then
 else
     code=126
 fi
+if [ -n "$scope" ]; then
+    # What the kernel did there is told by the scope's group, which goes with this shell.
+    mkdir "$run/cgroup" && for name in memory.events memory.peak pids.events; do
+        [ -r "$scope/$name" ] && cat "$scope/$name" >"$run/cgroup/$name"
+    done
+fi 2>/dev/null
 [ -n "$holder" ] && kill "$holder" 2>/dev/null
 printf '%s\n' "$code" >"$run/exit"
 exit "$code"

@@ -18,6 +18,7 @@ from engine.runner import enforcing
 from engine.runner.cgroup import Cgroups
 from engine.runner.ending import by_limit
 from engine.runner.resources import Taken, allowed, exceeded, soonest, ulimits
+from engine.runner.scopes import Scopes
 from engine.serving import serving
 from tests.runner.claims import claim
 from tests.runner.living import ended, launched, submit
@@ -76,6 +77,7 @@ def test_what_is_wrong_is_said_where_it_stands() -> None:
     ("taken", "failure", "said"),
     [
         (Taken(memory=3 * GIB), Failure.OUT_OF_MEMORY, "ended by its memory limit of 2 GiB, at 3 GiB"),
+        (Taken(memory=GIB, starved=True), Failure.OUT_OF_MEMORY, "ended by its memory limit of 2 GiB, at 1 GiB"),
         (
             Taken(tasks=65),
             Failure.RESOURCE_EXCEEDED,
@@ -138,6 +140,29 @@ def test_a_group_with_the_controllers_is_given_the_limits(tmp_path: Path) -> Non
     bare = Cgroups(tmp_path).create("n", Resources(memory=GIB, pids=64))
     assert bare is not None and not list(bare.iterdir()), "without the controllers there are no such files"
     assert enforcing.way(Cgroups(tmp_path)) == enforcing.WATCHED
+
+
+def test_a_scope_of_systemd_is_asked_for_with_the_limits_and_what_it_counted_outlives_it(tmp_path: Path) -> None:
+    scopes = Scopes(tmp_path / "headway.slice", user=True)
+    words = scopes.command("abc", Resources(memory=GIB, pids=64))
+    assert words[:3] == ["systemd-run", "--user", "--scope"] and words[-1] == "--"
+    assert {f"--property=MemoryMax={GIB}", "--property=MemorySwapMax=0", "--property=TasksMax=64"} <= set(words)
+    assert "--user" not in Scopes(tmp_path, user=False).command("abc", Resources(pids=64))
+    groups = Cgroups(None)
+    groups.scopes = scopes
+    assert "scope of systemd" in enforcing.way(groups)
+    assert groups.scoped(Resources(fsize=1)) is None, "rlimits need no group"
+    assert groups.scoped(Resources(pids=1)) is scopes
+    assert groups.of("abc") is None
+    scopes.group("abc").mkdir(parents=True)
+    assert groups.of("abc") == scopes.root / "headway-abc.scope", "an engine that comes back finds it"
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    (kept / "memory.events").write_text("oom_kill 1\n")
+    limits = Resources(memory=GIB)
+    assert enforcing.verdict(scopes.group("abc"), limits, GIB, kept) is None, "it is there itself"
+    found = enforcing.verdict(scopes.group("gone"), limits, GIB, kept)
+    assert found is not None and found.failure is Failure.OUT_OF_MEMORY
 
 
 # Real ones

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, example, given, settings
 
 from engine.runner import procfs, voice
 from engine.runner.procfs import Identity
-from engine.runner.run_dir import TAIL_BYTES, Claimed, Facts, RunDir, read_regular, run_dir
+from engine.runner.run_dir import KEPT, TAIL_BYTES, Claimed, Facts, RunDir, read_regular, run_dir
 from engine.runner.tree import MARKER
 
 FACTS = Facts("/w", "s", "headway/1-x", "abc", "/r", None)
@@ -35,11 +35,12 @@ def shim(
     limits: str = "n=256",
     stdin: str = "/dev/null",
     first: str = "",
+    scope: str = "",
 ) -> subprocess.Popen[bytes]:
     """The shipped shim on a command, as the launcher starts it."""
     script = str(files("engine.runner") / "shim.sh")
     return subprocess.Popen(
-        ["/bin/sh", script, str(run.path), workspace, stdin, "stderr", limits, "", first, *command],
+        ["/bin/sh", script, str(run.path), workspace, stdin, "stderr", limits, "", scope, first, *command],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -70,6 +71,14 @@ def test_the_shim_says_who_it_is_and_how_it_ended(run: RunDir) -> None:
     assert (who.pid, who.boot) == (process.pid, procfs.boot_id())
     assert run.stdout.read_text() == "out\n/usr\n256\n"
     assert run.stderr_tail() == "err"
+
+
+def test_what_the_kernel_counted_in_a_scope_is_kept_before_the_scope_is_gone(run: RunDir, tmp_path: Path) -> None:
+    scope = tmp_path / "headway-x.scope"
+    scope.mkdir()
+    (scope / "memory.events").write_text("oom_kill 1\n")
+    assert shim(run, "sh", "-c", "exit 137", scope=str(scope)).wait() == 137
+    assert [file.read_text() for file in (run.path / KEPT).iterdir()] == ["oom_kill 1\n"]
 
 
 def test_the_identity_in_the_claim_is_the_one_that_the_kernel_tells(run: RunDir) -> None:
