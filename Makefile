@@ -59,6 +59,10 @@ bench-console: $(VENV)/installed-dev
 bench-fleet: $(VENV)/installed-dev
 	@$(BIN)/python -m tests.benchmarks.fleet $(ARGS)
 
+# How many real claude processes fit into memory, and that admission stops there; some minutes, and up to 12 GiB for them.
+bench-agents: $(VENV)/installed-dev
+	@$(BIN)/python -m tests.benchmarks.agents_in_memory $(ARGS)
+
 # How well memory finds and how fast, beside bare numpy, bare FTS5 and LanceDB, on sets that are made here; some minutes.
 # ARGS=--full takes LanceDB to 230,000 things too: twenty minutes.
 bench-memory: $(VENV)/installed-bench

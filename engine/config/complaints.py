@@ -66,5 +66,5 @@ def _at_the_top(settings: Settings, agents: Collection[str]) -> Iterator[Complai
         if scope != ALL and (kind not in SCOPES or not rest):
             yield ("caps", scope), f"a scope is {ALL} or one of {', '.join(f'{one}:NAME' for one in SCOPES)}"
     yield from checks.spans((), settings, "timeout", "stall", "ageing")
-    yield from checks.sizes((), settings, "memory_reserve")
+    yield from checks.sizes((), settings, "memory_reserve", "memory_budget")
     yield from checks.spans(("sessions",), settings.sessions, "max_age")

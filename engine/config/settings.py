@@ -59,6 +59,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     retry_budget: RetryBudget = field(default_factory=RetryBudget)
     memory_reserve: str | int = "512M"
     """What has to stay free for the rest of the machine: with less, nothing new starts."""
+    memory_budget: str | int | None = None
+    """What all attempts together may be expected to hold: past it nothing new starts, whatever is free."""
     resources: dict[str, ResourceSettings] = field(default_factory=dict)
     """What an attempt's processes may take of the machine, by scope as `caps` are."""
     upkeep: Upkeep = field(default_factory=Upkeep)

@@ -57,10 +57,11 @@ class Sample:
     tasks: int = 0
     """Processes and threads, where there is a limit of them."""
     refused: int = 0
+    starved: bool = False
 
     @property
     def taken(self) -> Taken:
-        return Taken(self.held, self.cpu_ms, self.tasks, self.refused)
+        return Taken(self.held, self.cpu_ms, self.tasks, self.refused, self.starved)
 
 
 @dataclass(slots=True)
@@ -122,6 +123,7 @@ class Meter:
 
     def __init__(self, settings: Settings, agents: Mapping[str, Agent]) -> None:
         self._reserve = size(settings.memory_reserve)
+        self._budget = None if settings.memory_budget is None else size(settings.memory_budget)
         self._unmeasured = {name: agent.footprint for name, agent in agents.items()}
         self._peaks = {name: deque[int](maxlen=RECENT) for name in agents}
         self._running: dict[int, Measured] = {}
@@ -202,9 +204,18 @@ class Meter:
         """What there is for further attempts."""
         with self._guard:
             running = [Running(one.agent, one.held) for one in self._running.values()]
-            expected = {name: estimate(self._seen(name), size) for name, size in self._unmeasured.items()}
-            available = self._available()
-        return outlook(available - self._reserve, expected, self._unmeasured, running)
+            expected = {name: self._expected(name, size) for name, size in self._unmeasured.items()}
+            available = self._available() - self._reserve
+        if self._budget is not None:
+            available = min(available, self._budget - sum(one.held or 0 for one in running))
+        return outlook(available, expected, self._unmeasured, running)
+
+    def _expected(self, agent: str, unmeasured: int) -> int:
+        """What one more attempt of an agent will hold at most.
+
+        Those that run still grow: they say that it takes more than was thought, and never that it takes less.
+        """
+        return max(estimate(self._peaks[agent], unmeasured), estimate(self._seen(agent), 0))
 
     def _seen(self, agent: str) -> list[int]:
         """The peaks of those that have ended, and of those that run and have shown what they take."""
@@ -272,7 +283,8 @@ def _measure(census: Census, trees: Mapping[int, Tree], limits: Mapping[int, Res
         used = used if used is not None else sum(map(procfs.cpu_ms, pids))
         tasks = sum(map(procfs.threads, pids)) if limits[attempt].pids else 0
         refused = cgroup.refused(group) if group is not None else 0
-        found[attempt] = Sample(held, used, len(pids), tasks, refused)
+        starved = group is not None and cgroup.ended_for_memory(group)
+        found[attempt] = Sample(held, used, len(pids), tasks, refused, starved)
     return found
 
 

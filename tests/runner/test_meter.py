@@ -133,9 +133,8 @@ async def test_an_agent_is_expected_to_take_what_its_attempts_took(wood: Wood, m
     scale.expect(7, "claude")
     scale.begin(7, whole, NOTHING)
     await seen(scale, 7)
-    assert scale.memory().of("claude") == 300 * MIB, "it has only just begun"
     await seen(scale, 7, meter.LEAST_SAMPLES)
-    assert 60 * MIB < scale.memory().of("claude") < 90 * MIB
+    assert scale.memory().of("claude") == 300 * MIB, "it runs, and may grow: many like it would be started too early"
     scale.release(7)
     assert 60 * MIB < scale.memory().of("claude") < 90 * MIB
     scale.learn([("claude", 500 * MIB), ("gone", 1)])
@@ -151,6 +150,20 @@ async def test_an_attempt_has_its_memory_kept_for_it_before_it_has_started(
     assert scale.memory().free == 600 * MIB
     scale.release(1)
     assert scale.memory().free == 900 * MIB
+
+
+async def test_a_budget_is_kept_whatever_is_free(
+    wood: Wood, marker: str, scale: Meter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scale, "_available", lambda: 64_000 * MIB)
+    monkeypatch.setattr(scale, "_budget", 1_000 * MIB)
+    scale.expect(1, "claude")
+    assert scale.memory().free == 700 * MIB, "what it is expected to take counts before it is measured"
+    scale.expect(7, "shell")
+    scale.begin(7, await started(wood, marker, holding(60)), NOTHING)
+    await seen(scale, 7)
+    assert 600 * MIB < scale.memory().free < 640 * MIB, "and what it holds once it is"
+    assert Meter(Settings(memory_budget="1G"), agents()).memory().free <= 1 << 30
 
 
 async def test_the_machine_is_not_asked_again_at_once(scale: Meter, monkeypatch: pytest.MonkeyPatch) -> None:
