@@ -217,7 +217,9 @@ class _Course:
             claim,
             Trial(self.book, self.provider, play, tried, first=row.number == 1),
             watch,
-            record.Record(kept, record.size(kept, name if resumed else None), watch.recorded),
+            record.Record(
+                kept, record.size(kept, name if resumed else None), watch.recorded, clock=lambda: self.now / 1000
+            ),
             readings,
             heard,
         )
