@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from engine.model import Usage
+import msgspec
+
+from engine.model import Grade, Usage
 from engine.money import TOKENS, Entry, less
 from engine.store.rows import SELECT_USAGE, AttemptRow, usage_row
 from engine.store.writer import Transaction
 
 _COLUMNS = ("agent", "message", "attempt", "at", "model", *TOKENS, "cost_micros", "grade", "price", "final")
+_TOKENS_AT, _MONEY_AT = _COLUMNS.index(TOKENS[0]), _COLUMNS.index("cost_micros")
 _NEW = ("model", *TOKENS, "cost_micros", "grade", "price", "final")
 # What was told in full is not taken back by the beginning of the same message, read anew.
 _PUT = (
@@ -42,6 +45,21 @@ _SUM_UP = (
     "FROM ledger WHERE attempt = ? GROUP BY model "
     f"HAVING {' OR '.join(f'sum({name}) <> 0' for name in (*TOKENS, 'cost_micros'))}"
 )
+# The same for messages that were not there before: however long an attempt is, it costs what these cost. More rows only
+# worsen a grade, and the worst of all is the worse of the sum's and the row's.
+_RANK = "CASE {}.grade WHEN 'reported' THEN 0 WHEN 'computed' THEN 1 WHEN 'estimated' THEN 2 ELSE 3 END"
+_ADD = (
+    f"INSERT INTO usage (attempt, model, at, {', '.join(TOKENS)}, cost_micros, grade) "
+    f"VALUES (?, ?, ?, {', '.join('?' * len(TOKENS))}, ?, ?) ON CONFLICT (attempt, model) DO UPDATE SET "
+    f"at = max(usage.at, excluded.at), {', '.join(f'{name} = usage.{name} + excluded.{name}' for name in TOKENS)}, "
+    "cost_micros = coalesce(usage.cost_micros + excluded.cost_micros, usage.cost_micros, excluded.cost_micros), "
+    f"grade = CASE WHEN {_RANK.format('usage')} >= {_RANK.format('excluded')} THEN usage.grade ELSE excluded.grade END"
+)
+_SUMMED = (
+    "SELECT model FROM usage WHERE attempt = ? AND ifnull(cost_micros, 0) >= 0 "
+    f"AND {' AND '.join(f'{name} >= 0' for name in TOKENS)}"
+)
+_KNOWN = "SELECT 1 FROM ledger WHERE agent = ? AND message IN (SELECT value FROM json_each(?)) LIMIT 1"
 _OF_SESSION = (
     f"SELECT {', '.join(f'ifnull(sum({name}), 0)' for name in TOKENS)} FROM ledger WHERE agent = ? AND message <> ? "
     "AND attempt IN (SELECT id FROM attempts WHERE job = ? AND (session = ? OR id = ?))"
@@ -59,10 +77,32 @@ def note(tx: Transaction, tried: AttemptRow, entries: Iterable[Entry]) -> None:
             put.append([tried.agent, name, tried.id, _when(tx, tried, entry), *told])
         else:
             corrected.append([*told, tried.agent, name, tried.id])
+    only_more = not corrected and _only_more(tx, tried, put)
     tx.connection.executemany(_PUT, put)
+    if only_more:
+        tx.connection.executemany(_ADD, [_sum_of(values) for values in put])
+        return
     tx.connection.executemany(_CORRECT, corrected)
     tx.connection.execute("DELETE FROM usage WHERE attempt = ?", (tried.id,))
     tx.connection.execute(_SUM_UP, (tried.id,))
+
+
+def _only_more(tx: Transaction, tried: AttemptRow, put: Sequence[Sequence[Any]]) -> bool:
+    """Whether rows only add to sums that are there: they are new, and take nothing back."""
+    names = [values[1] for values in put]
+    counts = [count for values in put for count in (*values[_TOKENS_AT:_MONEY_AT], values[_MONEY_AT] or 0)]
+    if len(set(names)) < len(names) or min(counts, default=0) < 0:
+        return False
+    summed = {model for (model,) in tx.connection.execute(_SUMMED, (tried.id,))}
+    if not {values[4] for values in put} <= summed:
+        return False
+    return tx.connection.execute(_KNOWN, (tried.agent, msgspec.json.encode(names).decode())).fetchone() is None
+
+
+def _sum_of(values: Sequence[Any]) -> list[Any]:
+    """A row of the ledger as it counts in the sums."""
+    _, _, attempt, at, model, *tokens, cost, grade, _, _ = values
+    return [attempt, model, at, *tokens, cost, grade if cost is not None else Grade.UNKNOWN]
 
 
 def counted(tx: Transaction, attempt: int) -> tuple[Usage, ...]:
