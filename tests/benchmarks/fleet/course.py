@@ -37,8 +37,6 @@ default_agent: rehearsal
 agents:
   rehearsal:
     command: {command}
-prices:
-  "*": {{input: 1.0, output: 5.0}}
 """
 
 

@@ -17,7 +17,7 @@ INPUT, OUTPUT = (
 )  #: tokens of a turn; its lines tell one of the output, as claude's do, and its result the rest
 STAMP = re.compile(r"e(\d+) (\d+)")
 
-_MODEL = "claude-haiku-5-5"
+_MODEL = "claude-haiku-4-5"
 _USAGE = (
     '"usage":{"input_tokens":1200,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"cache_creation":'
     '{"ephemeral_5m_input_tokens":0,"ephemeral_1h_input_tokens":0},"output_tokens":1,"service_tier":"standard"}'
