@@ -131,6 +131,7 @@ class Follower:
         """`masks`: in these what is secret is covered; the first of them is `path`."""
         self._tails[attempt] = Tail(path, sink, newest_only=newest_only, masks=masks)
         self._added.set()
+        self.tell(attempt)
 
     async def finish(self, attempt: int) -> None:
         """Read a file to its end, an unfinished last line included, and let it go."""
@@ -157,7 +158,7 @@ class Follower:
         return attempt in self._tails
 
     async def grown(self, attempt: int) -> None:
-        """Return when the file has grown or is no longer followed. Only for an attempt that is."""
+        """Return when the file has grown, is no longer followed, or is from now on."""
         future = asyncio.get_running_loop().create_future()
         waiting = self._waiting.setdefault(attempt, [])
         waiting.append(future)
@@ -166,6 +167,8 @@ class Follower:
         finally:
             if future in waiting:
                 waiting.remove(future)
+            if not waiting and self._waiting.get(attempt) is waiting:
+                del self._waiting[attempt]
 
     def tell(self, attempt: int) -> None:
         for future in self._waiting.pop(attempt, ()):

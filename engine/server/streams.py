@@ -120,8 +120,17 @@ async def _more(engine: Engine, attempt: int, seq: int) -> None:
     """Return when an attempt's output may have grown, or something has happened since `seq`."""
     if engine.follower.follows(attempt):
         await engine.follower.grown(attempt)
-    else:
-        await engine.hub.changed(seq, NO_PROGRESS)
+        return
+    # It is not followed any more, and its end is an event; or not yet, and then there is none.
+    waits = [
+        asyncio.ensure_future(engine.follower.grown(attempt)),
+        asyncio.ensure_future(engine.hub.changed(seq, NO_PROGRESS)),
+    ]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for one in waits:
+            one.cancel()
 
 
 def _tell(parser: Parser, attempt: int, line: bytes, behind: int) -> bytes:

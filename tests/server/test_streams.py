@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -75,3 +77,33 @@ async def test_output_of_a_running_attempt_asks_nothing_of_the_database(
         os.write(go, b"now\n")
         assert [told async for told in stream if b"data" in told] == []
     os.close(go)
+
+
+async def test_output_is_told_from_when_it_is_followed_on(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader that came between the start and that waited for the next event, of which there may be none for hours."""
+    os.mkfifo(tmp_path / "go")
+    go = os.open(tmp_path / "go", os.O_RDWR)
+    adding: list[Callable[[], None]] = []
+    follower = engine.follower
+    add = follower.add
+    monkeypatch.setattr(follower, "add", lambda *given, **named: adding.append(partial(add, *given, **named)))
+    prompt = f"exec 3<{tmp_path}/go; echo one; read x <&3; echo two; read x <&3"
+    (job,) = (await engine.submit(Wanted([shell(prompt)]))).ids
+    printed = engine.home / "runs" / str(job) / "1" / "stdout"
+    stream = streams.log(engine, job, None, 0, None, follow=True)
+    async with asyncio.timeout(PATIENCE):
+        while not adding or not printed.read_bytes():
+            await asyncio.sleep(0)
+        assert b"one" in await anext(stream)
+        told = asyncio.ensure_future(anext(stream))
+        while not follower._waiting:  # it has read all that there is
+            await asyncio.sleep(0)
+        os.write(go, b"now\n")
+        adding[0]()
+        assert b"two" in await told
+    await stream.aclose()  # type: ignore[attr-defined]
+    os.write(go, b"now\n")
+    os.close(go)
+    assert follower._waiting == {}
