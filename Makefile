@@ -7,7 +7,7 @@ LOCKED ?=
 SUPPLY := .cache/supply
 SPREAD := --ignore tests/e2e --numprocesses auto --dist worksteal
 
-.PHONY: run test test-long test-agents lint fuzz crash soak bench bench-console bench-fleet bench-memory picture pictures clean
+.PHONY: run test test-long test-agents lint fuzz crash soak soak-day bench bench-console bench-fleet bench-memory picture pictures clean
 .PHONY: lock lock-check audit sbom
 
 run: $(VENV)/installed
@@ -43,6 +43,10 @@ crash: $(VENV)/installed-dev
 # stand-ins told. Some minutes: a few of them wait for a limit to end.
 soak: $(VENV)/installed-dev
 	@HEADWAY_SOAK_JOBS=100 HEADWAY_SOAK_KILLS=12 $(BIN)/python -m pytest tests/crash/test_rehearsals.py
+
+# Days of work in minutes: 60,000 jobs through an engine whose clock runs fast, and whether anything grows. About 15 minutes.
+soak-day: $(VENV)/installed-dev
+	@$(BIN)/python -m tests.benchmarks.soak $(ARGS)
 
 # Ratios against what the machine and other queues can do, measured in one run of some minutes; tables on standard
 # output, and as markdown with a picture in build/bench. As root it installs PostgreSQL from Debian where it is missing.

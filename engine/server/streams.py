@@ -20,8 +20,8 @@ from engine.upkeep.kept import go_to, last_bytes, opened, pieces
 
 KEEP_ALIVE_SECONDS = 15.0  #: of silence, after which a comment finds out whether the reader is still there
 BREATH_SECONDS = 0.1  #: between two answers to one subscriber: what happens meanwhile goes into the next
-#: More of it for each attempt that was reported: with 500 that speak all the time a subscriber hears of each of them
-#: five times a second. To tell them costs the engine a twentieth of that, and to read them about as much as this.
+#: More of it for each attempt that was reported: of 500 that speak all the time a subscriber hears five times a second,
+#: and is not told more than it can read.
 REPORT_SECONDS = 0.0002
 TAIL_BYTES = 1 << 20  #: how far back a tail looks for its lines
 STDERR_BYTES = 1 << 16  #: of standard error that is shown after the output

@@ -1,5 +1,5 @@
 #!/bin/sh
-# What stands in for claude: it says something, tells of its window by the engine's clock, and meets a closed one at times.
+# What stands in for claude: it speaks, tells of its window by the clock that the engine is told, and meets a closed one.
 now=$(date +%s%N)
 at=$(( (SOAK_BEGUN + (now - SOAK_BEGUN) * SOAK_SPEED) / 1000000000 ))
 id=$(( now / 1000 ))
