@@ -8,7 +8,7 @@ SUPPLY := .cache/supply
 SPREAD := --ignore tests/e2e --numprocesses auto --dist worksteal
 
 .PHONY: run test test-long test-agents lint fuzz crash soak soak-day bench bench-console bench-fleet bench-memory picture pictures clean
-.PHONY: lock lock-check audit sbom
+.PHONY: lock lock-check audit sbom image-check
 
 run: $(VENV)/installed
 	@$(BIN)/headway demo
@@ -89,6 +89,11 @@ sbom: $(SUPPLY)/installed
 	@mkdir -p build
 	@$(SUPPLY)/bin/cyclonedx-py requirements --output-reproducible --pyproject pyproject.toml --of JSON -o build/sbom.cdx.json .lock/serve.txt
 	@echo build/sbom.cdx.json
+
+# The Dockerfile's own steps in a clean root, and the engine that comes of them started, asked and stopped. As root, with
+# bubblewrap and debootstrap; some minutes, and a gigabyte below .cache.
+image-check: $(VENV)/installed-dev
+	@$(BIN)/python -m tests.image.check
 
 # Every screen, from the real console on the rehearsal fleet.
 pictures: $(VENV)/installed picture
