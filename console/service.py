@@ -78,7 +78,7 @@ class Unit:
                 "Delegate=yes",
                 "OOMPolicy=continue",
                 "LimitNOFILE=65536",
-                *_hardened(self.home, system=self.system),
+                *_hardened(self.home, system=self.system, root=self.user == "root"),
             ],
             "Install": [f"WantedBy={'multi-user.target' if self.system else 'default.target'}"],
         }
@@ -86,24 +86,30 @@ class Unit:
         return "\n\n".join(parts) + "\n"
 
 
-def _hardened(home: Path, *, system: bool) -> list[str]:
-    """What neither the engine nor an agent needs. A user's own systemd cannot give a service less than the user has."""
+def _hardened(home: Path, *, system: bool, root: bool = False) -> list[str]:
+    """What neither the engine nor an agent needs. A user's own systemd cannot give a service less than the user has.
+
+    Two kinds of it would take their sandboxes from the agents, and are for root alone. What covers a part of /proc: no
+    other /proc can be mounted then, as the kernel gives nobody without rights more of it than he sees; and without
+    rights nobody writes there anyway. RestrictSUIDSGID: it takes openat2 away, without which bubblewrap (0.11) does
+    nothing; and NoNewPrivileges leaves a set-user-ID bit without effect for whoever sets it.
+    """
     if not system:
         return ["UMask=0077", "NoNewPrivileges=yes"]
+    for_root = ["ProtectKernelTunables=yes", "ProtectKernelLogs=yes", "ProtectHostname=yes", "RestrictSUIDSGID=yes"]
     return [
         "UMask=0077",
         "NoNewPrivileges=yes",
         "CapabilityBoundingSet=",
         "AmbientCapabilities=",
         "ProtectSystem=full",
-        "ProtectKernelTunables=yes",
+        *(for_root if root else []),
         "ProtectKernelModules=yes",
-        "ProtectKernelLogs=yes",
         "ProtectClock=yes",
-        "ProtectHostname=yes",
+        "ProtectProc=invisible",
         "PrivateDevices=yes",
+        "PrivateMounts=yes",
         "RestrictRealtime=yes",
-        "RestrictSUIDSGID=yes",
         "LockPersonality=yes",
         "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK",
         "SystemCallArchitectures=native",
