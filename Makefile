@@ -73,8 +73,9 @@ bench-memory: $(VENV)/installed-bench
 	@$(BIN)/python -m tests.benchmarks.memory $(ARGS)
 
 # The lock files from pyproject.toml: every package with its version and hashes, for every Python that Headway runs on.
+# A version that is locked stays where it can; ARGS=--upgrade takes the newest.
 lock: $(SUPPLY)/installed
-	@$(SUPPLY)/bin/python -m tests.supply.make_lock
+	@$(SUPPLY)/bin/python -m tests.supply.make_lock $(ARGS)
 
 # The lock against pyproject.toml and against itself, without a network; with LOCKED=1 this environment against it too.
 lock-check: $(VENV)/installed-dev

@@ -1,5 +1,6 @@
 """Writes the lock files: `make lock`. Resolved by uv for every Python and platform that Headway runs on.
 
+A version that is locked already stays where it can; `make lock ARGS=--upgrade` takes the newest of all.
 Where packages were found is not written down: a hash says what they are, whoever hands them out.
 """
 
@@ -17,6 +18,7 @@ from tests.supply.lock import BUILD, FILES, FOLDER, ROOT, SERVED, SUPPLY, asked_
 
 BUILDS = ("hatchling", "editables")
 LISTS = ("cyclonedx-bom",)
+UPGRADE = "--upgrade"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 _HEAD = "# Made by `make lock` from pyproject.toml; `make lock-check` holds it against that. {about}\n"
 _ABOUT = {
@@ -55,6 +57,8 @@ def main() -> None:
 
 def _resolve(folder: Path, name: str, words: Sequence[str]) -> Path:
     target = folder / f"{name}.txt"
+    if UPGRADE not in sys.argv:
+        target.write_text("".join(block for file in (*FILES, BUILD, SUPPLY) for block in _entries(FOLDER / file)))
     uv = shutil.which("uv", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     if uv is None:
         sys.exit("uv is not here: `make lock` installs it")
@@ -66,12 +70,14 @@ def _resolve(folder: Path, name: str, words: Sequence[str]) -> Path:
 
 
 def _entries(path: Path) -> list[str]:
-    """Blocks of an entry and its hashes."""
+    """Blocks of an entry and its hashes; none where there is no such file yet."""
     found: list[str] = []
+    if not path.exists():
+        return found
     for line in path.read_text().splitlines(keepends=True):
         if line.startswith(" ") and found:
             found[-1] += line
-        elif line.strip():
+        elif line.strip() and not line.startswith(("#", "-r ")):
             found.append(line)
     return found
 
