@@ -16,14 +16,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
-from msgspec.structs import replace
-
 from console.client import EngineClient
 from console.desk import Desk
 from console.feed import Feed
 from console.fire.card import Card, gap
 from console.fire.playing import Seen, settle, think
-from console.fire.stage import JOBS, PATIENCE, stage
+from console.fire.stage import PATIENCE, stage
 from console.theme import Ink, load_themes
 from engine.events import Event
 from engine.model import Progress, Status
@@ -146,6 +144,7 @@ async def ssh_dropped(folder: Path) -> Card:
             watched = Watched(far, sshd)
             desk = Desk(client=cast(EngineClient, watched), ink=Ink(next(iter(load_themes().values()))), host="drill")
             offline: list[float] = []
+            jobs: list[int] = []
 
             def told(message: object) -> None:
                 if desk.offline_since is not None:
@@ -153,20 +152,15 @@ async def ssh_dropped(folder: Path) -> Card:
 
             following = asyncio.create_task(Feed(desk, told).run())
             try:
-                jobs = await one.submit([think(0.7), think(0.7)], jobs=3 * JOBS)
-                await one.until_ended(jobs)
-                newest = one.events[-1][1].seq
-                async with asyncio.timeout(PATIENCE):
-                    await watched.caught_up(newest)
+                while len(watched.cuts) < CUTS:  # of each crowd of jobs the line lives to see a part
+                    jobs += await one.submit([think(0.7), think(0.7)])
+                    await one.until_ended(jobs)
+                    async with asyncio.timeout(PATIENCE):
+                        await watched.caught_up(one.events[-1][1].seq)
             finally:
                 following.cancel()
                 await asyncio.gather(following, return_exceptions=True)
         waits = [back - cut for cut, back in zip(watched.cuts, watched.back, strict=False)]
         said = f"the console says offline; cut {len(watched.cuts)} times, back after {max(waits):.1f} s at most"
         seen = Seen(watched.cuts[0], min(offline), said, jobs)
-        card = await settle(one, "SSH line dropped", seen, gap(watched.seqs, desk.seq, first))
-        return replace(card, trouble=card.trouble or _trouble(watched))
-
-
-def _trouble(watched: Watched) -> str:
-    return "" if len(watched.cuts) == CUTS else f"the line was cut {len(watched.cuts)} times only"
+        return await settle(one, "SSH line dropped", seen, gap(watched.seqs, desk.seq, first))
