@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from engine.plain import plain
+
 MESSAGE_LIMIT = 8_000  #: characters of a message: what was wrong may be quoted in it, and be a whole file
 
 
 class HeadwayError(Exception):
     """Base of every error that a user may meet. The message says what was wrong, where, and what to do.
 
-    It quotes what others wrote, and goes to terminals, logs and JSON: what only a terminal obeys is a space in it.
+    It quotes what others wrote, and goes to terminals, logs and JSON: what only a terminal obeys is taken out.
     """
 
     exit_code = 1
@@ -24,8 +26,7 @@ class HeadwayError(Exception):
 
 
 def _shown(message: str) -> str:
-    if not message.isprintable():
-        message = "".join(c if c.isprintable() or c == "\n" else " " for c in message)
+    message = plain(message)
     return message if len(message) <= MESSAGE_LIMIT else f"{message[: MESSAGE_LIMIT - 1]}…"
 
 

@@ -101,7 +101,7 @@ def _parts(story: Story) -> Iterable[tuple[str, list[str] | str, float]]:
     yield "## In brief", [_line(one) for one in lines_of(structured(story))], 0.2
     yield "## How the last attempt ended", _line(story.ended), 0.2
     yield "## What failed and is open", _failures(deeds), 0.3
-    yield "## Last words", list(reversed(deeds.said[-3:])), 0.3
+    yield "## Last words", [_quoted(one) for one in reversed(deeds.said[-3:])], 0.3
     yield "## Files changed", _edits(story), 0.3
     yield "## Commands and how they ended", _commands(deeds), 0.4
     yield "## The diff", _diff(story.diff), 0.3
@@ -109,6 +109,11 @@ def _parts(story: Story) -> Iterable[tuple[str, list[str] | str, float]]:
     yield "## Where", _line(story.place), 0.2
     yield "## Refused for want of permission", [f"- {_line(tool)}" for tool in dict.fromkeys(deeds.denied)], 0.1
     yield "## History", [f"- {_line(one)}" for one in reversed(story.history)], 1.0
+
+
+def _quoted(said: str) -> str:
+    """Words of an agent with their lines, none of which can pass for a heading of ours."""
+    return "\n".join(f"> {line}".rstrip() for line in said.splitlines())
 
 
 def _failures(deeds: Deeds) -> list[str]:

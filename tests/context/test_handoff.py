@@ -44,7 +44,7 @@ def test_it_tells_what_was_asked_done_and_left_open() -> None:
     order = [
         "its context was 81% full", "ended by SIGKILL",
         "## What failed and is open\n\n- pytest -q\n  > E assert 1 == 2",
-        "The lexer is wrong.\nI will look.", "In all: 2 files +14 -3\n- a.py +4 -1\n- b.py +10 -2",
+        "> The lexer is wrong.\n> I will look.", "In all: 2 files +14 -3\n- a.py +4 -1\n- b.py +10 -2",
         "- pytest -q tests/slow: not seen to end\n- make lint: ok\n- make lint: failed\n- pytest -q: failed",
         "Mend the parser.\nThen say so.", "headway/1-mend", "- WebFetch", "- 2026-11-28 10:05 it failed",
     ]  # fmt: skip

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from types import FrameType
 
 from engine.errors import HeadwayError
+from engine.plain import is_plain, plain
 from tests.fuzz.target import Read
 
 CPU_SECONDS = 1.0  #: that an input of at most `SMALL` may take; longer ones in proportion
@@ -52,8 +53,8 @@ def holds(read: Read, data: bytes, *, slack: float = 1.0) -> float:
 
 def told(text: str) -> None:
     """Words that a person is shown: of one screen at most, and without what a terminal obeys."""
-    wrong = sorted({c for c in text if not c.isprintable() and c != "\n"})
-    if wrong:
+    if not is_plain(text):
+        wrong = sorted(set(text) - set(plain(text)))
         raise BrokenError(f"it says {', '.join(f'U+{ord(c):04X}' for c in wrong[:5])}: {text[:200]!r}")
     if len(text) > MESSAGE:
         raise BrokenError(f"it says {len(text):,} characters: {text[:200]!r}")

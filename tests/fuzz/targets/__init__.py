@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tests.fuzz.target import Target
-from tests.fuzz.targets import documents, streams, words
+from tests.fuzz.targets import documents, sockets, streams, words
 
-TARGETS: Mapping[str, Target] = {one.name: one for one in (*documents.TARGETS, *streams.TARGETS, *words.TARGETS)}
+ALL = (*documents.TARGETS, *streams.TARGETS, *words.TARGETS, *sockets.TARGETS)
+TARGETS: Mapping[str, Target] = {one.name: one for one in ALL}
