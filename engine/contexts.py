@@ -11,6 +11,7 @@ from msgspec import structs
 from engine.agents.base import Agent
 from engine.briefing import Briefing, Context
 from engine.errors import NotFoundError, RefusedError
+from engine.foreign import NOT_JSON
 from engine.model import State, Workspace
 from engine.runner.briefer import earlier_of
 from engine.runner.launch import CONTEXT, CONTEXT_BYTES, Launcher
@@ -55,7 +56,7 @@ class Contexts:
         try:
             data = read_regular(run.path / CONTEXT, CONTEXT_BYTES)
             context = msgspec.json.decode(data or b"", type=Context)
-        except msgspec.MsgspecError:  # it was told its task alone; or its agent has written over the file
+        except NOT_JSON:  # it was told its task alone; or its agent has written over the file
             context = Context(budget=self._launcher.settings.context.tokens, tokens=0)
         return Briefing(
             job=tried.job, attempt=tried.number, target=str(tried.target), context=context, run_dir=str(run.path)

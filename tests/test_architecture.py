@@ -40,6 +40,7 @@ FLOORS: list[set[str]] = [
         "engine.network.allowed",
         "engine.redact",
         "engine.modes",
+        "engine.foreign",
     },
     {
         "engine.events",

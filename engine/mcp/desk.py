@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Raw
 
 from engine.errors import HeadwayError, RefusedError, UsageError
+from engine.foreign import NOT_JSON
 from engine.mcp.asking import Questions
 from engine.mcp.caller import Caller, Handler
 from engine.mcp.capability import Grants
@@ -81,7 +82,7 @@ class Desk:
         try:
             given = msgspec.json.decode(arguments, type=AskOperator)
             await self._store.write(lambda tx: self.questions.withdraw(tx, caller, given))
-        except (HeadwayError, msgspec.MsgspecError):
+        except (HeadwayError, *NOT_JSON):
             return  # it has ended, or was never asked
 
     async def _answer(self, caller: Caller, tool: Tool, arguments: Raw) -> Answered:
@@ -118,5 +119,5 @@ class Desk:
 def _read(tool: Tool, arguments: Raw) -> Arguments:
     try:
         return msgspec.json.decode(arguments, type=TAKES[tool])
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except NOT_JSON as error:
         raise UsageError(f"{tool}: {plain(str(error)).strip()}") from None

@@ -103,7 +103,8 @@ class Shim:
 
     def _take(self, line: bytes) -> None:
         try:
-            said = json.loads(line)
+            said = json.loads(line, parse_constant=_refuse, parse_float=_finite)
+            json.dumps(said)  # what is deep enough to be read, and no further, could not be passed on
         except (ValueError, RecursionError):
             self._fail(None, PARSE, "this is no JSON")
             return
@@ -147,7 +148,7 @@ class Shim:
 
     def _call(self, number: object, params: dict[str, Any], token: object, version: str) -> None:
         name, given = params.get("name"), params.get("arguments")
-        if name not in self.names:
+        if not isinstance(name, str) or name not in self.names:
             self._fail(number, PARAMS, f"Unknown tool: {str(name)[:100]}")
             return
         arguments = json.dumps({} if given is None else given)
@@ -270,6 +271,17 @@ class Shim:
     def _later(self) -> None:
         self.next_try = monotonic() + self.pause
         self.pause = min(2 * self.pause, AGAIN_SECONDS[1])
+
+
+def _refuse(word: str) -> object:
+    raise ValueError(word)  # NaN and Infinity are no JSON: the engine would hang up, and be sent it again
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if value - value != 0:
+        raise ValueError(text)
+    return value
 
 
 def _line(value: object) -> bytes:

@@ -13,6 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from engine.errors import UsageError
+from engine.foreign import NOT_JSON
 from engine.memory.item import Item
 
 
@@ -72,7 +73,7 @@ def _ndjson(text: str, name: str) -> Iterator[Item]:
         if line.strip():
             try:
                 yield msgspec.json.decode(line, type=Item)
-            except (msgspec.MsgspecError, RecursionError) as error:
+            except NOT_JSON as error:
                 raise UsageError(f"{name}, line {number}: {error}") from None
 
 
@@ -93,5 +94,5 @@ def _markdown(text: str, name: str) -> Iterator[Item]:
             given = msgspec.json.decode(facts[1], type=dict[str, msgspec.Raw])
             whole = {**given, "text": msgspec.Raw(msgspec.json.encode(body))}
             yield msgspec.json.decode(msgspec.json.encode(whole), type=Item)
-        except (msgspec.MsgspecError, RecursionError) as error:
+        except NOT_JSON as error:
             raise UsageError(f"{name}, line {line}: {error}") from None

@@ -18,6 +18,7 @@ import httpx
 import msgspec
 
 from engine.errors import HeadwayError, NoEngineError
+from engine.foreign import NOT_JSON
 from engine.home import SOCKET
 from engine.remote.place import Place
 from engine.remote.proxy import GREETING, Greeting
@@ -208,7 +209,7 @@ async def _greeting(stream: asyncio.StreamReader) -> Greeting | None:
         if data == b"\n" and GREETING in heard:
             try:
                 return msgspec.json.decode(heard.rpartition(GREETING)[2], type=Greeting)
-            except msgspec.MsgspecError:
+            except NOT_JSON:
                 return None
     return None
 

@@ -18,6 +18,7 @@ from engine.config import AccountSettings, Settings
 from engine.context.conversation import HANDOFF, Earlier
 from engine.context.known import Known
 from engine.errors import HeadwayError, RefusedError
+from engine.foreign import NOT_JSON
 from engine.mcp.offering import Offers
 from engine.model import JobSpec, Permission, Workspace
 from engine.permission import chosen
@@ -337,7 +338,7 @@ def told_of(run: RunDir) -> dict[Part, int]:
     """Tokens of what an attempt is told beside its task, as its run directory keeps it."""
     try:
         context = msgspec.json.decode(read_regular(run.path / CONTEXT, CONTEXT_BYTES) or b"", type=Context)
-    except msgspec.MsgspecError:
+    except NOT_JSON:
         return {}
     return {one.part: one.tokens for one in context.pieces if one.part is not Part.TASK and one.tokens}
 

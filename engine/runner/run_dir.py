@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from engine.agents.llm.lines import ANSWERS
+from engine.foreign import NOT_JSON
 from engine.runner.procfs import Identity
 
 FACTS_BYTES = 1 << 16
@@ -119,7 +120,7 @@ class RunDir:
         """What was noted; None where the engine never came as far as starting it."""
         try:
             return msgspec.json.decode(read_regular(self.path / "facts.json", FACTS_BYTES) or b"", type=Facts)
-        except (UnicodeDecodeError, msgspec.MsgspecError, RecursionError):
+        except NOT_JSON:
             return None
 
     def void(self) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 import msgspec
 
 from engine.engine import Engine
+from engine.foreign import NOT_JSON
 from engine.home import AGENTS
 from engine.mcp.desk import Desk
 from engine.mcp.wire import Frame, Reply
@@ -88,7 +89,7 @@ class _Line:
             return None
         try:
             return msgspec.json.decode(line, type=Frame)
-        except msgspec.MsgspecError as error:
+        except NOT_JSON as error:
             logger.warning("what came on the agents' socket is no call: %s", error)
             return None
 

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from engine.audit import Audit, summary
 from engine.errors import ForbiddenError
 from engine.events import Audited
+from engine.foreign import NOT_JSON
 from engine.model.access import Role
 from engine.server.caller import Caller, Door
 from engine.server.http import caller_of, require, said_of
@@ -101,7 +102,7 @@ def _said(body: bytes) -> str:
         return ""
     try:
         found = msgspec.json.decode(body, type=_Outcome)
-    except msgspec.MsgspecError:
+    except NOT_JSON:
         return ""
     if found.message:
         return found.message

@@ -23,6 +23,7 @@ from engine.errors import (
     UnknownCallerError,
     UsageError,
 )
+from engine.foreign import NOT_JSON
 from engine.model.access import Role
 from engine.server.caller import Caller, Door
 from engine.server.wire import to_wire
@@ -109,7 +110,7 @@ async def read_body(request: Request, kind: type[T]) -> T:
         raise UsageError("the request broke off") from None
     try:
         body = msgspec.json.decode(b"".join(parts) or b"{}", type=kind)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except NOT_JSON as error:
         raise UsageError(f"request body: {error}") from None
     request.scope["said"] = body
     return body

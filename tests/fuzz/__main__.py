@@ -37,7 +37,10 @@ def main() -> int:
         return 0
     names = given.targets or list(TARGETS)
     first = int(time.time()) * 1_000 if given.seed is None else given.seed
-    courses = [_alone(name, given.minutes / len(names), first) for name in names]
+    courses = []
+    for name in names:
+        courses.append(_alone(name, given.minutes / len(names), first))
+        print(_row(courses[-1]), flush=True)
     print(_table(courses))
     return 1 if any(one.findings for one in courses) else 0
 
@@ -55,16 +58,18 @@ def _alone(name: str, minutes: float, first: int) -> Course:
         return Course(name, findings={what: Finding(name, last.read_bytes(), what, "")})
 
 
+def _row(one: Course) -> str:
+    slowest = f"{one.slowest * 1000:.0f} ms"
+    return f"{one.target:<12} {one.executions:>11,} {one.seconds / 60:>8.1f} {slowest:>9} {len(one.findings):>9}"
+
+
 def _table(courses: list[Course]) -> str:
-    lines = [f"{'target':<12} {'executions':>11} {'CPU min':>8} {'slowest':>9} {'findings':>9}"]
-    for one in courses:
-        slowest = f"{one.slowest * 1000:.0f} ms"
-        lines.append(
-            f"{one.target:<12} {one.executions:>11,} {one.seconds / 60:>8.1f} {slowest:>9} {len(one.findings):>9}"
-        )
+    """All of them, and their sums."""
     executions, seconds = sum(one.executions for one in courses), sum(one.seconds for one in courses)
     findings = sum(len(one.findings) for one in courses)
-    return "\n".join([*lines, f"{'':<12} {executions:>11,} {seconds / 60:>8.1f} {'':>9} {findings:>9}"])
+    head = f"{'target':<12} {'executions':>11} {'CPU min':>8} {'slowest':>9} {'findings':>9}"
+    whole = f"{'':<12} {executions:>11,} {seconds / 60:>8.1f} {'':>9} {findings:>9}"
+    return "\n".join(["", head, *map(_row, courses), whole])
 
 
 if __name__ == "__main__":

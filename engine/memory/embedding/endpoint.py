@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from engine.config import EndpointSettings
+from engine.foreign import NOT_JSON
 from engine.memory.embedding import names
 from engine.memory.embedding.embedder import EmbeddingError
 from engine.memory.embedding.unit import unit
@@ -64,7 +65,7 @@ class Endpoint:
             raise EmbeddingError(f"no vectors: {where} answered {answer.status_code}")
         try:
             told = msgspec.json.decode(answer.content, type=_Answer)
-        except msgspec.MsgspecError:
+        except NOT_JSON:
             raise EmbeddingError(f"no vectors: {where} answered with something else than vectors") from None
         found = sorted(told.data, key=lambda one: one.index)
         if len(found) != len(texts) or not all(one.embedding for one in found):
