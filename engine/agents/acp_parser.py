@@ -22,12 +22,13 @@ from engine.agents.events import (
     ToolResult,
     Unknown,
 )
-from engine.agents.lines import decode
+from engine.agents.lines import decode, newest
 from engine.decision import CardKind
 from engine.model import Failure, Usage
 from engine.money import Entry
 
 TEXT_LIMIT = 2_000  #: characters of a tool's output in an event
+KEPT = 100  #: requests that wait for an answer
 LINE_LIMIT = 200  #: characters of a title, and of an unknown line
 
 #: JSON-RPC codes of errors: -32000 is the protocol's own for an agent that is not signed in, others are of HTTP.
@@ -101,6 +102,7 @@ class AcpParser(Parser):
             if said.id is not UNSET:
                 name = f"refuse {self._numbered(bytes(said.id).decode())}"
                 self._errands[name] = Errand(name)
+                newest(self._errands, KEPT)
             return []
         number = decode(said.id, int) if said.id is not UNSET else None
         if said.error is not None and number is not None:
@@ -140,8 +142,7 @@ class AcpParser(Parser):
             text = spoken.text if spoken and spoken.text else ""
             if kind == "agent_thought_chunk":
                 return [Thinking(text)] if text else []
-            self._chunk += text
-            self._said = self._chunk[-RESULT_LIMIT:]
+            self._chunk = self._said = (self._chunk + text)[-RESULT_LIMIT:]
             return [Text(text)] if text else []
         if kind == "tool_call":
             self._chunk = ""
@@ -191,6 +192,7 @@ class AcpParser(Parser):
             call=call.tool_call_id or "",
         )
         self._asking[name] = request
+        newest(self._asking, KEPT)
         return [Ask(name, tool, request.summary)]
 
     def _numbered(self, number: str) -> str:

@@ -55,6 +55,7 @@ from engine.agents.lines import (
     SUMMARY_LIMIT,
     decode,
     millis,
+    newest,
     one_line,
     reason,
     shown,
@@ -66,6 +67,7 @@ from engine.money import Entry
 
 #: Windows of one family of models; the others are the account's.
 _MODELS = frozenset({"seven_day_opus", "seven_day_sonnet", "seven_day_haiku"})
+KEPT = 100  #: requests that wait, and results that may come twice
 _LIMIT_STATUS = {"allowed": "allowed", "allowed_warning": "warning", "rejected": "rejected"}
 
 
@@ -81,7 +83,7 @@ class ClaudeParser(Parser):
         self._understood = False
         self._unknown = 0
         self._result: ResultLine | None = None
-        self._results: set[str] = set()
+        self._results: dict[str, None] = {}
         self._done = False
         self._error: str | None = None
         self._said = ""
@@ -155,6 +157,7 @@ class ClaudeParser(Parser):
         if request is None:
             return []
         self._asking[request.id] = request
+        newest(self._asking, KEPT)
         return [Ask(request.id, request.tool, one_line(request.summary, SUMMARY_LIMIT))]
 
     def _answered(self, call: str | None) -> None:
@@ -279,7 +282,8 @@ class ClaudeParser(Parser):
         if result.uuid is not None:
             if result.uuid in self._results:
                 return []
-            self._results.add(result.uuid)
+            self._results[result.uuid] = None
+            newest(self._results, KEPT)
         self._result, self._done = result, True
         self._asking.clear()
         usage = self._account.result(result)

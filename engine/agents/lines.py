@@ -29,6 +29,12 @@ _SUMMARY_KEYS = (
 )  # fmt: skip
 
 
+def newest(kept: dict[str, T], most: int) -> None:
+    """Forget the oldest of what was noted, down to so many: an agent may begin anything, and end none of it."""
+    while len(kept) > most:
+        del kept[next(iter(kept))]
+
+
 def decode(data: bytes | Raw, into: type[T]) -> T | None:
     """The JSON value as `into`, or None where it is no JSON or not of that shape.
 

@@ -19,6 +19,9 @@ from engine.money import TOKENS, Entry, less, total
 _WEIGHTS = {"input_tokens": 20, "output_tokens": 100, "cache_read_tokens": 2, "cache_write_tokens": 25}
 
 
+MESSAGES_KEPT = 20_000  #: that are told apart; a session of a day has some thousands
+
+
 @dataclass(slots=True, eq=False)
 class _Period:
     """From one total to the next."""
@@ -44,6 +47,9 @@ class Tally:
 
     def message(self, name: str, usage: Usage, *, final: bool = True, at: int | None = None) -> None:
         """A message, or more of one that was told before: the last word on it counts."""
+        if name not in self._where and len(self._where) >= MESSAGES_KEPT:
+            self._fold(usage)
+            return
         period = self._where.setdefault(name, self._periods[-1])
         before = period.messages.get(name)
         if before is not None and before.final and not final:
@@ -57,6 +63,13 @@ class Tally:
             self._fresh[name] = entry
         else:
             self._changed[self._periods.index(period)] = None
+
+    def _fold(self, usage: Usage) -> None:
+        """One of more messages than are told apart: their sum is one entry of their model."""
+        name = f"/more/{usage.model}"
+        messages = self._periods[-1].messages
+        parts = [usage, *(one.usage for one in [messages.get(name)] if one is not None)]
+        messages[name] = Entry(message=name, usage=total(parts, usage.model), final=True)
 
     def total(self, totals: Iterable[Usage], *, again: bool = False) -> None:
         """What the agent says that the messages since its last total come to, by model.

@@ -28,6 +28,12 @@ _COUNTING = (said.Context, said.Result)
 LINE_LENGTH = 200  #: characters of the line that shows what the agent does
 
 
+#: What one attempt may begin and never end, so that one that prints without end takes no memory:
+TOOLS_KEPT = 1_000  #: calls of tools that are under way,
+COMPACTIONS_KEPT = 1_000  #: summaries of its conversation, each of which is written down,
+WINDOWS_KEPT = 50  #: and windows of its account: a provider has a handful, and each is a row.
+
+
 class Watch:
     """The state of following one attempt."""
 
@@ -69,6 +75,8 @@ class Watch:
         self._context = self._output = self._calls = 0
         self._cost: tuple[int | None, Grade] = (None, Grade.UNKNOWN)
         self._tools: set[str] = set()
+        self._windows: set[str] = set()
+        """Names of the windows that it told of."""
         self.paused = asyncio.Event()
         """None of its tools is at work: it can be ended without cutting one short."""
         self.paused.set()
@@ -154,7 +162,9 @@ class Watch:
         for event in events:
             self._take(event)
             if isinstance(event, said.Limit):
-                limits.append(event)
+                if event.window in self._windows or len(self._windows) < WINDOWS_KEPT:
+                    self._windows.add(event.window)
+                    limits.append(event)
             elif isinstance(event, _COUNTING):
                 counted = True
         if limits:
@@ -176,7 +186,8 @@ class Watch:
             case said.Text(text=text) | said.Output(text=text):
                 self._line = _one_line(text) or self._line
             case said.ToolCall(id=call, name=name, summary=summary, context_tokens=context):
-                self._tools.add(call)
+                if len(self._tools) < TOOLS_KEPT:
+                    self._tools.add(call)
                 self._line = f"{name} {_one_line(summary)}"
                 self._calls += 1
                 self._context = context or self._context
@@ -199,7 +210,8 @@ class Watch:
             case said.Retrying(error=error, attempt=attempt, delay_ms=delay) if self.refusal is None:
                 self._line = f"{error}: try {attempt + 1} in {delay / 1000:.0f} s"
             case said.Compacted(after_tokens=after):
-                self._compactions.append(event)
+                if len(self._compactions) < COMPACTIONS_KEPT:
+                    self._compactions.append(event)
                 self._context = after or self._context
                 self._line = "compacted its conversation"
             case said.Result(window=window):

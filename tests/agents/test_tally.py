@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.agents import tally
 from engine.agents.tally import Tally
 from engine.model import Grade, Usage
 from engine.money import TOKENS, total
@@ -106,3 +108,13 @@ def test_a_message_that_says_the_same_again_is_not_fresh() -> None:
     tally.message("7", Usage(model="m", input_tokens=1))
     tally.message("8", Usage(model="m", input_tokens=2))
     assert [one.message for one in tally.fresh()] == ["8"]
+
+
+def test_more_messages_than_can_be_told_apart_are_one_sum(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tally, "MESSAGES_KEPT", 3)
+    one = Tally()
+    for number in range(10):
+        one.message(f"m{number}", Usage(model="a" if number % 2 else "b", input_tokens=1, output_tokens=2))
+        one.message("m0", Usage(model="b", input_tokens=1, output_tokens=2))
+    assert [entry.message for entry in one.entries] == ["m0", "m1", "m2", "/more/a", "/more/b"]
+    assert {use.model: (use.input_tokens, use.output_tokens) for use in one.usage} == {"a": (5, 10), "b": (5, 10)}
