@@ -24,10 +24,12 @@ from engine.agents.events import (
 )
 from engine.agents.lines import decode, newest
 from engine.decision import CardKind
+from engine.foreign import NOT_JSON
 from engine.model import Failure, Usage
 from engine.money import Entry
 
 TEXT_LIMIT = 2_000  #: characters of a tool's output in an event
+ID_BYTES = 200  #: of a request's id
 KEPT = 100  #: requests that wait for an answer
 LINE_LIMIT = 200  #: characters of a title, and of an unknown line
 
@@ -93,6 +95,8 @@ class AcpParser(Parser):
         return events
 
     def _read(self, said: acp.Line) -> list[AnyAgentEvent] | None:
+        if said.id is not UNSET and not _is_id(said.id):
+            return None
         if said.method == "session/update":
             update = decode(said.params, acp.Update)
             return None if update is None or update.update is None else self._update(update, update.update)
@@ -238,6 +242,14 @@ class AcpParser(Parser):
         if not self._ready and end.code <= 128:
             return Failure.SPAWN_FAILED, f"{self._name} did not begin a session (exit {end.code}): {tail}"
         return Failure.CRASHED, f"{self._name} ended before its answer (exit {end.code}): {tail}"
+
+
+def _is_id(number: Raw) -> bool:
+    """What can be answered: a number or a word, and no longer than anybody counts. Raw is not held to be text."""
+    try:
+        return len(bytes(number)) <= ID_BYTES and isinstance(msgspec.json.decode(number), int | str)
+    except NOT_JSON:
+        return False
 
 
 def _title(call: acp.ToolUse) -> str:

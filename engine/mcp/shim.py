@@ -104,7 +104,7 @@ class Shim:
     def _take(self, line: bytes) -> None:
         try:
             said = json.loads(line, parse_constant=_refuse, parse_float=_finite)
-            json.dumps(said)  # what is deep enough to be read, and no further, could not be passed on
+            json.dumps(said, ensure_ascii=False).encode()  # nor can what is too deep, or half a character, be passed on
         except (ValueError, RecursionError):
             self._fail(None, PARSE, "this is no JSON")
             return
