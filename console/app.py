@@ -42,6 +42,7 @@ from console.turns import Turns
 from console.widgets.ask_bar import AskBar
 from engine.errors import HeadwayError, UsageError
 from engine.model import ALL, Verb
+from engine.paths import expanded
 
 if TYPE_CHECKING:
     from console.screens.help import HelpScreen
@@ -298,7 +299,7 @@ class ConsoleApp(Switching, inherit_bindings=False):
             self.say(error.message, Role.FAILED)
 
     def action_export(self, name: str = "") -> None:
-        path = Path(name).expanduser()
+        path = expanded(name)
         if not name:
             self.say("into which file? :export screen.svg")
             return

@@ -59,7 +59,7 @@ class Amount(Struct, frozen=True, omit_defaults=True):
             return cls(tokens=_within(word, _number(found) * _MANY[found[3].lower()]))
         if (found := _DOLLARS.fullmatch(word)) is not None:
             return cls(micros=_within(word, _number(found) * UNIT))
-        raise ValueError(f"{text!r} is no amount; write $2, 2.50 or 200k tokens")
+        raise ValueError(f"{str(text)[:60]!r} is no amount; write $2, 2.50 or 200k tokens")
 
 
 def _number(found: re.Match[str]) -> float:
@@ -68,7 +68,7 @@ def _number(found: re.Match[str]) -> float:
 
 def _within(word: str, value: float) -> int:
     if value > _MOST:  # so is an infinity, of which no integer can be made
-        raise ValueError(f"{word!r} is more than anybody has")
+        raise ValueError(f"{word[:60]!r} is more than anybody has")
     return round(value)
 
 

@@ -45,6 +45,7 @@ from engine.model import (
     Wanted,
     Workspace,
 )
+from engine.paths import expanded
 from engine.redact import Secrets
 from engine.runner.cells import Cells
 from engine.runner.environment import environment
@@ -161,7 +162,7 @@ class Races:
     async def _base(self, project: str, asked: str | None) -> str:
         """The commit that all begin at, by its whole name: HEAD may move before the last of them starts."""
         directory = orders.directories(self._settings).get(project, project)
-        where = Path(directory).expanduser()
+        where = expanded(directory)
         try:
             return await git(where, "rev-parse", "--verify", "--end-of-options", f"{asked or 'HEAD'}^{{commit}}")
         except GitError:

@@ -16,6 +16,7 @@ from engine.context.personas import Personas, dressed
 from engine.documents import nearest
 from engine.errors import EntryError, NotFoundError, RefusedError, UsageError
 from engine.model import JobSpec, Wanted, Workspace
+from engine.paths import expanded
 from engine.personas.persona import Persona
 from engine.store import Store, Transaction, actions, claims, sessions, workers
 from engine.store.actions import Inverse
@@ -269,7 +270,7 @@ class Staff:
         named = self._settings.projects.get(project or "")
         if named is not None:
             return named.directory
-        return str(Path(project).expanduser()) if project is not None and project.startswith("~") else project
+        return str(expanded(project)) if project is not None and project.startswith("~") else project
 
     def _usual(self, directory: str | None) -> str | None:
         """Who agents are in the jobs of a project that do not say so."""

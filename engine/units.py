@@ -18,7 +18,7 @@ def milliseconds(value: str | float) -> int:
     """A span: a number of seconds, or `500ms`, `90s`, `15m`, `2h`, `1d`, `1w`. Raises `ValueError` in plain words."""
     found = _DURATION.fullmatch(str(value).strip())
     if found is None:
-        raise ValueError(f"{value!r} is no span of time; write 90s, 15m, 2h or 1d")
+        raise ValueError(f"{str(value)[:60]!r} is no span of time; write 90s, 15m, 2h or 1d")
     # Cut before it is made an integer: a float may be infinite.
     return round(min(float(found[1]) * _MS[found[2] or "s"], LONGEST_MS))
 
@@ -40,7 +40,7 @@ def size(value: str | float) -> int:
     """Bytes: a number, or `500M`, `2G`, in powers of 1,024. Raises `ValueError` in plain words."""
     found = _SIZE.fullmatch(str(value).strip())
     if found is None:
-        raise ValueError(f"{value!r} is no size; write 500M or 2G")
+        raise ValueError(f"{str(value)[:60]!r} is no size; write 500M or 2G")
     return round(min(float(found[1]) * _BYTES[found[2].lower()], 1 << 60))
 
 

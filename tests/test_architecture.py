@@ -40,6 +40,7 @@ FLOORS: list[set[str]] = [
         "engine.network.allowed",
         "engine.redact",
         "engine.modes",
+        "engine.paths",
         "engine.foreign",
     },
     {
@@ -132,7 +133,8 @@ CONSOLE_KNOWS = {
     "engine.sessions", "engine.window", "engine.events", "engine.agents.events", "engine.errors", "engine.schedule",
     "engine.clock", "engine.documents", "engine.home", "engine.logs", "engine.notice", "engine.hand_off",
     "engine.worker", "engine.server.client",
-    "engine.memory.answers", "engine.memory.item", "engine.plain", "engine.skills.skill", "engine.skills.stats",
+    "engine.memory.answers", "engine.memory.item", "engine.paths", "engine.plain",
+    "engine.skills.skill", "engine.skills.stats",
     "engine.model.race", "engine.model.score", "engine.model.tax",
 }  # fmt: skip
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from console.cli import context as ctx
+from engine.paths import expanded
 
 if TYPE_CHECKING:
     from engine.memory.memory import Memory
@@ -76,7 +77,7 @@ def scopes_of(words: list[str] | None) -> list[str]:
 def _scope(word: str) -> str:
     kind, _, name = word.partition(":")
     if kind == "project" and (name.startswith((".", "~")) or "/" in name):
-        return f"project:{Path(name).expanduser().resolve()}"
+        return f"project:{expanded(name).resolve()}"
     return word
 
 

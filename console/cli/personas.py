@@ -9,6 +9,7 @@ import typer
 
 from console.cli import context as ctx
 from console.cli.verbs import JSON
+from engine.paths import expanded
 
 if TYPE_CHECKING:
     from engine.personas.persona import Head, Persona
@@ -201,7 +202,7 @@ def _directory(project: str | None, named: dict[str, object]) -> str | None:
     found = named.get(project or "")
     if found is not None:
         return str(getattr(found, "directory", project))
-    return str(Path(project).expanduser().resolve()) if project is not None else None
+    return str(expanded(project).resolve()) if project is not None else None
 
 
 def _found(context: typer.Context, project: str | None) -> list[Persona]:

@@ -8,6 +8,7 @@ import typer
 
 from console.cli import context as ctx
 from console.cli.verbs import DRY_RUN, JSON, place_of
+from engine.paths import expanded
 
 if TYPE_CHECKING:
     from engine.model import PipelineWanted
@@ -173,14 +174,13 @@ def _act(context: typer.Context, word: str, number: int, *, dry_run: bool, json:
 
 def _check(files: list[str]) -> None:
     """Exit code 2 with all that is wrong, without an engine."""
-    from pathlib import Path
 
     from engine.agents.registry import agents
     from engine.pipelines.finding import read_file
 
     problems = []
     for name in files:
-        found = read_file(Path(name).expanduser(), "file", agents().keys())
+        found = read_file(expanded(name), "file", agents().keys())
         if found.file.problem is not None:
             problems.append(found.file.problem)
         else:

@@ -9,6 +9,7 @@ import typer
 
 from console.cli import context as ctx
 from console.cli.verbs import JSON
+from engine.paths import expanded
 
 if TYPE_CHECKING:
     from engine.skills.skill import Given, Skill
@@ -214,5 +215,5 @@ def _found(context: typer.Context, project: str | None) -> list[Skill]:
     named = settings.projects.get(project or "")
     directory = named.directory if named is not None else project
     if named is None and directory is not None:
-        directory = str(Path(directory).expanduser().resolve())
+        directory = str(expanded(directory).resolve())
     return skills_for(directory, settings)

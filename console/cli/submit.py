@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from console.cli import context as ctx
+from engine.paths import expanded
 
 if TYPE_CHECKING:
     from engine.job_file import JobFile
@@ -338,7 +339,7 @@ def _is_open(spec: JobSpec, name: str) -> bool:
 def directory(project: str | None) -> str | None:
     """A directory as the engine needs it, which has another one as its own; a project's name as it is."""
     if project is not None and (project.startswith((".", "~")) or os.sep in project or Path(project).is_dir()):
-        return str(Path(project).expanduser().resolve())
+        return str(expanded(project).resolve())
     return project
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from console.cli import context as ctx
+from engine.paths import expanded
 
 if TYPE_CHECKING:
     from engine.model import ActionResult, Order
@@ -117,11 +118,10 @@ def about(jobs: list[str] | None, *, everything: bool = False, scope: str | None
 
 def place_of(project: str | None) -> str | None:
     """A directory that is there becomes absolute: the engine works elsewhere. All else is a name of the settings."""
-    from pathlib import Path
 
-    if project is None or not Path(project).expanduser().is_dir():
+    if project is None or not expanded(project).is_dir():
         return project
-    return str(Path(project).expanduser().resolve())
+    return str(expanded(project).resolve())
 
 
 def quoted(word: str) -> str:

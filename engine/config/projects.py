@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta, Struct, field
@@ -18,6 +17,7 @@ from engine.config.skills import ProjectSkills
 from engine.decision import Effect
 from engine.documents import Complaint, nearest
 from engine.model import Permission, Workspace
+from engine.paths import expanded
 
 if TYPE_CHECKING:
     from engine.config.settings import Settings
@@ -78,7 +78,7 @@ class ProjectSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     def directory(self) -> str:
         """Its path, with the `~` of somebody known replaced."""
         with contextlib.suppress(RuntimeError):
-            return str(Path(self.path).expanduser())
+            return str(expanded(self.path))
         return self.path
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from msgspec.structs import replace
 
@@ -16,6 +15,7 @@ from engine.dispatch.privacy import Privacy
 from engine.errors import HeadwayError, UsageError
 from engine.model import JobSpec, Permission, Target
 from engine.model.route import RouteCause, RoutePolicy
+from engine.paths import expanded
 from engine.permission import chosen
 from engine.units import milliseconds
 
@@ -269,7 +269,7 @@ def _said(name: str, both: Sequence[str], wanted: Sequence[str], has: Sequence[s
 
 def _directory(project: str, settings: Settings) -> str:
     named = settings.projects.get(project)
-    return named.directory if named is not None else str(Path(project).expanduser())
+    return named.directory if named is not None else str(expanded(project))
 
 
 NOTHING = Routebook()  #: no route at all, and nothing that is private

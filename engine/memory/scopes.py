@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from engine.config import Settings
 from engine.documents import nearest
 from engine.errors import UsageError
 from engine.memory.item import GLOBAL, PERSONA, PROJECT
+from engine.paths import expanded
 
 
 def scope_of(word: str, settings: Settings) -> str:
@@ -28,6 +27,6 @@ def _directory(name: str, settings: Settings) -> str:
     if name in settings.projects:
         return settings.projects[name].directory
     if name.startswith(("/", "~")):
-        return str(Path(name).expanduser())
+        return str(expanded(name))
     hint = nearest(name, settings.projects) if settings.projects else "give its directory"
     raise UsageError(f"there is no project {name!r} in headway.yaml; {hint}")

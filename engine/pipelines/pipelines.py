@@ -34,6 +34,7 @@ from engine.model import (
     Verb,
     Wanted,
 )
+from engine.paths import expanded
 from engine.pipelines import finding
 from engine.pipelines.making import Maker, values_missing
 from engine.pipelines.work import Work
@@ -194,7 +195,7 @@ class Pipelines:
 
     async def _base(self, project: str, asked: str | None) -> str:
         """The commit that it begins at, by its whole name."""
-        where = Path(project).expanduser()
+        where = expanded(project)
         try:
             return await git(where, "rev-parse", "--verify", "--end-of-options", f"{asked or 'HEAD'}^{{commit}}")
         except GitError:

@@ -13,6 +13,7 @@ from msgspec import Meta, Struct, field
 
 from engine.documents import parse, text_of
 from engine.errors import UsageError
+from engine.paths import expanded
 
 HERE = Path(__file__).parent
 FILE_BYTES = 4 << 20  #: of a scenario
@@ -223,7 +224,7 @@ def _names_a_file(name: str) -> bool:
 
 def _found(name: str, base: Path) -> Scenario:
     if _names_a_file(name):
-        return read(base / Path(name).expanduser())
+        return read(base / expanded(name))
     known = names()
     if name in known:
         return _packaged(name)

@@ -6,6 +6,7 @@ spoilt or added to is found out before anything of it is put in place.
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import io
@@ -22,6 +23,7 @@ from typing import IO, BinaryIO
 import msgspec
 
 from engine.errors import RefusedError, StorageError
+from engine.foreign import NOT_JSON
 from engine.runner.run_dir import open_regular
 from engine.store.store import FILE
 from engine.upkeep import memory
@@ -32,6 +34,7 @@ RUNS = "runs"
 MEMORY = "memory.db"
 CONTENTS = "contents.json"
 PIECE_BYTES = 1 << 20
+SETTINGS_BYTES = 4 << 20  #: of headway.yaml, as far as the engine itself would read it
 CONTENTS_BYTES = 1 << 28  #: of the list: some million files
 
 _RUN_FILE = re.compile(r"runs/\d{1,18}/[^/]+/.+", re.DOTALL)
@@ -169,7 +172,9 @@ def _read(raw: BinaryIO, file: Path, database: Path | None, runs: Path | None) -
                 listed = msgspec.json.decode(source.read(CONTENTS_BYTES), type=list[Kept])
                 continue
             if name == SETTINGS:
-                settings = source.read()
+                settings = source.read(SETTINGS_BYTES + 1)
+                if len(settings) > SETTINGS_BYTES:
+                    raise RefusedError(f"{file} is no backup of Headway: its {name} is larger than any that is read")
             elif name == FILE:
                 _write(source, database, member)
             elif name == MEMORY:
@@ -209,7 +214,8 @@ def _write(source: _Hashed, target: Path | None, member: tarfile.TarInfo) -> Non
     fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     with os.fdopen(fd, "wb") as out:
         shutil.copyfileobj(source, out, PIECE_BYTES)
-    os.utime(target, (member.mtime, member.mtime))
+    with contextlib.suppress(OverflowError, ValueError, OSError):  # no time that a clock shows: then it is that of now
+        os.utime(target, (member.mtime, member.mtime))
 
 
 @contextmanager
@@ -217,5 +223,5 @@ def _damage(file: Path) -> Iterator[None]:
     """What tar, gzip and the list say of a damaged archive, in one form."""
     try:
         yield
-    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, msgspec.MsgspecError) as error:
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, *NOT_JSON) as error:
         raise StorageError(f"{file} is damaged ({error}): take another backup") from error

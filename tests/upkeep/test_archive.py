@@ -52,6 +52,41 @@ async def test_an_archive_cannot_write_outside_the_home(bench: Bench, saved: Pat
     assert not list(bench.home.glob("*restoring*"))
 
 
+@pytest.mark.parametrize(
+    "name",
+    [f"runs/2/1/{'a' * 300}", f"runs/2/1/{'a/' * 3_000}b", "runs/2/1/e\u0301", "runs/2/1/\udcff", "HEADWAY.DB",
+     "Runs/2/1/a", "runs/2/1/a\nb", "runs/\u0662/1/a", "runs/2/1/\u2025/a", "runs\\2\\1\\a", "core/../../out",
+     "memory/../out"],
+)  # fmt: skip
+async def test_an_odd_name_in_an_archive_is_kept_inside_or_refused_in_words(
+    bench: Bench, saved: Path, tmp_path: Path, name: str
+) -> None:
+    evil = tmp_path / "evil.tar.gz"
+    member = tarfile.TarInfo(name)
+    member.size, member.mtime = 4, 1 << 60
+    with tarfile.open(evil, "w:gz") as archive:
+        archive.add(saved, FILE)
+        archive.addfile(member, io.BytesIO(b"evil"))
+    before = {path for path in tmp_path.rglob("*") if bench.home not in path.parents}
+    with pytest.raises((RefusedError, StorageError)):
+        restore(evil, bench.home)
+    assert {path for path in tmp_path.rglob("*") if bench.home not in path.parents} == before
+
+
+async def test_settings_of_gigabytes_are_read_no_further_than_any_would_be(
+    bench: Bench, saved: Path, tmp_path: Path
+) -> None:
+    """Zeros of that size are some kilobytes in an archive."""
+    evil = tmp_path / "evil.tar.gz"
+    member = tarfile.TarInfo("headway.yaml")
+    member.size = 64 << 20
+    with tarfile.open(evil, "w:gz") as archive:
+        archive.add(saved, FILE)
+        archive.addfile(member, io.BytesIO(bytes(member.size)))
+    with pytest.raises(RefusedError, match="is larger than any that is read"):
+        restore(evil, bench.home)
+
+
 def members(file: Path) -> list[tuple[tarfile.TarInfo, bytes]]:
     with tarfile.open(file) as archive:
         found = [(member, archive.extractfile(member)) for member in archive]
