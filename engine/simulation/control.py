@@ -83,8 +83,10 @@ class Control:
         known = self.breakers.get(str(account.target))
         return [*found, known.until] if known is not None and known.until is not None else found
 
-    def settle(self, attempt: Attempt, failure: Failure | None, verdict: Verdict | None = None) -> Next | None:
-        """What follows the end of an attempt; None where it went well. `verdict`: what its job's route does."""
+    def settle(
+        self, attempt: Attempt, failure: Failure | None, turned: Callable[[Failure, int | None], Verdict | None]
+    ) -> Next | None:
+        """What follows the end of an attempt; None where it went well. `turned` says what its job's route does."""
         account, now = attempt.account, self.world.now
         row, target = attempt.job.row, account.target
         retry_at, limited = attempt.retry_at, False
@@ -98,6 +100,7 @@ class Control:
             self._tell_breaker(account, failure)
         if failure is None:
             return None
+        verdict = turned(failure, retry_at)
         case = retry.Case(
             failure=failure,
             tries=row.tries,
@@ -110,7 +113,7 @@ class Control:
             harmless=not account.agent.effects,
             retry_at=retry_at,
         )
-        decided = follow(case, verdict, now, 0.0 if limited else self.dice.random())
+        decided = follow(case, verdict, now, 0.0 if limited else self.dice.random(), told=True)
         if provider and is_booked(decided, verdict, limited=limited):
             at = self._book(target.paid_by, decided.at if decided.at is not None else now)
             return Next(decided.action, at, decided.counted, decided.fresh, decided.anew, decided.why)

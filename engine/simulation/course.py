@@ -10,37 +10,35 @@ for resources, which is the very thing that the dispatcher is here, and takes a 
 
 from __future__ import annotations
 
-import heapq
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from engine import events as log
 from engine.agents.base import Agent
 from engine.agents.registry import agents as all_agents
+from engine.dispatch import shifting
 from engine.dispatch.dispatcher import CLAIM_LIMIT
 from engine.dispatch.order import Lineup
 from engine.dispatch.retry import Action
+from engine.dispatch.routebook import Route
+from engine.dispatch.routing import Move, Turn, Verdict
 from engine.dispatch.snapshot import Configured
 from engine.dispatch.waiting import Waiting
 from engine.dispatch.world import World
-from engine.model import ALL, Failure, JobSpec, Target
+from engine.model import ALL, LIMITS, Failure, JobSpec, Target
 from engine.simulation.control import Control
 from engine.simulation.errands import Errand, Login, draw, logins
+from engine.simulation.moments import Moments
 from engine.simulation.parts import Account, Attempt, Job, settings_of
 from engine.simulation.places import Host, Places
 from engine.simulation.scenario import Scenario
-from engine.simulation.supply import Answer, Meter, Supply, meter
+from engine.simulation.shifts import Shifts, rerouting, routes_of
+from engine.simulation.supply import Answer, Supply, meter
 from engine.simulation.tally import Load, Tally
+from engine.simulation.weather import Weather
 from engine.store.fold import apply
 from engine.store.rows import JobRow, lane_of
 from engine.units import milliseconds
-from engine.window import Reading, Standing
-
-SOURCE = "the simulation"
-MOST_TOLD = 0.99  #: of a window that still serves: it is closed by what comes after
-
-_Call = Callable[[Any], None]
 
 
 class Course:
@@ -60,6 +58,7 @@ class Course:
             pacing=configured.pacing,
             ageing=configured.ageing,
         )
+        self.moments = Moments()
         self.lineup = Lineup(self.world)
         self.control = Control(self.world, self.lineup, settings, self.dice, self._logged)
         self.places = Places.of(scenario.hosts.count, scenario.hosts.slots)
@@ -72,12 +71,17 @@ class Course:
         self.attempts: dict[int, Attempt] = {}
         """Those that run, by their job."""
         self.waiting: dict[tuple[str | None, str | None, str | None], Waiting] = {}
+        self.shifts = Shifts(
+            self.world,
+            self.control,
+            routes_of(self.accounts, milliseconds(scenario.patience)),
+            self.jobs,
+            self._move,
+        )
+        self.weather = Weather(self.moments, self.control, self.lineup, self.shifts, self._later)
         self.submitted = self.done = self.failed = self.held = self.moved = 0
         self.end = scenario.zero + scenario.span
         self._errands: Iterator[Errand] = iter(draw(scenario, seed) if errands is None else errands)
-        self._heap: list[tuple[int, int, _Call, Any]] = []
-        self._numbers = 0
-        self._woken = False
         self._prepare()
 
     def _account(self, login: Login, agents: Mapping[str, Agent]) -> Account:
@@ -93,15 +97,11 @@ class Course:
         """Put what is known beforehand into the heap."""
         self._next_errand()
         for account in self.accounts.values():
-            for one in account.supply.meters:
-                self._at(one.ends, self._rolls, (account, one))
-            for outage in account.supply.outages:
-                self._at(outage.start, self._looks, account)
-                self._at(outage.stop, self._looks, account)
+            self.weather.begin(account)
         for loss in self.scenario.hosts.lost:
             begins = self.scenario.zero + milliseconds(loss.begins)
             for _ in range(loss.count):
-                self._at(begins, self._loses, milliseconds(loss.lasts))
+                self.moments.at(begins, self._loses, milliseconds(loss.lasts))
 
     def run(self, progress: Callable[[int], None] = lambda now: None) -> None:
         """Play it to its end. `progress` hears of each moment."""
@@ -111,25 +111,19 @@ class Course:
 
     def step(self) -> bool:
         """Let all happen that is next, and what the dispatcher makes of it. Whether there was anything."""
-        if not self._heap or self._heap[0][0] >= self.end:
+        now = self.moments.next()
+        if now is None or now >= self.end:
             return False
-        now = self._heap[0][0]
         self._pass_time(now)
-        while self._heap and self._heap[0][0] <= now:
-            _, _, call, argument = heapq.heappop(self._heap)
-            call(argument)
-        if self._woken:
-            self._woken = False
+        self.moments.happen(now)
+        if self.moments.woken:
+            self.moments.woken = False
             self._dispatch()
         return True
 
     def _pass_time(self, now: int) -> None:
         self.tally.hold(now, self.world.total, self.world.caps[ALL])
         self.world.now = now
-
-    def _at(self, when: int, call: _Call, argument: Any) -> None:
-        self._numbers += 1  # of what happens at one moment, what was thought of first comes first
-        heapq.heappush(self._heap, (when, self._numbers, call, argument))
 
     def _logged(self) -> None:
         self.tally.count(Load.EVENTS, self.world.now)
@@ -144,7 +138,7 @@ class Course:
     def _next_errand(self) -> None:
         errand = next(self._errands, None)
         if errand is not None:
-            self._at(errand.comes, self._comes, errand)
+            self.moments.at(errand.comes, self._comes, errand)
 
     def _comes(self, errand: Errand) -> None:
         self.submitted += 1
@@ -153,7 +147,8 @@ class Course:
         body = log.Submitted(spec, errand.kind, target.agent, target.model, errand.project, account=target.account)
         row = self._after(None, number, body)
         self.tally.count(Load.SUBMITS, self.world.now)
-        job = self.jobs[number] = Job(row, errand, errand.calls, self._line(row))
+        route = self.shifts.routes.get(errand.account) if errand.moves else None
+        job = self.jobs[number] = Job(row, errand, errand.calls, self._line(row), route)
         self._enter(job)
         self._next_errand()
 
@@ -170,7 +165,8 @@ class Course:
         if job.waiting.enter(job.row):
             assert job.waiting.line is not None, "it has a head now"
             self.lineup.put(job.waiting.line)
-        self._woken = True
+        self.shifts.enter(job)
+        self.moments.wake()
 
     def _due(self, job: Job) -> None:
         """The time of a job that waits for one has come."""
@@ -186,14 +182,51 @@ class Course:
             self.tally.count(Load.ROUNDS, self.world.now)
             if self.world.full:
                 return
+            self._shift()
             chosen = self.lineup.take(CLAIM_LIMIT)
             for row in chosen:
                 self._begin(row)
             if len(chosen) < CLAIM_LIMIT:
                 return
 
+    def _shift(self) -> None:
+        """Let jobs go to another account of their route, where their own is closed. Only what has changed is asked."""
+        routes, self.shifts.stale = self.shifts.stale, {}
+        due = shifting.before_start(routes.values(), self.shifts)
+        if due is not None:
+            self.moments.at(due, self._shifts_again, tuple(routes.values()))
+
+    def _shifts_again(self, routes: Sequence[Route]) -> None:
+        self.shifts.stale |= {one.name: one for one in routes}
+        self.moments.wake()
+
+    def _move(self, job: Job, move: Move, turn: Turn) -> None:
+        """A job goes on at another account."""
+        self.shifts.leave(job)
+        if job.waiting.leave(job.row):
+            assert job.waiting.line is not None, "it had a head"
+            (self.lineup.put if job.waiting.stands else self.lineup.drop)(job.waiting.line)
+        self._turn(job, move, turn)
+        job.waiting = self._line(job.row)
+        if job.row.not_before is None:
+            self._enter(job)
+        else:
+            self.shifts.enter(job)
+
+    def _turn(self, job: Job, move: Move, turn: Turn) -> None:
+        """Write down that it does."""
+        to, now = move.to.target, self.world.now
+        job.moves.append(rerouting(job, move, turn, now))
+        job.limited_since = None
+        self.moved += len(job.moves) == 1
+        at_once = job.row.not_before is not None
+        body = log.Rerouted("a route", to.agent, to.model, to.account, str(job.row.target), at_once, turn.trouble.cause)
+        job.row = self._after(job.row, job.row.id, body)
+
     def _begin(self, row: JobRow) -> None:
         now, job = self.world.now, self.jobs[row.id]
+        self.shifts.leave(job)
+        job.worked_on = row.target
         job.row = self._after(row, row.id, log.Claimed(number=row.attempts + 1))
         self.tally.count(Load.CLAIMS, now)
         if job.row.attempts == 1:
@@ -208,7 +241,7 @@ class Course:
 
     def _later(self, attempt: Attempt, when: int) -> None:
         attempt.next_at = when
-        self._at(when, self._goes_on, attempt)
+        self.moments.at(when, self._goes_on, attempt)
 
     def _goes_on(self, attempt: Attempt) -> None:
         """An attempt has come to its first call, to one that may be refused, or to its end."""
@@ -233,14 +266,14 @@ class Course:
     def _work(self, attempt: Attempt) -> None:
         """Its first call is served."""
         now, account = self.world.now, attempt.account
-        self._hear(account)
+        self.weather.hear(account)
         lasts = attempt.job.left * self.call_ms
         attempt.since, attempt.ends = now, now + lasts
         if self.dice.random() < self.scenario.crashes:
             attempt.ends, attempt.failure = now + int(self.dice.random() * lasts), Failure.CRASHED
         account.supply.working += 1
         self._later(attempt, attempt.ends)
-        self._plan(account)
+        self.weather.plan(account)
 
     def _refuse(self, attempt: Attempt, answer: Answer) -> None:
         """A call of it is refused, which ends it."""
@@ -249,7 +282,7 @@ class Course:
             self._end(attempt, Failure.OVERLOADED)
             return
         attempt.retry_at = attempt.account.supply.reopens()
-        self._hear(attempt.account)
+        self.weather.hear(attempt.account)
         self._end(attempt, Failure.RATE_LIMITED)
 
     def _end(self, attempt: Attempt, failure: Failure | None) -> None:
@@ -264,14 +297,25 @@ class Course:
         self.tally.count(Load.SETTLES, now)
         self.tally.ends[failure or "succeeded"] += 1
         self._settle(attempt, failure)
-        self._plan(account)
-        self._woken = True
+        self.weather.plan(account)
+        self.moments.wake()
 
     def _settle(self, attempt: Attempt, failure: Failure | None) -> None:
         """What becomes of its job."""
         now, job = self.world.now, attempt.job
-        decided = self.control.settle(attempt, failure)
-        self._expect(attempt.account)
+        turn: Turn | None = None
+
+        def turned(how: Failure, until: int | None) -> Verdict | None:
+            nonlocal turn
+            turn = self.shifts.after_failure(job, how, until)
+            return None if turn is None else turn.verdict
+
+        if failure not in LIMITS:
+            job.limited_since = None
+        elif job.limited_since is None:
+            job.limited_since = now
+        decided = self.control.settle(attempt, failure, turned)
+        self.weather.expect(attempt.account)
         if failure is None or decided is None:
             job.row = self._after(job.row, job.row.id, log.Succeeded())
             self.tally.flows[job.errand.kind].append(now - job.errand.comes)
@@ -287,87 +331,15 @@ class Course:
             if decided.action is Action.ASK:
                 job.row = self._after(job.row, job.row.id, log.Held(by="engine"))
                 self.held += 1
-            elif decided.at is not None:
-                self._at(max(now, decided.at), self._due, job)
+                return
+            if turn is not None and isinstance(turn.verdict, Move):
+                self._turn(job, turn.verdict, turn)
+                job.waiting = self._line(job.row)
+            if job.row.not_before is not None:
+                self.moments.at(max(now, job.row.not_before), self._due, job)
+                self.shifts.enter(job)
             else:
                 self._enter(job)
-
-    # The provider
-
-    def _plan(self, account: Account) -> None:
-        """See to it that an account is looked at when the next percent of a window is used."""
-        now = self.world.now
-        at = account.supply.next_percent(now)
-        if at is not None and (account.look_at <= now or at < account.look_at):
-            account.look_at = at
-            self._at(at, self._looks, account)
-
-    def _looks(self, account: Account) -> None:
-        now, supply = self.world.now, account.supply
-        supply.advance(now)
-        if supply.answer(now) is not Answer.SERVED:
-            self._interrupt(account)
-        elif supply.working:
-            self._hear(account)
-        self._plan(account)
-
-    def _interrupt(self, account: Account) -> None:
-        """It serves no more: what works there learns so by its next call."""
-        now = self.world.now
-        for attempt in account.running:
-            if attempt.since is not None:
-                asks = attempt.since + -(-(now - attempt.since) // self.call_ms) * self.call_ms
-                if asks < attempt.ends:
-                    self._later(attempt, asks)
-
-    def _rolls(self, what: tuple[Account, Meter]) -> None:
-        """A window gives way to the next one."""
-        account, one = what
-        account.supply.advance(self.world.now)
-        self._at(one.ends, self._rolls, what)
-        self._plan(account)
-        # What was known of it is of a time that is over: it keeps nothing from starting any more.
-        self._reopens(account)
-
-    def _hear(self, account: Account) -> None:
-        """The answer to a call tells of the windows."""
-        news = False
-        for one in account.supply.meters:
-            if one.told:
-                reading = Reading(
-                    window=one.name,
-                    standing=Standing.CLOSED if one.closed else Standing.OPEN,
-                    at=self.world.now,
-                    source=SOURCE,
-                    used=1.0 if one.closed else min(MOST_TOLD, one.share),
-                    resets_at=one.ends,
-                    length=one.every,
-                    asked=account.target.model or "",
-                )
-                news = self.control.observe(account, reading) or news
-        if news:
-            self._expect(account)
-            self._woken = True
-
-    # What the engine waits for
-
-    def _expect(self, account: Account) -> None:
-        """Wake the dispatcher when a window or a breaker lets more start."""
-        now = self.world.now
-        times = self.control.times(account)
-        at = min((one for one in times if one > now), default=None)
-        if at is not None and (account.opens_at <= now or at < account.opens_at):
-            account.opens_at = at
-            self._at(at, self._opens, account)
-
-    def _opens(self, account: Account) -> None:
-        self._reopens(account)
-        self._expect(account)
-
-    def _reopens(self, account: Account) -> None:
-        self.lineup.reopen(f"account:{account.target.paid_by}")
-        self.lineup.reopen(f"target:{account.target}")
-        self._woken = True
 
     # The hosts
 
@@ -381,7 +353,7 @@ class Course:
         self._slots(-host.slots)
         for attempt in [one for one in self.attempts.values() if one.host is host]:
             self._end(attempt, Failure.ENGINE_LOST)
-        self._at(self.world.now + lasts, self._finds, host)
+        self.moments.at(self.world.now + lasts, self._finds, host)
 
     def _finds(self, host: Host) -> None:
         self.places.find(host)
@@ -390,4 +362,4 @@ class Course:
     def _slots(self, by: int) -> None:
         self.world.caps = {**self.world.caps, ALL: self.world.caps[ALL] + by}
         self.lineup.reopen(ALL)
-        self._woken = True
+        self.moments.wake()

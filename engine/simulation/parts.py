@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 
 from engine.agents.base import Agent
 from engine.config import AccountSettings, PacingSettings, Settings
+from engine.dispatch.routebook import Route
 from engine.dispatch.waiting import Waiting
 from engine.model import Failure, Target
+from engine.model.route import Rerouting
 from engine.simulation.errands import Errand, Login
 from engine.simulation.places import Host
 from engine.simulation.scenario import Scenario
@@ -41,6 +43,13 @@ class Job:
     """Calls of the model."""
     waiting: Waiting
     """The lane that it stands in, or stood in last."""
+    route: Route | None = None
+    """What lets it go to another account."""
+    moves: list[Rerouting] = field(default_factory=list)
+    worked_on: Target | None = None
+    """The target of its newest attempt."""
+    limited_since: int | None = None
+    """Since when it waits for its target: the first of the attempts in a row that a limit ended there."""
 
 
 @dataclass(slots=True, eq=False)

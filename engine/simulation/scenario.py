@@ -133,9 +133,9 @@ def sized(scenario: Scenario, agents: int | None = None, hosts: int | None = Non
     slots = max(1, -(-(agents or scenario.agents) // count))
     accounts = {name: replace(one, count=max(1, round(one.count * part))) for name, one in scenario.accounts.items()}
     arrivals = replace(scenario.arrivals, jobs=jobs or max(1, round(scenario.arrivals.jobs * part)))
-    return replace(
-        scenario, hosts=replace(scenario.hosts, count=count, slots=slots), accounts=accounts, arrivals=arrivals
-    )
+    projects = max(1, round(scenario.projects * part))
+    places = replace(scenario.hosts, count=count, slots=slots)
+    return replace(scenario, hosts=places, accounts=accounts, projects=projects, arrivals=arrivals)
 
 
 def _recorded(day: recorded.Day) -> list[float]:

@@ -12,6 +12,7 @@ from engine.dispatch.order import Line, Lineup
 from engine.rehearsal.day import Kind, Trouble
 from engine.simulation.course import Course
 from engine.simulation.scenario import Accounts, Arrivals, Hosts, Loss, Quota, Scenario
+from engine.simulation.tally import Load
 from engine.store.rows import JobRow
 
 _QUOTAS = st.lists(
@@ -107,7 +108,11 @@ def test_no_job_is_lost_no_slot_is_taken_twice_and_no_cap_is_exceeded(scenario: 
         check(course)
     course.run()
     tally = course.tally
-    assert sum(tally.ends.values()) == sum(tally.seconds[2]) == sum(tally.seconds[1]) - len(course.attempts)
+    assert (
+        sum(tally.ends.values())
+        == sum(tally.seconds[Load.SETTLES])
+        == sum(tally.seconds[Load.CLAIMS]) - len(course.attempts)
+    )
     assert tally.ends["succeeded"] == course.done == sum(map(len, tally.flows.values()))
     assert tally.busy <= tally.offered
 
