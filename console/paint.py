@@ -20,13 +20,20 @@ from textual.strip import Strip
 #: A cell: its character with what combines with it, or nothing for the right half of a wide one; and its style.
 Cell = tuple[str, Style]
 
-#: Unchanged cells that are written again rather than jumped over: a jump is seven bytes or so.
+#: Unchanged cells that are written again rather than jumped over: a jump within a row is four bytes or five.
 _GAP = 4
 
 _NO_STYLE = Style()
 
 #: Attributes that show on a blank, as SGR numbers: underline, reverse, strike; and a pen that is not known.
 _INKED = frozenset({"4", "7", "9", "?"})
+
+
+def _jump(stands: tuple[int, int] | None, y: int, x: int) -> str:
+    """To a cell: within the row where the cursor stands, by how far it is."""
+    if stands is None or stands[0] != y or stands[1] > x:
+        return f"\x1b[{y + 1};{x + 1}H"
+    return f"\x1b[{x - stands[1]}C" if x > stands[1] else ""
 
 
 @lru_cache(maxsize=4096)
@@ -67,10 +74,14 @@ class Painter:
         system = console._color_system or ColorSystem.TRUECOLOR
         written: list[str] = []
         pen = ("?", "?", "?")
+        stands: tuple[int, int] | None = None
         for y, x, strip in _pieces(update):
             if 0 <= y < size[1]:
                 for start, cells in self._changed(self._rows[y], x, strip):
-                    written.append(f"\x1b[{y + 1};{start + 1}H")
+                    written.append(_jump(stands, y, start))
+                    after = start + len(cells)
+                    # At the right edge a terminal may stand on the last cell or behind it.
+                    stands = (y, after) if after < size[0] else None
                     for text, style in cells:
                         wanted = self._pen(style, system)
                         if text == " " and _same_blank(pen, wanted):
@@ -170,9 +181,20 @@ def _same_blank(pen: tuple[str, str, str], wanted: tuple[str, str, str]) -> bool
     return pen[2] == wanted[2] and not _INKED.intersection(f"{pen[0]};{wanted[0]}".split(";"))
 
 
+#: What takes an attribute back. Bold and dim go together.
+_OFF = {"1": "22", "2": "22", "3": "23", "4": "24", "7": "27", "9": "29"}
+
+
 def _turn(old: tuple[str, str, str], new: tuple[str, str, str]) -> str:
-    """The shortest way from one pen to another: attributes can only be taken back all at once."""
-    if old[0] != new[0]:
-        wanted = [part for part, bare in zip(new, ("", "39", "49"), strict=True) if part and part != bare]
-        return f"\x1b[{';'.join(['0', *wanted])}m"
-    return f"\x1b[{';'.join(part for part, had in zip(new[1:], old[1:], strict=True) if part != had)}m"
+    """The shortest way from one pen to another: by what differs, or from nothing at all."""
+    parts = [part for part, bare in zip(new, ("", "39", "49"), strict=True) if part and part != bare]
+    anew = f"\x1b[{';'.join(['0', *parts])}m"
+    if "?" in old:
+        return anew
+    had, wanted = set(filter(None, old[0].split(";"))), set(filter(None, new[0].split(";")))
+    off = {_OFF[code] for code in had - wanted}
+    lost = {code for code in wanted & had if _OFF[code] in off}
+    on = sorted((wanted - had) | lost)
+    colours = [part for part, before in zip(new[1:], old[1:], strict=True) if part != before]
+    changed = f"\x1b[{';'.join([*sorted(off), *on, *colours])}m"
+    return min(changed, anew, key=len)

@@ -25,6 +25,10 @@ STYLES = [
 WIDTH, HEIGHT = 14, 3
 
 
+#: What takes attributes back.
+OFF = {"22": {"1", "2"}, "23": {"3"}, "24": {"4"}, "27": {"7"}, "29": {"9"}}
+
+
 def seen(char: str, attributes: set[str], ink: str, ground: str) -> tuple[str, ...]:
     """What is seen of a cell's codes: a blank has no ink unless it is underlined or reversed."""
     if char == " " and not attributes & {"4", "7", "9"}:
@@ -42,9 +46,12 @@ class Terminal:
         x = y = 0
         attributes: set[str] = set()
         ink, ground = "39", "49"
-        for jump_y, jump_x, codes, char in re.findall(r"\x1b\[(\d+);(\d+)H|\x1b\[([\d;]*)m|(.)", text, re.DOTALL):
+        every = r"\x1b\[(\d+);(\d+)H|\x1b\[(\d+)C|\x1b\[([\d;]*)m|(.)"
+        for jump_y, jump_x, ahead, codes, char in re.findall(every, text, re.DOTALL):
             if jump_y:
                 y, x = int(jump_y) - 1, int(jump_x) - 1
+            elif ahead:
+                x += int(ahead)
             elif char:
                 self.cells[y][x] = (char, seen(char, attributes, ink, ground))
                 for half in range(1, cell_len(char)):
@@ -56,6 +63,8 @@ class Terminal:
                     code = parts.pop(0)
                     if code == "0":
                         attributes, ink, ground = set(), "39", "49"
+                    elif code in OFF:
+                        attributes -= OFF[code]
                     elif code in ("38", "48"):
                         colour = ";".join([code, *(parts.pop(0) for _ in range(4))])
                         ink, ground = (colour, ground) if code == "38" else (ink, colour)
@@ -139,3 +148,18 @@ def test_what_was_forgotten_or_resized_is_written_again() -> None:
     painter.forget()
     assert painter.paint(update, CONSOLE, (WIDTH, HEIGHT)) == whole
     assert painter.paint(update, CONSOLE, (WIDTH, HEIGHT + 1)) == whole
+
+
+def test_bold_is_taken_back_without_the_colours_being_said_again_and_a_gap_is_stepped_over() -> None:
+    bold, plain = Style.parse("bold #ff8247 on #11151a"), Style.parse("#d5dbe3 on #11151a")
+
+    def row(middle: str) -> LayoutUpdate:
+        texts = [("ab", bold), (middle, plain), ("......", plain), (middle, bold)]
+        strip = Strip([Segment(text, style) for text, style in texts]).adjust_cell_length(WIDTH, plain)
+        return LayoutUpdate([[strip]], Region(0, 0, WIDTH, 1))  # type: ignore[arg-type]
+
+    painter = Painter()
+    whole = painter.paint(row("cd"), CONSOLE, (WIDTH, HEIGHT))
+    assert whole.count("48;2;17;21;26") == 1 and "\x1b[22;38;2;213;219;227m" in whole
+    changed = painter.paint(row("ef"), CONSOLE, (WIDTH, HEIGHT))
+    assert changed.count("H") == 1 and "\x1b[6C" in changed
