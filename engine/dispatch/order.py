@@ -104,10 +104,6 @@ class _Group:
     places: dict[int, list[tuple[int, int, Line]]] = field(default_factory=dict)
     """By priority, heaps of what is in `passed`: rank, id, line. What is not in its place any more is passed over."""
 
-    @property
-    def is_empty(self) -> bool:
-        return not self.fresh.valid and not self.passed.valid
-
     def put(self, line: Line, world: World) -> None:
         self.drop(line)
         if since(line.head) > self.served:
@@ -320,7 +316,9 @@ class Lineup:
             lines = [
                 (*best, gate)
                 for gate, group in of_project.items()
-                if not group.is_empty and gate not in self._shut and (best := group.best(world)) is not None
+                if (group.fresh.valid or group.passed.valid)
+                and gate not in self._shut
+                and (best := group.best(world)) is not None
             ]
             _, line, gate = min(lines, key=lambda one: one[0])
             if gate is leads or not self._is_shut(gate):
@@ -352,7 +350,7 @@ class Lineup:
     def _touch(self, project: str | None) -> None:
         """What a project has of the slots has changed."""
         for gate, group in self._of.get(project, {}).items():
-            if not group.is_empty:
+            if group.fresh.valid or group.passed.valid:
                 gate.moved.add(group)
                 self._moved.add(gate)
 

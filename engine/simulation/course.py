@@ -235,7 +235,8 @@ class Course:
         attempt = Attempt(job, account, self.places.take(), job.waiting.lane, now)
         self.attempts[row.id] = attempt
         account.running[attempt] = None
-        self._later(attempt, now + self.startup)
+        startup = job.errand.startup
+        self._later(attempt, now + (self.startup if startup is None else startup))
 
     # Attempts
 

@@ -23,6 +23,8 @@ class Errand:
     calls: int
     moves: bool = False
     """It may go to another account."""
+    startup: int | None = None
+    """Milliseconds from the claim to the first call, where they are not the scenario's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from engine.simulation.course import Course
 from engine.simulation.tally import Load, Tally
 
 #: Jobs that one writer claims and settles in a second: see `WRITER_SOURCE`.
-WRITER_RATE = 2_600
+WRITER_RATE = 1_100
 WRITER_SOURCE = "docs/scale.md, `python -m tests.benchmarks.queue`"
 
 

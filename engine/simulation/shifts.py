@@ -52,7 +52,7 @@ class Shifts:
         """A job waits from now on."""
         if job.route is not None:
             self.standing.setdefault((job.route.name, job.row.target), {})[job.row.id] = job
-            self.stale[job.route.name] = job.route
+            self._mark(job.route)
 
     def leave(self, job: Job) -> None:
         """It waits no longer, or not there."""
@@ -62,7 +62,13 @@ class Shifts:
     def touch(self, account: Account) -> None:
         """Something has changed of an account: it opens, it closes, or a slot is free."""
         route = self.routes.get(account.login.name)
-        if route is not None and any(self.any(route, target) for target in route.targets):
+        if route is not None:
+            self._mark(route)
+
+    def _mark(self, route: Route) -> None:
+        """Let a route be looked at, where there is something that it may do: it only says what limits are for."""
+        limited = (one for one in route.targets if self.any(route, one))
+        if route.name not in self.stale and any(self._closed(one)[0] is RouteCause.LIMIT for one in limited):
             self.stale[route.name] = route
 
     def after_failure(self, job: Job, failure: Failure, until: int | None) -> Turn | None:
@@ -84,7 +90,8 @@ class Shifts:
 
     def jobs(self, route: Route, target: Target, *, closed: bool) -> list[JobRow]:
         rows = [one.row for one in self.standing[route.name, target].values()]
-        kept = [row for row in rows if closed or row.not_before is not None]
+        limited = self._closed(target)[0] is RouteCause.LIMIT
+        kept = [row for row in rows if (closed and limited) or row.not_before is not None]
         return sorted(kept, key=lambda row: (row.priority, row.rank))[:MOST]
 
     def closed(self, target: Target) -> tuple[bool, int | None]:

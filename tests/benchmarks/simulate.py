@@ -1,14 +1,15 @@
 """`python -m tests.benchmarks.simulate`: the simulation against the engine itself, on the same jobs.
 
 A real engine in a process of its own runs rehearsal jobs: real submits, claims, processes, settlements. The simulation
-then has the same jobs at the same moments, on as many slots. It is told two things of the real run: when the jobs came,
-and how long an attempt takes beside the calls of its model (the median), which is the machine's and not the queue's.
+then has the same jobs at the same moments, on as many slots, twice: once it is told how long each attempt took (the
+queue alone is the model's), once only how long one takes beside the calls of its model (the median: all is foretold).
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import dataclasses
 import random
 import sqlite3
 import statistics
@@ -75,7 +76,8 @@ def main() -> None:
     errands = drawn(asked.jobs, asked.seconds, asked.seed)
     with tempfile.TemporaryDirectory(prefix="headway-simulate-") as folder:
         real = run(Path(folder), errands, asked.slots)
-    show(errands, real, simulated(errands, real, asked.slots, asked.seed), asked.slots)
+    told, foretold = (simulated(errands, real, asked.slots, asked.seed, told=told) for told in (True, False))
+    show(errands, real, told, foretold, asked.slots)
 
 
 def drawn(count: int, seconds: float, seed: int) -> list[Errand]:
@@ -100,7 +102,7 @@ def run(folder: Path, errands: Sequence[Errand], slots: int) -> Real:
     (home / "headway.yaml").write_text(yaml.safe_dump({"max_running": slots, "accounts": accounts}))
     for errand in errands:
         (folder / errand.project).mkdir(exist_ok=True)
-        steps = [{"do": "say", "text": "so it goes", "pause": CALL_MS}] * errand.calls
+        steps = [{"do": "say", "text": "so it goes", "pause": CALL_MS} for _ in range(errand.calls)]
         script = {"about": "Calls.", "steps": steps}
         (folder / f"calls-{errand.calls}.yaml").write_text(yaml.safe_dump(script))
     with engine(home):
@@ -149,12 +151,18 @@ def read(home: Path) -> Real:
         "JOIN attempts ON attempts.job = jobs.id WHERE attempts.succeeded = 1 ORDER BY jobs.id"
     ).fetchall()
     events = connection.execute("SELECT json_extract(body, '$.kind') FROM events WHERE job IS NOT NULL").fetchall()
+    others = connection.execute("SELECT failure, reason FROM attempts WHERE succeeded IS NOT 1").fetchall()
     connection.close()
+    if others:
+        raise SystemExit(f"{len(others)} attempts did not succeed, the first as {others[0]}: nothing to compare")
     return Real([Ran(job - 1, *times) for job, *times in rows], Counter(kind for (kind,) in events))
 
 
-def simulated(errands: Sequence[Errand], real: Real, slots: int, seed: int) -> Report:
-    """The same jobs, at the moments at which the engine accepted them, in the simulation."""
+def simulated(errands: Sequence[Errand], real: Real, slots: int, seed: int, *, told: bool) -> Report:
+    """The same jobs, at the moments at which the engine accepted them, in the simulation.
+
+    `told`: with the time that each attempt took; else with the median of what they take beside their calls.
+    """
     zero = real.jobs[0].came // 1000 * 1000
     account = Accounts(agent="rehearsal", count=1, slots=ACCOUNT_SLOTS)
     scenario = Scenario(
@@ -168,46 +176,50 @@ def simulated(errands: Sequence[Errand], real: Real, slots: int, seed: int) -> R
         kinds=KINDS,
         arrivals=Arrivals(jobs=len(errands), hours=[1.0] * 24),
     )
-    same = [_at(errand, one.came) for errand, one in zip(errands, real.jobs, strict=True)]
+    same = [_as(one, errand, told=told) for errand, one in zip(errands, real.jobs, strict=True)]
     course = Course(scenario, seed, same)
     course.run()
     return report("real", course, seed)
 
 
-def _at(errand: Errand, comes: int) -> Errand:
-    return Errand(comes, errand.account, errand.project, errand.kind, errand.priority, errand.calls)
+def _as(ran: Ran, errand: Errand, *, told: bool) -> Errand:
+    """A job of the real run for the simulation."""
+    startup = max(0, ran.ended - ran.begun - errand.calls * CALL_MS) if told else None
+    return dataclasses.replace(errand, comes=ran.came, startup=startup)
 
 
-def show(errands: Sequence[Errand], real: Real, model: Report, slots: int) -> None:
+def show(errands: Sequence[Errand], real: Real, told: Report, foretold: Report, slots: int) -> None:
     print(f"{len(errands)} jobs on {slots} slots, two accounts of {ACCOUNT_SLOTS}, {CALL_MS} ms a call; ", end="")
     print(f"an attempt takes {real.overhead(errands)} ms beside them\n")
-    print(f"{'':<22}{'real':>10}{'model':>10}{'difference':>12}")
-    for sort in model.kinds:
+    print(f"{'':<22}{'real':>10}{'model':>10}{'':>10}{'foretold':>10}")
+    for sort, other in zip(told.kinds, foretold.kinds, strict=True):
         runs = [one for one in real.jobs if errands[one.number].kind == sort.kind]
-        for what, ours, theirs in (
-            ("wait", spread([one.begun - one.came for one in runs]), sort.wait),
-            ("done", spread([one.ended - one.came for one in runs]), sort.flow),
+        waits = spread([one.begun - one.came for one in runs])
+        flows = spread([one.ended - one.came for one in runs])
+        for what, rows in (
+            ("wait", (waits, sort.wait, other.wait)),
+            ("done", (flows, sort.flow, other.flow)),
         ):
-            for name, one, other in (
-                ("p50", ours.p50, theirs.p50),
-                ("p95", ours.p95, theirs.p95),
-                ("max", ours.most, theirs.most),
-            ):
-                _line(f"{sort.kind}, {what} {name}", one, other)
+            for name in ("p50", "p95", "most"):
+                _line(f"{sort.kind}, {what} {name}", *(getattr(one, name) for one in rows))
+    count = len(real.jobs)
+    waited = sum(one.begun - one.came for one in real.jobs)
+    _line("wait, mean", *(round(one / count) for one in (waited, told.waited, foretold.waited)))
     took = sum(one.ended - one.begun for one in real.jobs)
-    mean = sum(one.begun - one.came for one in real.jobs) / len(real.jobs)
-    _line("slots taken, all", took, round(model.busy * model.hours * 3_600_000 * slots))
-    _line("wait, mean", round(mean), round(model.waited / max(1, model.came)))
-    counts = [("submitted", model.submits), ("claimed", model.claims), ("succeeded", model.settles)]
-    for name, rate in counts:
+    _line("slots taken, all", took, *(round(one.busy * one.hours * 3_600_000 * slots) for one in (told, foretold)))
+    for name, rate in (("submitted", told.submits), ("claimed", told.claims), ("succeeded", told.settles)):
         print(f"{name:<22}{real.events[name]:>10,}{rate.total:>10,}")
-    print(f"{'lines of the log':<22}{sum(real.events.values()):>10,}{model.events.total:>10,}")
+    print(f"{'lines of the log':<22}{sum(real.events.values()):>10,}{told.events.total:>10,}")
     print(f"of the real: {', '.join(f'{n:,} {kind}' for kind, n in sorted(real.events.items()))}")
 
 
-def _line(name: str, real: int, model: int) -> None:
-    share = f"{(model - real) / real:+.1%}" if real else ""
-    print(f"{name:<22}{span(real):>10}{span(model):>10}{share:>12}")
+def _line(name: str, real: int, *models: int) -> None:
+    cells = [f"{span(one):>10}{_share(one, real):>10}" for one in models]
+    print(f"{name:<22}{span(real):>10}{''.join(cells)}")
+
+
+def _share(model: int, real: int) -> str:
+    return f"{(model - real) / real:+.1%}" if real else ""
 
 
 if __name__ == "__main__":
