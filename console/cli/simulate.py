@@ -32,7 +32,7 @@ def simulate(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Play a day of ten thousand agents on five hundred hosts, in about a minute, and say who waits, and for how long.
+    """Play a day of ten thousand agents on five hundred hosts, in a minute or two, and say who waits, and for how long.
 
     Order, limits, pacing, breakers, retries and routes are decided by the functions that the dispatcher itself calls.
     Jobs, providers and hosts are made up: by a YAML file, or by the one that comes with Headway. Nothing of it touches
