@@ -138,7 +138,11 @@ async def test_a_reload_takes_right_settings_and_leaves_wrong_ones(served: Serve
     pid = served.start()
     try:
         assert systemd.until("READY=1")[0].startswith("READY=1\nSTATUS=serves ")
-        served.headway("submit", "--agent", "shell", "mkfifo go; read x <go")
+        up, go = tmp_path / "up", tmp_path / "go"
+        os.mkfifo(up)
+        os.mkfifo(go)
+        served.headway("submit", "--agent", "shell", "--scratch", f"echo up >{up}; read x <{go}")
+        assert await asyncio.to_thread(up.read_text) == "up\n"
         settings_file(served.home, "max_runing: 4\n")
         os.kill(pid, signal.SIGHUP)
         assert "did you mean 'max_running'?" in systemd.until("stay as they were")[-1]
