@@ -63,8 +63,8 @@ def settings_of(plan: Plan) -> Settings:
 
 
 def model_of(account: Account) -> str:
-    """What a job of an account asks for: the format is what matters, the scenario is not looked up."""
-    return f"{account.format}/day"
+    """What a job of an account asks for: the format is what matters. The scenario is a file, so nobody looks it up."""
+    return f"{account.format}/day.yaml"
 
 
 @dataclass(slots=True)

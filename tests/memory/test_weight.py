@@ -48,7 +48,7 @@ def test_the_version_loads_nothing_of_memory() -> None:
 
 def test_an_engine_without_memory_loads_none_of_it_and_makes_no_file(served: Served) -> None:
     pid = served.start()
-    (job,) = served.headway("submit", "--agent", "rehearsal", "--model", "quick", "hello").stdout.split()[-1:]
+    (job,) = served.headway("submit", "--agent", "rehearsal", "--model", "optimist", "hello").stdout.split()[-1:]
     assert job
     mapped = Path(f"/proc/{pid}/maps").read_text()
     assert not [name for name in HEAVY if f"/{name}/" in mapped]

@@ -14,7 +14,7 @@ import pytest
 
 from engine.config import AccountSettings, AgentSettings, KeyReference, Settings, TapSettings
 from engine.engine import Engine
-from engine.model import Failure, JobSpec, State
+from engine.model import Failure, JobSpec, Order, State, Verb
 from engine.model.reason import Cause
 from engine.server.client import Client
 from engine.serving import serving
@@ -126,6 +126,8 @@ async def test_a_refusal_that_is_sat_out_in_silence_is_seen_and_is_no_stall(home
         assert len(there.asked) == 1
         row, attempts = await ended(engine, job)
         assert (row.state, len(attempts)) == (State.SUCCEEDED, 1), row.reason
+        await engine.act(Order(verb=Verb.CANCEL, jobs=[second]), "me")
+        await ended(engine, second)
 
 
 async def test_a_limit_of_which_the_agent_says_no_end_is_waited_for_as_the_provider_said(

@@ -248,6 +248,7 @@ async def test_a_reader_that_has_seen_enough_is_no_mistake(served: Served) -> No
 
 def test_broken_settings_stop_no_export(served: Served) -> None:
     served.start()
+    served.headway("submit", "--agent", "shell", "--scratch", "true")
     served.stop()
     settings_file(served.home, "max_runing: 3\n")
     assert served.headway("export").returncode == 0
