@@ -8,7 +8,7 @@ SUPPLY := .cache/supply
 SPREAD := --ignore tests/e2e --numprocesses auto --dist worksteal
 
 .PHONY: run test test-long test-agents lint fuzz crash soak soak-day bench bench-console bench-fleet bench-memory picture pictures clean
-.PHONY: lock lock-check audit sbom image-check
+.PHONY: lock lock-check audit sbom image-check unit-check
 
 run: $(VENV)/installed
 	@$(BIN)/headway demo
@@ -95,6 +95,10 @@ sbom: $(SUPPLY)/installed
 # bubblewrap and debootstrap; some minutes, and a gigabyte below .cache.
 image-check: $(VENV)/installed-dev
 	@$(BIN)/python -m tests.image.check
+
+# What came of it under a real systemd, in a container of systemd-nspawn: installed, restarted, reloaded and stopped.
+unit-check: $(VENV)/installed-dev
+	@$(BIN)/python -m tests.image.unit
 
 # Every screen, from the real console on the rehearsal fleet.
 pictures: $(VENV)/installed picture
