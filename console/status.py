@@ -53,6 +53,7 @@ _KEPT = {
     Cause.CAP: (READY, "no slot"),
     Cause.BREAKER: (LIMITED, "breaker"),
     Cause.MEMORY: (READY, "low memory"),
+    Cause.NODE: (READY, "no node"),
     Cause.BUDGET: (LIMITED, "budget"),
     Cause.PRIVATE: (LIMITED, "private"),
     Cause.GATE: (GATING, "gating"),

@@ -16,6 +16,7 @@ from engine.agents.base import Agent
 from engine.audit import Audit
 from engine.card_kinds import all_kinds
 from engine.clock import now_ms
+from engine.cluster.cluster import Cluster
 from engine.config import Settings
 from engine.context.personas import Personas
 from engine.contexts import Contexts
@@ -112,6 +113,7 @@ class Engine:
         grants: Grants,
         launcher: Launcher,
         notify: Notifier,
+        cluster: Cluster,
     ) -> None:
         self.home = home
         self.settings = settings
@@ -181,6 +183,7 @@ class Engine:
         self.hand_offs = HandOffs(store, secrets)
         self.contexts = Contexts(home, store, launcher, agents)
         self.notify = notify
+        self.cluster = cluster
         self._draining: asyncio.Task[None] | None = None
         doors = Doors(self.submit, self.job, self.hand_offs.write, self.gates.run_now)
         self.tools = desk(

@@ -42,6 +42,8 @@ def request(
         raise UsageError(f"{order.verb}: give job ids or a filter, not both")
     if scope and order.verb not in ON_SCOPES:
         raise UsageError(f"{order.verb} takes job ids or a filter; a scope is for hold, release and cap")
+    if scope.startswith("node:") and order.verb not in (Verb.HOLD, Verb.RELEASE):
+        raise UsageError(f"{order.verb}: a node is drained, and that is all: headway node drain NAME")
     if order.fresh and order.fork:
         raise UsageError("retry: a fork goes on from the session, and fresh does not: give one of them")
     if order.filter is not None and not order.filter.strip():
@@ -108,6 +110,8 @@ def checked_scope(text: str, settings: Settings, agents: Collection[str]) -> str
     kind, _, name = text.partition(":")
     if text == ALL:
         return ALL
+    if kind == "node" and name:
+        return text
     if kind not in SCOPES or not name:
         known = [ALL, *(f"{one}:NAME" for one in SCOPES)]
         raise UsageError(f"scope: {text!r} is none; there are {', '.join(known)}")

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import os
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -17,11 +17,18 @@ from engine import events as log
 from engine.agents.registry import agents as all_agents
 from engine.clock import now_ms
 from engine.clock_watch import ClockWatch
+from engine.cluster.cluster import Cluster
+from engine.cluster.connecting import connect
+from engine.cluster.elsewhere import Elsewhere
+from engine.cluster.fleet import Fleet
+from engine.cluster.words import Link
 from engine.config import Settings
+from engine.config.cluster import ClusterSettings
 from engine.context.known import Known
 from engine.context.learning import Learner
 from engine.dispatch.budget import Budget
 from engine.dispatch.dispatcher import Dispatcher
+from engine.dispatch.nodes import Nodes, Wishes
 from engine.dispatch.routebook import Routebook
 from engine.dispatch.settling import Rules
 from engine.engine import Engine
@@ -45,20 +52,23 @@ from engine.runner.runner import Runner
 from engine.runner.workspace import Workspaces
 from engine.spend.budgets import Budgets
 from engine.spend.prices import Prices
-from engine.store import Store, budgets, claims
+from engine.store import Store, budgets, claims, placing
 from engine.takeover import Takeovers
 from engine.tap.tap import Tap
 from engine.upkeep.round import keep_up
 
 logger = logging.getLogger(__name__)
+Connect = Callable[[Path, ClusterSettings], Link]
 
 
 @asynccontextmanager
-async def serving(home: Path, settings: Settings, *, subreaper: bool = False) -> AsyncIterator[Engine]:
+async def serving(
+    home: Path, settings: Settings, *, subreaper: bool = False, connect: Connect = connect
+) -> AsyncIterator[Engine]:
     """An engine that holds this home and works. On leaving, it stops; the agents run on for the next one.
 
-    `subreaper`: orphans of the agents come to this process. Raises `RefusedError` where another engine holds the
-    home, or `StorageError`.
+    `subreaper`: orphans of the agents come to this process; `connect`: makes the line to a cluster. Raises
+    `RefusedError` where another engine holds the home or Ray is missing, or `StorageError`.
     """
     for mended in make_home(home):
         logger.warning("%s: it is closed now", mended)
@@ -70,7 +80,7 @@ async def serving(home: Path, settings: Settings, *, subreaper: bool = False) ->
         secrets.learn_from(os.environ)
         store = await Store.open(home, hub.publish, clean=secrets.kept)
         try:
-            async with _working(home, settings, store, hub, secrets, subreaper) as engine:
+            async with _working(home, settings, store, hub, secrets, subreaper, connect) as engine:
                 yield engine
         finally:
             await store.close()
@@ -80,7 +90,7 @@ async def serving(home: Path, settings: Settings, *, subreaper: bool = False) ->
 
 @asynccontextmanager
 async def _working(
-    home: Path, settings: Settings, store: Store, hub: Hub, secrets: Secrets, subreaper: bool
+    home: Path, settings: Settings, store: Store, hub: Hub, secrets: Secrets, subreaper: bool, connect: Connect
 ) -> AsyncIterator[Engine]:
     boot = str(uuid.uuid4())
     known = all_agents()
@@ -108,6 +118,12 @@ async def _working(
     around = Surroundings(
         home, store, hub, follower, launcher, boot, settings.grace, rules, Prices.of_settings(settings), subreaper
     )
+    fleet = None
+    if settings.cluster is not None:
+        usual = {name: agent.footprint for name, agent in known.items()}
+        epoch, link = await store.write(placing.next_epoch), connect(home, settings.cluster)
+        fleet = Fleet(link, settings, Wishes.of(settings, usual), epoch, lambda: dispatcher.wake())
+    elsewhere = Elsewhere(home, store, fleet, launcher, follower.look) if fleet is not None else None
     hub.seq = await store.read.newest_seq()
     # Before the tasks begin, so that what the store refuses comes out as it is and not in a group.
     await store.write(lambda tx: tx.log(log.EngineStarted(pid=os.getpid(), version=__version__)))
@@ -115,13 +131,15 @@ async def _working(
     left = await store.look(claims.live_attempts)
     failure: BaseException | None = None
     async with asyncio.TaskGroup() as tasks:
-        runner = Runner(around, tasks, lambda: dispatcher.wake())
-        dispatcher = Dispatcher(store, settings, known, boot, runner.start, runner.meter.memory, book)
+        runner = Runner(around, tasks, lambda: dispatcher.wake(), elsewhere)
+        nodes = fleet.rooms if fleet is not None else Nodes
+        dispatcher = Dispatcher(store, settings, known, boot, runner.start, runner.meter.memory, book, nodes)
         takeovers = Takeovers(store, hub, runner, launcher, tasks, dispatcher.wake)
         engine = Engine(
             home, settings, store, hub, follower, runner, dispatcher, known, launcher.workspaces, secrets, takeovers,
             book, tap, memory, grants, launcher,
             Notifier(home, store, hub, settings, secrets, partial(resolve, own=os.environ)),
+            Cluster(home, settings, store, fleet),
         )  # fmt: skip
         await engine.staff.open()
         await engine.tokens.open()
@@ -150,6 +168,8 @@ async def _working(
 
             telemetry = Telemetry(str(home), store, hub, settings, secrets, partial(resolve, own=os.environ))
             at_work["telemetry"] = telemetry.run()
+        if fleet is not None:
+            at_work["cluster"] = fleet.run()
         working = [tasks.create_task(run, name=name) for name, run in at_work.items()]
         try:
             yield engine

@@ -37,6 +37,7 @@ TRANSITIONS: Mapping[tuple[State | None, type[log.Body]], State] = {
 
 #: Events that tell more of a job without moving it, and the states in which they may happen.
 REMARKS: Mapping[type[log.Body], frozenset[State]] = {
+    log.Placed: frozenset({State.RUNNING}),
     log.Launched: frozenset({State.RUNNING}),
     log.HandedOff: frozenset({State.RUNNING}),
     log.ScheduleFired: frozenset({State.READY, State.BLOCKED}),

@@ -114,6 +114,7 @@ FLOORS: list[set[str]] = [
         "engine.audit",
         "engine.clock_watch",
         "engine.telemetry",
+        "engine.cluster",
     },
     {"engine.tax"},
     {"engine.drill", "engine.simulation"},
@@ -135,7 +136,7 @@ CONSOLE_KNOWS = {
     "engine.worker", "engine.server.client",
     "engine.memory.answers", "engine.memory.item", "engine.paths", "engine.plain",
     "engine.skills.skill", "engine.skills.stats",
-    "engine.model.race", "engine.model.score", "engine.model.tax",
+    "engine.model.race", "engine.model.score", "engine.model.tax", "engine.model.node",
 }  # fmt: skip
 
 TOP_LEVEL = {

@@ -40,6 +40,7 @@ FAMILIES = {
     "skills": "skills",
     "personas": "personas",
     "workers": "workers",
+    "nodes": "nodes node cluster",
     "schedules": "schedules",
     "config": "config",
     "tap": "tap",

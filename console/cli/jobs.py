@@ -204,6 +204,7 @@ def _attempt_lines(attempt: Attempt, session: Session | None) -> list[str]:
         "started": moment(attempt.started_at) if attempt.started_at else None,
         "took": took,
         "exit": None if attempt.exit_code is None else str(attempt.exit_code),
+        "node": attempt.node and clean_line(attempt.node),
         "pid": str(attempt.pid) if attempt.pid and attempt.ended_at is None else None,
         "reported": attempt.report and clean_line(attempt.report.line),
         "machine": footprint_text(attempt),

@@ -8,6 +8,7 @@ from engine.config import agents as agents_section
 from engine.config import (
     budgets,
     checks,
+    cluster,
     gates,
     inbox,
     mcp,
@@ -55,6 +56,7 @@ def complaints(settings: Settings, agents: Collection[str]) -> Iterator[Complain
     yield from workers.complaints(settings, agents)
     yield from gates.complaints(settings, agents)
     yield from server.complaints(settings)
+    yield from cluster.complaints(settings, agents)
 
 
 def _at_the_top(settings: Settings, agents: Collection[str]) -> Iterator[Complaint]:

@@ -8,6 +8,7 @@ from msgspec import Meta, Struct, field
 
 from engine.config.agents import AccountSettings, AgentSettings, SessionSettings, Slots
 from engine.config.budgets import BudgetSettings
+from engine.config.cluster import ClusterSettings
 from engine.config.context import ContextSettings
 from engine.config.gates import GateSettings
 from engine.config.inbox import InboxSettings
@@ -90,6 +91,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The way to the engine over the network."""
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
     """Where traces and metrics go. Nowhere, where no endpoint is named."""
+    cluster: ClusterSettings | None = None
+    """Further machines, and what is done on them."""
     theme: str | None = None
     keymap: str | None = None
     """A shipped keymap of the console, beneath `keys`."""

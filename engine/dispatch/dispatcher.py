@@ -13,6 +13,7 @@ from engine.agents.base import Agent
 from engine.clock import now_ms
 from engine.config import Settings
 from engine.dispatch import rerouting
+from engine.dispatch.nodes import Nodes
 from engine.dispatch.order import Line, Lineup
 from engine.dispatch.routebook import NOTHING, Routebook
 from engine.dispatch.snapshot import Configured, world_of
@@ -53,6 +54,7 @@ class Dispatcher:
         start: Callable[[Claim], None],
         memory: Callable[[], Memory] = Memory,
         book: Routebook = NOTHING,
+        nodes: Callable[[], Nodes] = Nodes,
     ) -> None:
         self._store = store
         self._configured = Configured.of(settings, book.privacy)
@@ -61,6 +63,7 @@ class Dispatcher:
         self._boot = boot
         self._start = start
         self._memory = memory
+        self._nodes = nodes
         self._wake = asyncio.Event()
         self.draining = False
 
@@ -70,7 +73,7 @@ class Dispatcher:
 
     def world(self, tx: Transaction) -> World:
         """The world as this dispatcher sees it in a transaction."""
-        return world_of(tx, self._configured, self._memory(), draining=self.draining)
+        return world_of(tx, self._configured, self._memory(), nodes=self._nodes(), draining=self.draining)
 
     def configured_cap(self, scope: str) -> int | None:
         """What the settings say of a scope."""
@@ -113,7 +116,7 @@ class Dispatcher:
         due.append(lineup.due())
         if lineup.waits_for(Cause.MEMORY):
             due.append(tx.now + round(MEMORY_SECONDS * 1000))
-        given = claims.claim(tx, chosen, self._resumable.__contains__, self._boot)
+        given = claims.claim(tx, chosen, self._resumable.__contains__, self._boot, world.nodes.reaches)
         return Round(given, _first(due), tx.now)
 
     async def _until(self, seconds: float | None) -> None:

@@ -110,6 +110,10 @@ def of_lane(lane: Lane, world: World) -> list[Reason]:
         found.append(reason)
     if world.windows:
         found += weather.of_lane(lane, world)
+    if world.nodes.takes(lane.target):
+        if (full := world.nodes.obstacle(lane.target)) is not None:
+            found.append(Reason(Cause.NODE, full, "when a node has room: `headway nodes` shows them"))
+        return found
     need = world.memory.of(lane.agent)
     if need > world.free:
         text = f"an attempt of {lane.agent} takes about {_size(need)}, and {_size(max(0, world.free))} are free"

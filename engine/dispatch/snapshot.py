@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from engine.config import RESERVED_FROM, SPREAD_FROM, Settings, pacing_of
 from engine.config.pacing import Pacing as Said
 from engine.config.scopes import scope_of
+from engine.dispatch.nodes import Nodes
 from engine.dispatch.pacing import UNPACED, Mode, Pacing
 from engine.dispatch.privacy import Privacy
 from engine.dispatch.world import Exhausted, Memory, World
@@ -64,18 +65,22 @@ def _pacing(said: Said) -> Pacing:
     return Pacing(Mode.RESERVE, one.share, RESERVED_FROM if one.background is None else one.background)
 
 
-def world_of(tx: Transaction, configured: Configured, memory: Memory, *, draining: bool = False) -> World:
+def world_of(
+    tx: Transaction, configured: Configured, memory: Memory, *, nodes: Nodes | None = None, draining: bool = False
+) -> World:
     """The world at the time of a transaction."""
     running: dict[str, int] = {}
     for lane, count in claims.running(tx):
         for scope in lane.scopes:
             running[scope] = running.get(scope, 0) + count
-    found = windows.all_of(tx)
+    found, holds = windows.all_of(tx), claims.holds(tx)
+    if nodes is not None:
+        nodes.close(holds)
     return World(
         now=tx.now,
         running=running,
         caps={**{f"worker:{name}": 1 for name in workers.names(tx)}, **configured.caps, **claims.caps(tx)},
-        holds=claims.holds(tx),
+        holds=holds,
         breakers=claims.breakers(tx),
         windows=found,
         probes=windows.probes(tx, (one for account in found.values() for one in account)),
@@ -84,6 +89,7 @@ def world_of(tx: Transaction, configured: Configured, memory: Memory, *, drainin
         exhausted=_exhausted(tx, configured.budgets),
         workers=workers.at_work(tx),
         memory=memory,
+        nodes=nodes or Nodes(),
         draining=draining,
         shares=configured.shares,
         served=claims.served(tx),

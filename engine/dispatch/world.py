@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from engine.dispatch import windows
+from engine.dispatch.nodes import Nodes
 from engine.dispatch.pacing import UNPACED, Pacing
 from engine.dispatch.privacy import Privacy
 from engine.model import ALL, Breaker
@@ -64,6 +65,8 @@ class World:
     workers: Mapping[str, tuple[int, str]] = field(default_factory=dict)
     """The persistent workers that belong to a job now: which, and its state."""
     memory: Memory = Memory()
+    nodes: Nodes = field(default_factory=Nodes)
+    """The cluster's."""
     taken: int = 0
     """Bytes that the attempts which `start` added are expected to hold."""
     draining: bool = False
@@ -87,7 +90,10 @@ class World:
         for scope in lane.scopes:
             self.running[scope] = self.running.get(scope, 0) + 1
         self.served[lane.project] = self.now
-        self.taken += self.memory.of(lane.agent)
+        if self.nodes.takes(lane.target):
+            self.nodes.start(lane.target)
+        else:
+            self.taken += self.memory.of(lane.agent)
         for one in self._probed(lane):
             self.probes[one.key] += 1
 
@@ -95,7 +101,10 @@ class World:
         """One attempt of a lane has ended. `began`: when it was given its slot, where that is known."""
         for scope in lane.scopes:
             self.running[scope] = self.running.get(scope, 0) - 1
-        self.taken -= self.memory.of(lane.agent)
+        if self.nodes.takes(lane.target):
+            self.nodes.end(lane.target)
+        else:
+            self.taken -= self.memory.of(lane.agent)
         for one in self._probed(lane):
             if began is None or began >= (one.until or 0):  # else it was no probe
                 self.probes[one.key] = max(0, self.probes[one.key] - 1)
@@ -133,7 +142,13 @@ class World:
         return self.memory.free - self.taken
 
     def copy(self) -> World:
-        return replace(self, running=dict(self.running), served=dict(self.served), probes=dict(self.probes))
+        return replace(
+            self,
+            running=dict(self.running),
+            served=dict(self.served),
+            probes=dict(self.probes),
+            nodes=self.nodes.copy(),
+        )
 
     @property
     def total(self) -> int:

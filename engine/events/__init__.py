@@ -18,6 +18,7 @@ from engine.events.cards import (
     RuleKept,
     RuleProposed,
 )
+from engine.events.cluster import Placed
 from engine.events.event import AnyBody, Event
 from engine.events.gates import GateChecked, Gated, GateReviewed, SentBack
 from engine.events.handoffs import ContextTold, HandOffStored
@@ -110,6 +111,7 @@ __all__ = [
     "Parked",
     "PipelineEntered",
     "PipelineMoved",
+    "Placed",
     "Prioritised",
     "Pruned",
     "RaceBegun",

@@ -7,6 +7,7 @@ from msgspec import Struct
 from engine.events.access import AccessBody
 from engine.events.around import AroundBody
 from engine.events.cards import CardBody
+from engine.events.cluster import ClusterBody
 from engine.events.gates import GateBody
 from engine.events.handoffs import HandOffBody
 from engine.events.judgement import JudgementBody
@@ -40,6 +41,7 @@ AnyBody = (
     | PipelineBody
     | GateBody
     | NetworkBody
+    | ClusterBody
     | AroundBody
     | AccessBody
 )

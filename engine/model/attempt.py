@@ -91,6 +91,8 @@ class Attempt(Struct, frozen=True, kw_only=True):
     """What to know of the session that it went on in."""
     report: Report | None = None
     """How far its agent said that it was, last."""
+    node: str | None = None
+    """The machine of the cluster that it ran on; None for the engine's own."""
     usage: list[Usage] = field(default_factory=list)
 
 

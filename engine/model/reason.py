@@ -21,6 +21,8 @@ class Cause(StrEnum):
     CAP = "cap"
     BREAKER = "breaker"
     MEMORY = "memory"
+    NODE = "node"
+    """It goes to a node of the cluster, and none takes it now."""
     BUDGET = "budget"
     """It is used up: its own, or one that it spends of."""
     DECISION = "decision"

@@ -108,9 +108,11 @@ class Clerk:
 
     async def settle(self, live: Live, ending: Ending) -> None:
         ending = self._told(ending)
-        await self.persist(Settle(live.claim.attempt.id, ending, self._around.rules))
+        row = await self.persist(Settle(live.claim.attempt.id, ending, self._around.rules))
         if self._around.launcher.offers is not None:
             self._around.launcher.offers.end(live.claim.attempt.id, live.run)
+        if live.ground is not None:
+            await live.ground.settled(over=row.ended_at is not None)
         # Not before the settlement is durable: the next claim may come at once and must find the slot free.
         self._forget(live)
         self._settled()
@@ -128,6 +130,8 @@ class Clerk:
         claim = live.claim
         job = claim.job.id
         try:
+            if live.ground is not None:
+                await live.ground.stop(self._around.grace)
             group = self._around.launcher.cgroups.of(claim.attempt.marker)
             _, who = live.run.claim()
             await tree.stop(Tree(who, claim.attempt.marker, group, adopted=True), self._around.grace)

@@ -33,6 +33,8 @@ class End:
     """We ended it."""
     cut: Cut | None = None
     """Why we did, where it was not only lingering."""
+    lost: str | None = None
+    """Why nothing more will be heard of it."""
 
 
 async def until_end(ground: Ground, run: RunDir, calls: Sequence[Coroutine[Any, Any, Cut | None]], grace: float) -> End:
@@ -69,6 +71,10 @@ def outcome_of(run: RunDir, watch: Watch, end: End) -> tuple[Outcome, int | None
     """What an attempt came to, and its exit code as far as that is known."""
     told, code = _told(run, watch, end)
     cut = end.cut
+    if end.lost is not None:
+        # Whatever it has said: what it did is not here.
+        lost = replace(told, succeeded=False, failure=Failure.ENGINE_LOST, reason=end.lost, retry_at=None)
+        return lost, None
     # What it had said before it was stopped stands: then the stop only ended what was left of it. An exit code is
     # nothing that it said: a program that ends well when it is asked to has still not come to its end.
     if cut is None or watch.parser.said_done:

@@ -149,6 +149,12 @@ class Follower:
             tail.close()
             self.tell(attempt)
 
+    def look(self, attempt: int) -> None:
+        """Read what is new of one file now: somebody has just written to it."""
+        tail = self._tails.get(attempt)
+        if tail is not None and self._read(attempt, tail):
+            self.tell(attempt)
+
     def position(self, attempt: int) -> int:
         """How many bytes of a followed file have been read."""
         tail = self._tails.get(attempt)

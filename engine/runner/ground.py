@@ -5,14 +5,22 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
+from engine.errors import RefusedError
 from engine.model import Resources
 from engine.runner import enforcing, kit, limits, procfs, spawn, tree, voice
 from engine.runner.cgroup import Cgroups
 from engine.runner.cut import Cut
+from engine.runner.launch import Plan
 from engine.runner.limits import Past
 from engine.runner.meter import Meter
-from engine.runner.run_dir import KEPT, RunDir
+from engine.runner.run_dir import KEPT, Facts, RunDir
 from engine.runner.tree import Tree
+from engine.runner.workspace import Placed
+from engine.store.claims import Claim
+
+
+class NoGroundError(RefusedError):
+    """No machine takes the attempt now. It is tried again."""
 
 
 class Ground(Protocol):
@@ -60,11 +68,36 @@ class Ground(Protocol):
     async def hang_up(self) -> None:
         """End its standard input."""
 
+    async def settled(self, *, over: bool) -> None:
+        """Its end is written. `over`: so is that of its job."""
+
     async def clear(self, grace: float) -> int | None:
         """End what outlived the shim, and take away what it was given: its processor time in ms, where that is known.
 
         What it left in its workspace is in the engine's own afterwards.
         """
+
+
+class Elsewhere(Protocol):
+    """Further machines."""
+
+    def expect(self, claim: Claim) -> None:
+        """An attempt was claimed. It may be for one of them."""
+
+    def forget(self, claim: Claim) -> None:
+        """It is not, or it is over."""
+
+    def takes(self, claim: Claim, plan: Plan) -> bool:
+        """Whether a claimed attempt goes to one of them."""
+
+    async def begin(self, claim: Claim, run: RunDir, plan: Plan) -> tuple[Facts, int, Ground]:
+        """Start it there: what was noted of it, its pid, and what it is followed on.
+
+        Raises `NoGroundError` where none takes it now, and other `HeadwayError`s where it cannot be started.
+        """
+
+    def adopt(self, claim: Claim, run: RunDir, placed: Placed) -> Ground:
+        """One that an engine before this one started there."""
 
 
 class Here:
@@ -121,3 +154,6 @@ class Here:
         voice.close(self._run)
         await kit.take_away(self._run)
         return used
+
+    async def settled(self, *, over: bool) -> None:
+        pass

@@ -264,9 +264,9 @@ class Launcher:
             os.environ, passed, prepared.launch.env, settings, claim.job.id, attempt.marker, account, prepared.held
         )
 
-    async def used(self, claim: Claim, prepared: Prepared) -> None:
+    async def used(self, claim: Claim, brief: Brief) -> None:
         """What was told of memory is in use: the attempt has begun."""
-        items, known = prepared.brief.told.context.items, self.briefer.known
+        items, known = brief.told.context.items, self.briefer.known
         if known is not None and items:
             await known.memory.note_use(items, claim.job.id, claim.attempt.number)
 
@@ -344,7 +344,12 @@ def told_of(run: RunDir) -> dict[Part, int]:
 
 
 def facts(prepared: Prepared) -> Facts:
-    placed, brief = prepared.placed, prepared.brief
+    noted = planned_facts(prepared.placed, prepared.brief, prepared.without)
+    return msgspec.structs.replace(noted, tapped=prepared.tapped, capability=prepared.capability)
+
+
+def planned_facts(placed: Placed, brief: Brief, without: str = "") -> Facts:
+    """What is known of an attempt before it has a command line."""
     talk = brief.talk
     return Facts(
         workspace=str(placed.directory),
@@ -358,10 +363,8 @@ def facts(prepared: Prepared) -> Facts:
         retires=talk.begun.retires,
         why=talk.begun.why,
         handed=talk.begun.handed,
-        note="; ".join(filter(None, (talk.note, *brief.told.context.without, prepared.without))) or None,
+        note="; ".join(filter(None, (talk.note, *brief.told.context.without, without))) or None,
         tokens=tokens(brief.handoff),
-        tapped=prepared.tapped,
-        capability=prepared.capability,
     )
 
 

@@ -10,6 +10,7 @@ from engine.dispatch.settling import Rules
 from engine.hub import Hub
 from engine.runner.attending import Attendant
 from engine.runner.follow import Follower
+from engine.runner.ground import Ground
 from engine.runner.launch import Launcher
 from engine.runner.run_dir import RunDir
 from engine.runner.watch import Watch
@@ -32,6 +33,8 @@ class Live:
     session: str | None = None
     """The conversation that it was started with."""
     watch: Watch | None = None
+    ground: Ground | None = None
+    """Where its processes are, once it has begun."""
     attendant: Attendant | None = None
     """Of an attempt that can be answered."""
 

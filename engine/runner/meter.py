@@ -72,6 +72,8 @@ class Measured:
     tree: Tree | None = None
     """None before it was started."""
     may: Resources = NOTHING
+    away: bool = False
+    """It is on another machine."""
     cut: Cut | None = None
     """The limit that it was seen to pass."""
     last: Taken | None = None
@@ -148,6 +150,18 @@ class Meter:
         if may != NOTHING:
             self._limited.set()
 
+    def elsewhere(self, attempt: int, may: Resources) -> None:
+        """It has started on another machine, which tells what it takes: nothing of this one's is kept for it."""
+        with self._guard:
+            one = self._running[attempt]
+            one.may, one.away, one.at = may, True, time.monotonic()
+
+    def told(self, attempt: int, sample: Sample) -> None:
+        """What another machine has seen of it."""
+        with self._guard:
+            if (one := self._running.get(attempt)) is not None and sample.held:
+                one.see(sample, time.monotonic())
+
     async def over(self, attempt: int) -> Cut:
         """Return once an attempt is seen to take more than it may."""
         one = self._running[attempt]
@@ -203,7 +217,7 @@ class Meter:
     def memory(self) -> Memory:
         """What there is for further attempts."""
         with self._guard:
-            running = [Running(one.agent, one.held) for one in self._running.values()]
+            running = [Running(one.agent, one.held) for one in self._running.values() if not one.away]
             expected = {name: self._expected(name, size) for name, size in self._unmeasured.items()}
             available = self._available() - self._reserve
         if self._budget is not None:

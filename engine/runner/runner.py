@@ -31,12 +31,12 @@ from engine.runner import cut as cuts
 from engine.runner import kit, leaving, limits, procfs, resources, tree
 from engine.runner.adopt import Finding, finding
 from engine.runner.attending import Attendant, Rulebook
-from engine.runner.briefer import earlier_of
+from engine.runner.briefer import Brief, earlier_of
 from engine.runner.clerk import Clerk
 from engine.runner.cut import ASKED, Cut
 from engine.runner.ending import End, by_limit, grace_of, outcome_of, until_end
-from engine.runner.ground import Ground, Here
-from engine.runner.launch import facts, placed_at
+from engine.runner.ground import Elsewhere, Ground, Here, NoGroundError
+from engine.runner.launch import Plan, facts, placed_at
 from engine.runner.limits import Halt, Limits, Past
 from engine.runner.live import Live, Surroundings
 from engine.runner.masking import MaskedFile
@@ -77,8 +77,15 @@ PASSING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errn
 class Runner:
     """Owns all attempts of an engine. `settled` is called after each settlement: a slot is free."""
 
-    def __init__(self, around: Surroundings, group: asyncio.TaskGroup, settled: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        around: Surroundings,
+        group: asyncio.TaskGroup,
+        settled: Callable[[], None],
+        elsewhere: Elsewhere | None = None,
+    ) -> None:
         self._around = around
+        self._elsewhere = elsewhere
         self._group = group
         self._settled = settled
         self._tasks: set[asyncio.Task[object]] = set()
@@ -136,6 +143,9 @@ class Runner:
                 await self._clerk.abandon(live, Failure.UNKNOWN, f"it could not be taken over: {error}")
 
     async def _take_over(self, claim: Claim) -> None:
+        if claim.attempt.node is not None:
+            await self._take_over_elsewhere(claim, claim.attempt.node)
+            return
         run = run_dir(self._around.home, claim.job.id, claim.attempt.number)
         claimed, who = run.claim()
         if claimed is Claimed.NEVER and not run.void():
@@ -162,6 +172,26 @@ class Runner:
             self._around.launcher.secrets.learn_from(procfs.environment(who.pid))
             await self._clerk.note_adoption(claim, who.pid)
         self._go_on(claim, whole, noted)
+
+    async def _take_over_elsewhere(self, claim: Claim, node: str) -> None:
+        """It was given to another machine: what has become of it shows once that is reached."""
+        if self._elsewhere is None:
+            raise RefusedError(f"it runs on {node}, and headway.yaml names no cluster any more")
+        run = run_dir(self._around.home, claim.job.id, claim.attempt.number)
+        noted = run.facts()
+        there = placed_at(noted) or Placed(Path(claim.attempt.workspace or "/"))
+        if claim.attempt.started_at is None and noted is not None:
+            await self._clerk.note_launch(claim, 0, noted, run)
+        ground = self._elsewhere.adopt(claim, run, there)
+        await self._clerk.note_adoption(claim, claim.attempt.pid or 0)
+        agent = self._around.launcher.agent(claim.attempt.agent)
+
+        async def follow(live: Live) -> None:
+            live.begun, live.ground = True, ground
+            live.session = (noted.session if noted else None) or claim.attempt.session
+            await self._watch(live, agent, ground, there)
+
+        self._own(claim, follow)
 
     def _end_preparing(self, claim: Claim, whole: Tree) -> None:
         """Git is at work on its workspace still. Only once that has ended may another attempt have it."""
@@ -209,6 +239,8 @@ class Runner:
             live.stop_asked.set()
         self.live[claim.job.id] = live
         self.meter.expect(claim.attempt.id, claim.attempt.agent)
+        if self._elsewhere is not None:
+            self._elsewhere.expect(claim)
         self._keep(self._group.create_task(self._guard(live, life), name=f"job-{claim.job.id}"))
 
     async def _guard(self, live: Live, life: Callable[[Live], Awaitable[None]]) -> None:
@@ -217,6 +249,9 @@ class Runner:
         about.set(About(claim.job.id, claim.attempt.number))
         try:
             await life(live)
+        except NoGroundError as error:
+            logger.warning("job %d: %s; it is tried again later", claim.job.id, error)
+            await self._clerk.abandon(live, Failure.SPAWN_FAILED, str(error), short=True)
         except HeadwayError as error:
             logger.warning("job %d: %s", claim.job.id, error)
             failure = Failure.AUTH if isinstance(error, CredentialError) else Failure.SPAWN_FAILED
@@ -231,28 +266,54 @@ class Runner:
                 await self._clerk.abandon(live, Failure.UNKNOWN, f"the engine failed: {type(error).__name__}: {error}")
         finally:
             self._forget(live)
+            if self._elsewhere is not None:
+                self._elsewhere.forget(claim)
             self._around.hub.forget(claim.attempt.id)
             if self._around.launcher.tap is not None:
                 self._around.launcher.tap.close(claim.attempt.id)
 
     async def _begin(self, live: Live) -> None:
         claim, launcher = live.claim, self._around.launcher
-        prepared = await launcher.prepare(claim, live.run, await earlier_of(self._around.store, claim))
+        plan = await launcher.plan(claim, live.run, await earlier_of(self._around.store, claim))
+        if self._elsewhere is not None and self._elsewhere.takes(claim, plan) and not live.stop_asked.is_set():
+            await self._begin_elsewhere(live, self._elsewhere, plan)
+            return
+        if self._elsewhere is not None:
+            self._elsewhere.forget(claim)
+        prepared = await launcher.equip(claim, live.run, plan)
         if live.stop_asked.is_set():
             await kit.take_away(live.run)
             await self._clerk.tidy(live, prepared.placed)
             outcome = Outcome(succeeded=False, failure=Failure.CRASHED, reason="cancelled before it started")
             await self._clerk.settle(live, Ending(outcome, began=False))
             return
-        talk = prepared.brief.talk
-        if prepared.brief.handoff:
-            passed = cleaned(talk.passed, launcher.secrets)
-            await self._clerk.persist(lambda tx: leaving.keep_told(tx, claim, passed, talk.others))
+        await self._keep_told(claim, prepared.brief)
         whole = launcher.start(claim, live.run, prepared)
-        live.begun, live.session = True, talk.begun.session
+        live.begun, live.session = True, prepared.brief.talk.begun.session
         await self._clerk.note_launch(claim, whole.root.pid if whole.root else 0, facts(prepared), live.run)
-        await launcher.used(claim, prepared)
+        await launcher.used(claim, prepared.brief)
         await self._watch(live, prepared.agent, self._here(claim, whole), prepared.placed)
+
+    async def _keep_told(self, claim: Claim, brief: Brief) -> None:
+        """Write down what a new session begins with, before it does."""
+        if brief.handoff:
+            talk = brief.talk
+            passed = cleaned(talk.passed, self._around.launcher.secrets)
+            await self._clerk.persist(lambda tx: leaving.keep_told(tx, claim, passed, talk.others))
+
+    async def _begin_elsewhere(self, live: Live, elsewhere: Elsewhere, plan: Plan) -> None:
+        """The same on another machine. What was made for it here stays, for what it does there to come home to."""
+        claim, launcher = live.claim, self._around.launcher
+        await self._keep_told(claim, plan.brief)
+        try:
+            noted, pid, live.ground = await elsewhere.begin(claim, live.run, plan)
+        except HeadwayError:
+            await launcher.give_up(claim, live.run, plan.placed)
+            raise
+        live.begun, live.session = True, plan.brief.talk.begun.session
+        await self._clerk.note_launch(claim, pid, noted, live.run)
+        await launcher.used(claim, plan.brief)
+        await self._watch(live, launcher.agent(claim.attempt.agent), live.ground, plan.placed)
 
     async def _reader(self, live: Live, agent: Agent) -> tuple[Watch, Record]:
         """What reads an attempt's output, and what reads the agent's own record beside it."""
@@ -272,7 +333,7 @@ class Runner:
         """Follow a running attempt to its end, clear up after it, and settle it."""
         around, claim = self._around, live.claim
         watch, record = await self._reader(live, agent)
-        live.watch = watch
+        live.watch, live.ground = watch, ground
         tap = around.launcher.tap
         if tap is not None and (door := tap.door(claim.attempt.id)) is not None:
             door.listen(watch.tapped)
@@ -292,7 +353,7 @@ class Runner:
         attending = self._attend(live, agent, ground, watch, placed, printed) if runs and cut is None else None
         means = await self._means(claim)
         purse = self._purse(claim, watch, means)
-        paying = self._group.create_task(self._guarded(purse.run()), name=f"pay-{claim.attempt.id}")
+        paying = self._group.create_task(self._guarded(purse.run), name=f"pay-{claim.attempt.id}")
         try:
             if runs and cut is not None:
                 await ground.stop(grace_of(cut, around.grace))
@@ -308,6 +369,7 @@ class Runner:
         may = resources.allowed(claim, around.launcher.settings)
         held_to = ground.verdict(may, self.meter.peak(claim.attempt.id))
         self.meter.used(claim.attempt.id, await ground.clear(around.grace))
+        end = replace(end, lost=ground.lost)
         if watch.uses.seen:
             await self._clerk.persist(lambda tx: given.used(tx, claim.attempt.id, watch.uses.seen))
         outcome, code = outcome_of(live.run, watch, end)
@@ -362,7 +424,7 @@ class Runner:
             live.claim, live.run, ground, agent, watch, place, self._book, self._clerk.persist, secrets
         )
         task = self._group.create_task(
-            self._guarded(live.attendant.run(lambda: position(attempt) >= printed)), name=f"attend-{attempt}"
+            self._guarded(partial(live.attendant.run, lambda: position(attempt) >= printed)), name=f"attend-{attempt}"
         )
         self._keep(task)
         return task
@@ -389,10 +451,10 @@ class Runner:
         watch.counted = purse.look
         return purse
 
-    async def _guarded(self, attending: Awaitable[None]) -> None:
+    async def _guarded(self, attending: Callable[[], Awaitable[None]]) -> None:
         """The edge of a task beside an attempt: what goes wrong in it does not end the attempt."""
         try:
-            await attending
+            await attending()
         except Exception:
             logger.exception("what an agent asks or uses could not be followed")
 
@@ -430,13 +492,14 @@ class Runner:
     def _ending(self, live: Live, agent: Agent, placed: Placed, outcome: Outcome) -> Ending:
         """What the settlement has to know of an attempt that ran."""
         session = outcome.session or live.session
+        lost = live.ground.lost if live.ground is not None else None
         took = self.meter.took(live.claim.attempt.id)
         return Ending(
             outcome,
             memory_peak=took.memory_peak,
             cpu_ms=took.cpu_ms,
             processes_peak=took.processes_peak,
-            resumable=agent.resumable and session is not None and placed.directory.is_dir(),
+            resumable=agent.resumable and session is not None and placed.directory.is_dir() and lost is None,
             restorable=placed.repository is not None and placed.base is not None and not live.claim.job.within,
             harmless=not agent.effects,
             provider=agent.provider,

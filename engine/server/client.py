@@ -42,6 +42,7 @@ from engine.server.calls.health import HealthCalls
 from engine.server.calls.limits import LimitCalls
 from engine.server.calls.memory import MemoryCalls
 from engine.server.calls.merges import MergeCalls
+from engine.server.calls.nodes import NodeCalls
 from engine.server.calls.notify import NotifyCalls
 from engine.server.calls.pipelines import PipelineCalls
 from engine.server.calls.races import RaceCalls
@@ -67,6 +68,7 @@ class Client(
     ContextCalls,
     RaceCalls,
     MergeCalls,
+    NodeCalls,
     PipelineCalls,
     RouteCalls,
     ForecastCalls,

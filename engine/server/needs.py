@@ -58,6 +58,7 @@ _TABLE: dict[Role, str] = {
         GET  /v1/races/{race}
         GET  /v1/merges
         GET  /v1/merges/{merge}
+        GET  /v1/nodes
         GET  /v1/pipelines
         GET  /v1/pipelines/files
         GET  /v1/pipelines/files/{name}
@@ -104,6 +105,7 @@ _TABLE: dict[Role, str] = {
         POST /v1/races/{race}/pick
         POST /v1/merges
         POST /v1/merges/{merge}/drop
+        POST /v1/nodes/drain
         POST /v1/pipelines
         POST /v1/pipelines/{pipeline}
         POST /v1/scoreboard/rebuild
@@ -123,6 +125,7 @@ _TABLE: dict[Role, str] = {
         POST /v1/prune
         POST /v1/shutdown
         POST /v1/reload
+        POST /v1/nodes/join
         POST /v1/memory/forget
         POST /v1/memory/import
         POST /v1/memory/migrate

@@ -152,8 +152,14 @@ def served(tx: Transaction) -> dict[str | None, int]:
     return {project: at for project, at in tx.connection.execute(_SERVED) if at}
 
 
-def claim(tx: Transaction, chosen: Sequence[JobRow], resumable: Callable[[str], bool], engine: str) -> list[Claim]:
-    """Give jobs to new attempts. `engine` is the boot of this engine process.
+def claim(
+    tx: Transaction,
+    chosen: Sequence[JobRow],
+    resumable: Callable[[str], bool],
+    engine: str,
+    reaches: Callable[[str], bool] = lambda node: False,
+) -> list[Claim]:
+    """Give jobs to new attempts. `engine` is the boot of this engine process; `reaches`: whether a node takes attempts.
 
     The attempt is counted here, before anything is started, so that a job that takes the engine down with it cannot
     do so for ever.
@@ -162,7 +168,7 @@ def claim(tx: Transaction, chosen: Sequence[JobRow], resumable: Callable[[str], 
     first = tx.take("attempts", len(chosen))
     before = [newest_launched(tx, row) for row in chosen]
     going = [
-        _going(tx, row, tried, attempt, resumable)
+        _going(tx, row, tried, attempt, resumable, reaches)
         for attempt, (row, tried) in enumerate(zip(chosen, before, strict=True), first)
     ]
     given = [
@@ -214,9 +220,16 @@ class _Going:
 
 
 def _going(
-    tx: Transaction, row: JobRow, previous: AttemptRow | None, attempt: int, resumable: Callable[[str], bool]
+    tx: Transaction,
+    row: JobRow,
+    previous: AttemptRow | None,
+    attempt: int,
+    resumable: Callable[[str], bool],
+    reaches: Callable[[str], bool],
 ) -> _Going:
     session, why = _session_of(tx, row, previous, resumable)
+    if session is not None and previous is not None and previous.node is not None and not reaches(previous.node):
+        session, why = None, f"its session is on {previous.node}, which takes nothing now"
     if session is not None and not row.fork:
         sessions.take(tx, session.agent, session.id, attempt)
     return _Going(session, why, row.fork and session is not None)

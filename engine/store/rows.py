@@ -270,6 +270,8 @@ class AttemptRow(Struct, frozen=True, kw_only=True, array_like=True):
     note: str | None = None
     cpu_ms: int | None = None
     processes_peak: int | None = None
+    node: str | None = None
+    """Where it runs; None for the engine's own machine."""
 
     @property
     def target(self) -> Target:
@@ -308,6 +310,7 @@ class AttemptRow(Struct, frozen=True, kw_only=True, array_like=True):
             forked=self.forked,
             handoff=self.handoff,
             note=self.note,
+            node=self.node,
             usage=usage,
         )
 

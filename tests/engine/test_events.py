@@ -46,6 +46,7 @@ BODIES: tuple[type[log.Body], ...] = typing.get_args(log.AnyBody)
 EXAMPLES: tuple[log.AnyBody, ...] = (
     log.Submitted(JobSpec(prompt="p", priority=0, not_before="2h"), "t", "claude", "opus", "/p", 5),
     log.Claimed(2, "session"),
+    log.Placed("rack-2"),
     log.Launched(7, "/w", "s", "r", True, "note"),
     log.HandedOff("it was full", "s", 900),
     log.Compacted("s", "auto", 90_000, 6_000),
