@@ -22,7 +22,7 @@ from engine.runner.cut import Cut
 from engine.runner.limits import Past
 from engine.runner.meter import Meter, Sample
 from engine.runner.run_dir import RunDir
-from engine.runner.workspace import Placed
+from engine.runner.workspace import Placed, Workspaces
 
 logger = logging.getLogger(__name__)
 
@@ -34,8 +34,11 @@ class Away:
     workspace once it has ended; so whatever comes after it finds both where they always are.
     """
 
-    def __init__(self, fleet: Fleet, stream: Stream, placed: Placed, *, talks: bool, adopted: bool) -> None:
+    def __init__(
+        self, fleet: Fleet, stream: Stream, placed: Placed, workspaces: Workspaces, *, talks: bool, adopted: bool
+    ) -> None:
         self._fleet = fleet
+        self._workspaces = workspaces
         self._stream = stream
         self._placed = placed
         self.talks = talks
@@ -122,7 +125,9 @@ class Away:
         if not sent.git:
             await parcel.lay_files(self._placed.directory, sent)
         elif root is not None:
-            await parcel.receive(root, sent, self._run)
+            # A fetch looks at all worktrees, and fails over one that is being made.
+            async with self._workspaces.locks[self._placed.repository or root]:
+                await parcel.receive(root, sent, self._run)
             await parcel.lay(root, sent)
             await parcel.forget(root, sent.ref)
             Path(self._placed.directory).mkdir(parents=True, exist_ok=True)

@@ -100,13 +100,21 @@ class Elsewhere:
             self._fleet.let_go(stream.attempt, whole=False)
             raise
         if begun is None:
-            return noted, 0, Away(self._fleet, stream, plan.placed, talks=False, adopted=False)
+            return (
+                noted,
+                0,
+                Away(self._fleet, stream, plan.placed, self._launcher.workspaces, talks=False, adopted=False),
+            )
         await asyncio.to_thread(parcel.extract, begun.files, run.path, keep=True)
         if begun.given is not None:
             kit.note_kit(run, kit.Kit(begun.given, marker=claim.attempt.marker))
         (run.path / WHERE).write_bytes(msgspec.json.encode(Where(stream.node, begun.talks)))
         self._fleet.begun(stream)
-        return noted, begun.pid, Away(self._fleet, stream, plan.placed, talks=begun.talks, adopted=False)
+        return (
+            noted,
+            begun.pid,
+            Away(self._fleet, stream, plan.placed, self._launcher.workspaces, talks=begun.talks, adopted=False),
+        )
 
     def _facts(self, claim: Claim, plan: Plan, node: str) -> Facts:
         """As of any attempt, with the paths of this machine: what comes home is put there."""
@@ -161,7 +169,7 @@ class Elsewhere:
         )
         self._fleet.follow(stream)
         self._fleet.begun(stream)
-        return Away(self._fleet, stream, placed, talks=_where(run).talks, adopted=True)
+        return Away(self._fleet, stream, placed, self._launcher.workspaces, talks=_where(run).talks, adopted=True)
 
 
 def _where(run: RunDir) -> Where:
