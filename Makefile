@@ -7,7 +7,8 @@ LOCKED ?=
 SUPPLY := .cache/supply
 SPREAD := --ignore tests/e2e --numprocesses auto --dist worksteal
 
-.PHONY: run test test-long test-agents lint fuzz crash soak soak-day bench bench-console bench-fleet bench-memory picture pictures clean
+.PHONY: run test test-long test-agents test-cluster lint fuzz crash soak soak-day
+.PHONY: bench bench-cluster bench-console bench-fleet bench-memory picture pictures clean
 .PHONY: lock lock-check audit sbom image-check unit-check
 
 run: $(VENV)/installed
@@ -24,6 +25,15 @@ test-long: $(VENV)/installed-dev
 # loopback. One after the other: they are large. Without npm it says loudly that it did not run them.
 test-agents: $(VENV)/installed-dev
 	@$(BIN)/python -m pytest tests/e2e
+
+# Ray itself with three nodes on this machine: 300 jobs, a node killed among them, an engine killed and started again, the
+# real claude on a node. Some minutes.
+test-cluster: $(VENV)/installed-cluster
+	@HEADWAY_TEST_CLUSTER=1 $(BIN)/python -m pytest -s tests/cluster
+
+# What a node costs beside this machine, and what two and three bring; some minutes, to docs/scale.md's table.
+bench-cluster: $(VENV)/installed-cluster
+	@$(BIN)/python -m tests.benchmarks.cluster
 
 lint: $(VENV)/installed-dev
 	@$(BIN)/ruff check .
@@ -132,6 +142,10 @@ endif
 $(SUPPLY)/installed: .lock/supply.txt
 	@test -x $(SUPPLY)/bin/python || $(PYTHON) -m venv $(SUPPLY)
 	@$(SUPPLY)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement .lock/supply.txt
+	@touch $@
+
+$(VENV)/installed-cluster: $(VENV)/installed-dev
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,cluster]'
 	@touch $@
 
 $(VENV)/installed-bench: $(VENV)/installed-dev

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         Scoreboard,
     )
     from engine.model.forecast import Forecast
+    from engine.model.node import Nodes
     from engine.model.route import RouteChoice, RouteQuery, RouteStatus
     from engine.model.tax import Tax
     from engine.money import Spend
@@ -77,6 +78,8 @@ class Doors(Protocol):
     """The engine's calls as the client has them, `engine.server.calls`."""
 
     async def limits(self) -> list[WindowState]: ...
+
+    async def nodes(self) -> Nodes: ...
 
     async def try_now(self, account: str) -> list[WindowState]: ...
 

@@ -24,6 +24,7 @@ from engine.drift import drift
 from engine.errors import HeadwayError, NoEngineError
 from engine.home import holder, is_home
 from engine.memory import checkup
+from engine.model.node import NodeState
 from engine.runner import cells, enforcing, spawn
 from engine.runner.cgroup import Cgroups
 from engine.server.client import Client
@@ -38,6 +39,7 @@ from engine.upkeep.reading import reading
 LOW_DISK = 1 << 30  #: bytes free under which runs are likely to fill the disk
 LOW_MEMORY = 1 << 30  #: bytes available under which one more agent may be killed by the kernel
 UNPRICED_MS = 7 * 86_400_000  #: models without a price are a finding for so long after they were used
+JOIN = "`headway cluster join-command` prints how a machine joins"
 ASK_SECONDS = 30.0  #: for a program's --version: some agents take seconds to start
 
 
@@ -66,6 +68,8 @@ async def examine(home: Path, *, deep: bool = False) -> list[Check]:
     except HeadwayError as error:
         checks.append(Check("settings", False, error.message, "mend this; the engine does not start with it"))
     checks.append(await _engine(home))
+    if settings.cluster is not None:
+        checks.extend(await _nodes(home))
     checks.extend(_database(home, deep=deep))
     remembered = checkup.examine(home, settings.memory, deep=deep)
     checks.extend(Check("memory", one.ok, one.found, one.mend, needed=one.needed) for one in remembered)
@@ -177,6 +181,30 @@ async def _engine(home: Path) -> Check:
     same = status.version == __version__
     mend = "stop it with `headway shutdown` and start it again; running agents are adopted"
     return Check("engine", same, f"pid {status.pid}, Headway {status.version}", mend)
+
+
+async def _nodes(home: Path) -> list[Check]:
+    """Each machine of the cluster: its version of Headway, and its agents with their logins."""
+    try:
+        async with Client(home) as client:
+            cluster = await client.nodes(agents=True, check=True)
+    except HeadwayError:
+        return []  # what is wrong with the engine is said already
+    if not cluster.connected:
+        return [Check("cluster", False, cluster.trouble, f"read {home / 'cluster/driver.log'}")]
+    count = f"{cluster.address}, {len(cluster.nodes)} nodes"
+    found = [Check("cluster", bool(cluster.nodes), count, JOIN, needed=False)]
+    for node in cluster.nodes:
+        well = node.state in (NodeState.READY, NodeState.DRAINED) and not node.trouble
+        said = node.trouble or f"{node.state}, Headway {node.version}"
+        found.append(Check(f"node {node.name}", well, said, "see docs/cluster.md, When something fails"))
+        for one in node.agents:
+            if one.version is not None:
+                logins = "; ".join(f"{login.name}: {login.found}" for login in one.accounts)
+                wrong = next((login.mend for login in one.accounts if login.ok is False), "")
+                told = f"{one.version}{f', {logins}' if logins else ''}"
+                found.append(Check(f"{node.name}: {one.agent}", not wrong, told, wrong, needed=False))
+    return found
 
 
 def _database(home: Path, *, deep: bool) -> Iterator[Check]:

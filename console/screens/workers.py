@@ -19,6 +19,7 @@ from console.roles import Part, Role
 from console.screens.reading import Reading
 from console.sizes import PANES_MOST, SIDE_BY_SIDE
 from console.tabs import Tab
+from console.widgets.node_lines import NodeLines
 from console.widgets.pane import Pane
 from console.widgets.wall import Wall
 from console.widgets.worker_list import WorkerList
@@ -43,6 +44,9 @@ class WorkersScreen(Reading):
         super().__init__(desk)
         self.wall = Wall(desk)
         self.list = WorkerList(desk)
+        self.nodes = NodeLines(desk)
+        self._clustered = True
+        """There may be a cluster: it is asked for."""
         self.loaded = False
         self._problem = ""
         self._pace = Pace()
@@ -52,6 +56,7 @@ class WorkersScreen(Reading):
         """What the operator wants; None for what the size says."""
 
     def body(self) -> ComposeResult:
+        yield self.nodes
         with Container(id="workers"):
             yield self.wall
             yield self.list
@@ -87,6 +92,11 @@ class WorkersScreen(Reading):
             jobs = await client.jobs(f"state:{State.RUNNING},{State.GATING}", PANES_MOST)
             ended = self.wall.shown() - {job.id for job in jobs}
             others = await client.rows(sorted(ended)) if ended else []
+            if self._clustered:
+                cluster = await client.nodes()
+                self._clustered = cluster.configured
+                self.nodes.take(cluster.nodes)
+                self.list.places = {job: one.name for one in cluster.nodes for job in one.running}
         except HeadwayError as error:
             self._problem, self._dirty = error.message, True
             self._show_empty()
@@ -148,7 +158,9 @@ class WorkersScreen(Reading):
         job = self._job()
         if job is None:
             return ()
-        return [(f"{job_name(job.id)}  ", Role.MUTED), (clean_line(job.title), Role.TEXT)]
+        where = self.list.places.get(job.id)
+        on = [(f"on {clean_line(where)}  ", Role.MUTED)] if where is not None else []
+        return [(f"{job_name(job.id)}  ", Role.MUTED), *on, (clean_line(job.title), Role.TEXT)]
 
     def _show_empty(self) -> None:
         if self._problem and not self.loaded:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from textual.binding import BindingType
@@ -34,6 +34,8 @@ class WorkerList(Widget, can_focus=True):
         super().__init__(id="worker-list")
         self._desk = desk
         self.jobs: list[Job] = []
+        self.places: Mapping[int, str] = {}
+        """On which machine of the cluster a job runs, for those that do not run on the engine's own."""
         self.cursor = 0
         self._top = 0
         self._drawn: dict[int, tuple[Part, ...]] = {}
@@ -75,12 +77,14 @@ class WorkerList(Widget, can_focus=True):
         mark = mark_of(job, now)
         told = desk.progress.get(job.id)
         used = job.input_tokens + job.output_tokens
+        where = self.places.get(job.id)
         return [
             (f" {mark.ascii if desk.ascii else mark.glyph} ", mark.role),
             (f"{fit(job_name(job.id), 7)} ", Role.HEADING),
             (f"{fit(clean_line(job.model or job.agent), 12)} ", Role.MUTED),
             (f"{right(age(shown_age(job, now), 5), 6)} ", Role.MUTED),
             (f"{right(tokens(used) if used else '-', 5)}  ", Role.MUTED),
+            (f"{clean_line(where)}  " if where is not None else "", Role.MUTED),
             (clean_line(told.line if told else job.title), Role.TEXT),
         ]
 

@@ -35,6 +35,7 @@ from engine.model import (
     Scoreboard,
 )
 from engine.model.forecast import Forecast, Through
+from engine.model.node import Nodes
 from engine.model.route import RouteChoice, RouteQuery, RouteStatus
 from engine.model.tax import Spent, Tax
 from engine.money import By, Spend, SpendLine
@@ -74,6 +75,7 @@ class Books:
     caps: list[Cap] = field(default_factory=list)
     gates: dict[int, JobGate] = field(default_factory=dict)
     merges: list[Merge] = field(default_factory=list)
+    nodes: Nodes = field(default_factory=lambda: Nodes(configured=False))
     pipelines: list[Pipeline] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     asked: list[tuple[Any, ...]] = field(default_factory=list)
@@ -284,6 +286,10 @@ class Answering:
         self._answer()
         none = GatePlan(job=job, gate=None, why="neither it, nor its project, nor its kind names one")
         return self.books.gates.get(job, JobGate(plan=none))
+
+    async def nodes(self) -> Nodes:
+        self._answer()
+        return self.books.nodes
 
     async def merges(self, limit: int = 20) -> list[Merge]:
         self._answer()
