@@ -10,12 +10,10 @@ import asyncio
 import contextlib
 import errno
 import logging
-import os
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TypeVar
 
 from engine.agents.base import Agent, Outcome
@@ -28,23 +26,22 @@ from engine.money import Entry
 from engine.passing import cleaned
 from engine.permission import Policy, configured
 from engine.runner import cut as cuts
-from engine.runner import kit, leaving, limits, procfs, resources, tree
-from engine.runner.adopt import Finding, finding
+from engine.runner import kit, leaving, limits, resources
 from engine.runner.attending import Attendant, Rulebook
 from engine.runner.briefer import Brief, earlier_of
 from engine.runner.clerk import Clerk
 from engine.runner.cut import ASKED, Cut
 from engine.runner.ending import End, by_limit, grace_of, outcome_of, until_end
-from engine.runner.ground import Elsewhere, Ground, Here, NoGroundError
-from engine.runner.launch import Plan, facts, placed_at
+from engine.runner.ground import Elsewhere, Ground, NoGroundError
+from engine.runner.launch import Plan, facts
 from engine.runner.limits import Halt, Limits, Past
 from engine.runner.live import Live, Surroundings
 from engine.runner.masking import MaskedFile
 from engine.runner.meter import Meter, recent_peaks
 from engine.runner.purse import Purse
 from engine.runner.record import Record
-from engine.runner.run_dir import Claimed, Facts, run_dir
-from engine.runner.tree import Tree
+from engine.runner.run_dir import run_dir
+from engine.runner.taking_over import TakingOver, here_of
 from engine.runner.uses import Uses
 from engine.runner.watch import TOLD, Watch
 from engine.runner.workspace import Placed
@@ -60,9 +57,6 @@ from engine.store import (
 )
 from engine.store.claims import Claim
 from engine.store.sessions import Heard
-from engine.tap.again import find_key
-from engine.tap.door import Whose
-from engine.tap.tap import Tap
 from engine.tap.verdict import with_refusal
 from engine.window import Reading
 
@@ -134,104 +128,11 @@ class Runner:
     async def take_over(self, claims: list[Claim]) -> None:
         """Adopt, settle or give back what an earlier engine left. Returns when each has been judged."""
         self.meter.learn(await self._around.store.look(recent_peaks))
-        for claim in claims:
-            try:
-                await self._take_over(claim)
-            except Exception as error:
-                logger.exception("job %d: it cannot be taken over", claim.job.id)
-                live = Live(claim, run_dir(self._around.home, claim.job.id, claim.attempt.number), begun=True)
-                await self._clerk.abandon(live, Failure.UNKNOWN, f"it could not be taken over: {error}")
+        taking = TakingOver(self._around, self._clerk, self._elsewhere, self._own, self._watch, self._begin_task)
+        await taking.all(claims)
 
-    async def _take_over(self, claim: Claim) -> None:
-        if claim.attempt.node is not None:
-            await self._take_over_elsewhere(claim, claim.attempt.node)
-            return
-        run = run_dir(self._around.home, claim.job.id, claim.attempt.number)
-        claimed, who = run.claim()
-        if claimed is Claimed.NEVER and not run.void():
-            claimed, who = run.claim()  # its shim was quicker
-        alive = who is not None and procfs.is_alive(who)
-        found = finding(claimed, run.exit_code(), alive)
-        noted = run.facts()
-        group = self._around.launcher.cgroups.of(claim.attempt.marker)
-        whole = Tree(who, claim.attempt.marker, group, adopted=True)
-        if found is Finding.NEVER_STARTED:
-            # The files are where an agent can reach them: what was launched, or lives, is not believed to be neither.
-            left = await asyncio.to_thread(whole.members)
-            if claim.attempt.started_at is None and not left:
-                await self._clerk.give_back(claim)
-                return
-            if claim.attempt.started_at is None and not noted:
-                self._end_preparing(claim, whole)
-                return
-            found = Finding.LOST
-        logger.info("attempt %d of job %d: %s", claim.attempt.number, claim.job.id, found)
-        if claim.attempt.started_at is None and noted is not None:
-            await self._clerk.note_launch(claim, who.pid if who else 0, noted, run)
-        if found is Finding.ADOPT and who is not None:
-            self._around.launcher.secrets.learn_from(procfs.environment(who.pid))
-            await self._clerk.note_adoption(claim, who.pid)
-        self._go_on(claim, whole, noted)
-
-    async def _take_over_elsewhere(self, claim: Claim, node: str) -> None:
-        """It was given to another machine: what has become of it shows once that is reached."""
-        if self._elsewhere is None:
-            raise RefusedError(f"it runs on {node}, and headway.yaml names no cluster any more")
-        run = run_dir(self._around.home, claim.job.id, claim.attempt.number)
-        noted = run.facts()
-        there = placed_at(noted) or Placed(Path(claim.attempt.workspace or "/"))
-        if claim.attempt.started_at is None and noted is not None:
-            await self._clerk.note_launch(claim, 0, noted, run)
-        ground = self._elsewhere.adopt(claim, run, there)
-        await self._clerk.note_adoption(claim, claim.attempt.pid or 0)
-        agent = self._around.launcher.agent(claim.attempt.agent)
-
-        async def follow(live: Live) -> None:
-            live.begun, live.ground = True, ground
-            live.session = (noted.session if noted else None) or claim.attempt.session
-            await self._watch(live, agent, ground, there)
-
-        self._own(claim, follow)
-
-    def _end_preparing(self, claim: Claim, whole: Tree) -> None:
-        """Git is at work on its workspace still. Only once that has ended may another attempt have it."""
-
-        async def end(live: Live) -> None:
-            await tree.stop(whole, self._around.grace)
-            await self._clerk.give_back(claim)
-
-        self._own(claim, end)
-
-    def _go_on(self, claim: Claim, whole: Tree, noted: Facts | None) -> None:
-        launcher = self._around.launcher
-        agent = launcher.agent(claim.attempt.agent)
-        ground = self._here(claim, whole)
-        if launcher.tap is not None and noted is not None and noted.tapped is not None and ground.runs():
-            self._tap_again(launcher.tap, claim, noted.tapped)
-        if launcher.offers is not None and noted is not None and noted.capability is not None and ground.runs():
-            launcher.offers.again(claim, agent, noted.capability)
-        there = placed_at(noted) or Placed(Path(claim.attempt.workspace or "/"))
-
-        async def follow(live: Live) -> None:
-            live.begun = True
-            live.session = (noted.session if noted else None) or claim.attempt.session
-            await self._watch(live, agent, ground, there)
-
-        self._own(claim, follow)
-
-    def _here(self, claim: Claim, whole: Tree) -> Here:
-        run = run_dir(self._around.home, claim.job.id, claim.attempt.number)
-        return Here(whole, run, self._around.launcher.cgroups, subreaper=self._around.subreaper)
-
-    def _tap_again(self, tap: Tap, claim: Claim, upstream: str) -> None:
-        """An agent that outlived its engine goes on calling the address that it knows."""
-        attempt, launcher = claim.attempt, self._around.launcher
-        door = tap.open(
-            Whose(attempt.job, attempt.id, str(attempt.account), attempt.marker, attempt.model), upstream, None
-        )
-        account = launcher.settings.accounts.get(str(attempt.account))
-        finding_key = find_key(door, account, launcher.secrets, os.environ)
-        self._keep(self._group.create_task(finding_key, name=f"key-{attempt.id}"))
+    def _begin_task(self, what: Coroutine[object, object, None]) -> None:
+        self._keep(self._group.create_task(what))
 
     def _own(self, claim: Claim, life: Callable[[Live], Awaitable[None]]) -> None:
         live = Live(claim, run_dir(self._around.home, claim.job.id, claim.attempt.number))
@@ -292,7 +193,7 @@ class Runner:
         live.begun, live.session = True, prepared.brief.talk.begun.session
         await self._clerk.note_launch(claim, whole.root.pid if whole.root else 0, facts(prepared), live.run)
         await launcher.used(claim, prepared.brief)
-        await self._watch(live, prepared.agent, self._here(claim, whole), prepared.placed)
+        await self._watch(live, prepared.agent, here_of(self._around, claim, whole), prepared.placed)
 
     async def _keep_told(self, claim: Claim, brief: Brief) -> None:
         """Write down what a new session begins with, before it does."""
