@@ -59,25 +59,33 @@ def nodes(
             print(f"  {one.name}  {agent.agent:<9} {clean_line(told)}")
 
 
-def drain(context: typer.Context, name: _Name, dry_run: DRY_RUN = False, json: JSON = False) -> None:
-    """Begin nothing more on a machine. What runs there goes on to its end; `undo` takes it back."""
-    _drain(context, name, back=False, dry_run=dry_run, json=json)
+def drain(
+    context: typer.Context,
+    name: _Name,
+    move: Annotated[bool, typer.Option("--move", help="End what runs there, to begin anew elsewhere.")] = False,
+    dry_run: DRY_RUN = False,
+    json: JSON = False,
+) -> None:
+    """Begin nothing more on a machine. What runs there goes on to its end; `undo` opens it again."""
+    _drain(context, name, back=False, move=move, dry_run=dry_run, json=json)
 
 
 def undrain(context: typer.Context, name: _Name, dry_run: DRY_RUN = False, json: JSON = False) -> None:
     """Let a machine take attempts again."""
-    _drain(context, name, back=True, dry_run=dry_run, json=json)
+    _drain(context, name, back=True, move=False, dry_run=dry_run, json=json)
 
 
-def _drain(context: typer.Context, name: str, *, back: bool, dry_run: bool, json: bool) -> None:
+def _drain(context: typer.Context, name: str, *, back: bool, move: bool, dry_run: bool, json: bool) -> None:
     from console.cli.output import print_json
     from engine.model.node import Draining
 
-    done = ctx.of(context).ask(lambda client: client.drain_node(Draining(node=name, back=back, dry_run=dry_run)))
+    wanted = Draining(node=name, back=back, move=move, dry_run=dry_run)
+    done = ctx.of(context).ask(lambda client: client.drain_node(wanted))
     if json:
         print_json(done)
         return
-    print(f"{name} {'would be ' if dry_run else 'is '}{'open' if back else 'drained'}")
+    moved = ", and its work moved" if move else ""
+    print(f"{name} {'would be' if dry_run else 'is'} {'open' if back else 'drained'}{moved}")
 
 
 def join_command(

@@ -98,6 +98,11 @@ class Cluster:
             raise RefusedError(f"there is no node {node!r}; there are: {names}")
         return node
 
+    def move(self, node: str) -> None:
+        """Have what runs on a node begin anew elsewhere, by the rules of what may have had effects."""
+        if self._fleet is not None:
+            self._fleet.move(node)
+
     def join_command(self, name: str, resources: Mapping[str, float], labels: Mapping[str, str]) -> str:
         """What a machine runs to join."""
         if self._settings.cluster is None:

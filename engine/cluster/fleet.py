@@ -159,6 +159,11 @@ class Fleet:
         """The jobs whose attempts run on a node."""
         return sorted(one.job for one in self._on(node))
 
+    def move(self, node: str) -> None:
+        """End what runs on a node, so that it begins anew elsewhere."""
+        for stream in self._on(node):
+            stream.lose(f"the node {node} was drained, and its work moved")
+
     def _on(self, node: str) -> list[Stream]:
         return [one for one in self._streams.values() if one.node == node and not one.over.is_set()]
 
@@ -297,7 +302,7 @@ class Fleet:
             if stream.lost is None:
                 await self.ask(stream.node, "drop", Drop(self.epoch, attempt, stream.job, whole), Told)
             else:
-                await self.ask(stream.node, "stop", Touch(self.epoch, attempt), Told)
+                await self.ask(stream.node, "stop", Touch(self.epoch, attempt, self._settings.grace), Told)
                 await self.ask(stream.node, "drop", Drop(self.epoch, attempt, stream.job, whole), Told)
 
     # ---- what the dispatcher sees

@@ -56,6 +56,8 @@ class Draining(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     node: str
     back: bool = False
+    move: bool = False
+    """What runs there begins anew elsewhere."""
     dry_run: bool = False
 
 

@@ -129,6 +129,22 @@ async def test_a_drained_node_begins_nothing_and_undo_opens_it(bench: Bench, gri
     assert tried.node == "b"
 
 
+async def test_work_is_moved_from_a_node_that_is_drained(bench: Bench, grid: Grid) -> None:
+    async with engine_on(bench, grid) as engine:
+        (job,) = await submit(engine, waiting(bench, grid))
+        first = await launched(engine, job)
+        await until((grid.home / "began").exists)
+        await engine.act(Order(verb=Verb.HOLD, scope=f"node:{first.node}"), "tester")
+        engine.cluster.move(str(first.node))
+        second = await launched(engine, job, 2)
+        (grid.home / "go").touch()
+        row, tries = await ended(engine, job)
+        await until(lambda: (str(first.node), "drop") in grid.words)
+    assert (row.state, len(tries)) == (State.SUCCEEDED, 2), row.reason
+    assert second.node != first.node
+    assert tries[0].reason == f"the node {first.node} was drained, and its work moved"
+
+
 def engine_ready(grid: Grid) -> bool:
     return {name for name, verb in grid.words if verb == "meet"} == set(grid.nodes)
 

@@ -38,6 +38,8 @@ class _Nodes:
         self._engine.cluster.known(said.node)
         verb = Verb.RELEASE if said.back else Verb.HOLD
         done = await self._engine.act(Order(verb=verb, scope=f"node:{said.node}", dry_run=said.dry_run), actor(request))
+        if said.move and not said.back and not said.dry_run:
+            self._engine.cluster.move(said.node)
         return as_json(done)
 
     async def join(self, request: Request) -> Response:
