@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from engine.config import AgentSettings, Settings
 from engine.engine import Engine
@@ -23,6 +24,12 @@ from tests.runner.living import ended, launched, rehearsal, settled, submit, unt
 from tests.runner.wood import PATIENCE, Wood
 
 GONE = "while :; do sleep 60; done"  #: does not end by itself
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """A grace in which what is asked to end can do so on a busy machine, too."""
+    return replace(settings, grace=4.0)
 
 
 def shell(command: str, **more: Any) -> JobSpec:
