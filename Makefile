@@ -8,7 +8,7 @@ SUPPLY := .cache/supply
 SPREAD := --ignore tests/e2e --numprocesses auto --dist worksteal
 
 .PHONY: run test test-long test-agents test-cluster lint fuzz crash soak soak-day
-.PHONY: bench bench-cluster bench-console bench-fleet bench-memory picture pictures clean
+.PHONY: bench bench-agents bench-cluster bench-console bench-fleet bench-memory picture pictures clean
 .PHONY: lock lock-check audit sbom image-check unit-check
 
 run: $(VENV)/installed
