@@ -360,6 +360,7 @@ async def _tree(root: Path, run: RunDir) -> str:
 async def snapshot(root: Path, run: RunDir) -> tuple[str, bool]:
     """A tree object, and whether everything could be put into it: an empty repository inside, for one, cannot."""
     index = run.path / "index"
+    _clear(index)  # an engine that was killed in the midst of this has left its lock
     own = Path(await git(root, "rev-parse", "--path-format=absolute", "--git-path", "index"))
     try:
         if own.exists():
@@ -371,6 +372,9 @@ async def snapshot(root: Path, run: RunDir) -> tuple[str, bool]:
         whole = await add_all(root, env)
         return await git(root, "write-tree", env=env), whole
     finally:
-        for leftover in (index, run.path / "index.lock"):
-            if leftover.exists():
-                leftover.unlink()
+        _clear(index)
+
+
+def _clear(index: Path) -> None:
+    for leftover in (index, index.with_name("index.lock")):
+        leftover.unlink(missing_ok=True)

@@ -54,6 +54,15 @@ async def test_a_clean_workspace_has_an_empty_diff(bench: Bench) -> None:
     assert bench.patch.read_bytes() == b""
 
 
+async def test_the_lock_of_an_engine_that_was_killed_while_it_measured_costs_no_diff(bench: Bench) -> None:
+    placed = await bench.prepare()
+    (placed.directory / "a.txt").write_text("changed\n")
+    for name in ("index", "index.lock"):
+        (bench.run().path / name).write_bytes(b"")
+    assert await bench.measure(placed) == DiffStat(files=1, added=1, removed=3)
+    assert [entry.name for entry in bench.run().path.iterdir()] == ["diff.patch"]
+
+
 async def test_commits_changes_and_new_files_are_in_it_and_ignored_ones_are_not(bench: Bench) -> None:
     placed = await bench.prepare()
     (placed.directory / "committed").write_text("1\n")
