@@ -75,6 +75,8 @@ class Line:
 
     async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Carry one connection, over a new line where the old one is lost and it is time to try."""
+        if self._trunk is not None and self._trunk.over and self._running is not None:
+            await asyncio.wait({self._running})  # its ssh is still being seen to the end
         if self._trunk is None:
             await self._again()
         if self._trunk is None:

@@ -57,6 +57,11 @@ class Trunk:
         self.read = self.written = 0
         """Bytes of the stream so far, in each direction."""
 
+    @property
+    def over(self) -> bool:
+        """Nothing crosses it any more."""
+        return self._over
+
     async def run(self) -> None:
         """Carry frames until the stream ends. Raises `HeadwayError` where the other end is silent, or talks rubbish."""
         frames = Frames()
