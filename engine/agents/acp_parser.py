@@ -59,6 +59,8 @@ class AcpParser(Parser):
         self._version: str | None = None
         self._session: str | None = None
         self._ready = False
+        self._fresh = False
+        """The session began with this process: nothing in it is older than the prompt."""
         self._said = ""
         self._chunk = ""
         self._end: acp.Answered | None = None
@@ -124,6 +126,7 @@ class AcpParser(Parser):
             case acp.SESSION:
                 session = decode(result, acp.Session) or acp.Session()
                 self._session = session.session_id or self._session
+                self._fresh = session.session_id is not None
                 self._ready = True
                 self._errands["prompt"] = Errand("prompt", "task", self._session)
                 model = session.models.current_model_id if session.models else None
@@ -141,7 +144,8 @@ class AcpParser(Parser):
             return []  # what was said in the session before it was loaded again
         kind = update.session_update
         if kind in ("agent_message_chunk", "agent_thought_chunk"):
-            self._errands.pop("prompt", None)
+            if self._fresh:  # of a session that was loaded some tell what was said before even after that
+                self._errands.pop("prompt", None)
             spoken = decode(update.content, acp.Spoken)
             text = spoken.text if spoken and spoken.text else ""
             if kind == "agent_thought_chunk":

@@ -83,6 +83,7 @@ def test_a_session_is_loaded_again_and_what_was_said_in_it_is_not_said_anew() ->
     parser = AcpParser("acp")
     assert parser.line(spoken("from before")) == []
     parser.line(line(id=1, result={}))
+    parser.line(spoken("told after the answer, as Gemini CLI does"))
     assert parser.errands == (Errand("prompt", "task", SESSION),)
     unnamed = Acp().errand(Errand("prompt", "task", None), launched.files["task"])
     assert json.loads(unnamed)["params"]["sessionId"] == SESSION
