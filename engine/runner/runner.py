@@ -350,6 +350,7 @@ class Runner:
 
         purse = Purse(watch.parser, claim.attempt.target, self._around.prices, write)
         watch.counted = purse.look
+        purse.look()  # its first lines may have been read before
         return purse
 
     async def _guarded(self, attending: Callable[[], Awaitable[None]]) -> None:

@@ -14,7 +14,10 @@ from engine.decision import Card, CardKind, Choice, Reply
 from engine.engine import Engine
 from engine.errors import RefusedError, UsageError
 from engine.model import Cause, Failure, JobSpec, State
+from engine.runner.runner import Runner
 from engine.serving import serving
+from engine.spend.budgets import Means
+from engine.store.claims import Claim
 from tests.runner.living import ended, submit, until
 from tests.spend.test_live import message, result, said
 
@@ -128,6 +131,23 @@ async def test_an_answer_before_it_is_parked_lets_it_run_on(home: Path, tmp_path
         (tmp_path / "program" / "go").touch()
         row, attempts = await ended(engine, number)
         assert (row.state, len(attempts)) == (State.SUCCEEDED, 1)
+
+
+async def test_what_was_read_before_anybody_counted_is_counted(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An agent that says all that it says at once, and then is at work in silence."""
+    means = Runner._means
+
+    async def late(self: Runner, claim: Claim) -> Means:
+        if not self._around.follower.position(claim.attempt.id):
+            await self._around.follower.grown(claim.attempt.id)
+        return await means(self, claim)
+
+    monkeypatch.setattr(Runner, "_means", late)
+    async with serving(home, claude(tmp_path)) as engine:
+        (number,) = await submit(engine, job(budget="1000 tokens"))
+        await parked(engine, number)
 
 
 @pytest.mark.parametrize("choice", ["stop", "cancel"])
