@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 MARKER = "HEADWAY_ATTEMPT"  #: the environment variable that every process of an attempt carries
 KILL_ROUNDS = 50  #: of SIGKILL, after which it is said that a tree forks faster than it can be read, or cannot die
 ROUND_SECONDS = 1.0  #: how long one round waits for what it killed
+FIRST_LOOK_SECONDS, LAST_LOOK_SECONDS = 0.05, 1.0  #: between two looks for what was started after all were asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +100,20 @@ async def stop(tree: Tree, grace: float) -> None:
 
 
 async def _gone(tree: Tree, found: set[int], grace: float) -> bool:
-    """Whether the tree is empty before the grace is over; what it starts meanwhile is asked to end as well."""
+    """Whether the tree is empty before the grace is over; what it starts meanwhile is asked to end as well.
+
+    A shell whose command was asked a moment before it may have begun the next one by then, and wait for that.
+    """
     loop = asyncio.get_running_loop()
     until = loop.time() + grace
     asked = set(found)
+    look = FIRST_LOOK_SECONDS
     while found:
         left = until - loop.time()
-        if left <= 0 or not await spawn.all_ended(sorted(found), left):
+        if left <= 0:
             return False
+        await spawn.all_ended(sorted(found), min(left, look))
+        look = min(2 * look, LAST_LOOK_SECONDS)
         found = await asyncio.to_thread(tree.members)
         _signal(found - asked, signal.SIGTERM)
         asked |= found

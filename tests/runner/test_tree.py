@@ -104,6 +104,19 @@ async def test_what_is_started_on_being_asked_to_end_is_ended_too(wood: Wood, ma
     assert wood.alive() == set()
 
 
+async def test_what_waits_for_something_that_it_began_after_it_was_asked_has_it_ended(
+    wood: Wood, marker: str, tmp_path: Path
+) -> None:
+    """A shell between two commands of a loop does: it hears that it shall end once the next one has."""
+    script = f'trap \'sleep 600; echo tidy >{tmp_path}/tidy; exit 0\' TERM; echo "shim $$" >"$0"; sleep 600'
+    root = wood.start(script, marker=marker)
+    await wood.hear("shim")
+    async with asyncio.timeout(PATIENCE):
+        await tree.stop(Tree(root, marker, None), 2 * PATIENCE)
+    assert (tmp_path / "tidy").read_text() == "tidy\n"
+    assert Tree(root, marker, None).members() == set()
+
+
 async def test_a_stopped_process_is_ended_all_the_same(wood: Wood, marker: str) -> None:
     root = wood.start(SLEEP.format(name="shim"), marker=marker)
     (pid,) = await wood.hear("shim")
