@@ -15,11 +15,11 @@ from pathlib import Path
 
 from engine.cluster.wire import Parcel
 from engine.errors import RefusedError
+from engine.runner import snapshot
 from engine.runner.git import GitError, git, tried
 from engine.runner.hidden import add_all, unhide
 from engine.runner.run_dir import RunDir
 from engine.runner.set_back import WHO
-from engine.runner.workspace import snapshot
 
 PARCEL_BYTES = 1 << 30  #: a larger one would be held in memory on its way, more than once
 LEVEL = 1  #: of compression: the line is quicker than the highest level
@@ -31,7 +31,7 @@ async def pack(root: Path, run: RunDir, ref: str, known: Sequence[str]) -> Parce
 
     Raises `GitError`, or `RefusedError` for one that is too large.
     """
-    tree, _ = await snapshot(root, run)
+    tree, _ = await snapshot.take(root, run)
     head = await git(root, "rev-parse", "HEAD")
     tip = head
     if tree != await git(root, "rev-parse", "HEAD^{tree}"):

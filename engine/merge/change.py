@@ -14,11 +14,11 @@ from pathlib import Path
 
 from engine.errors import RefusedError
 from engine.model import Conflict
+from engine.runner import snapshot
 from engine.runner.git import GitError, git, tried
 from engine.runner.hidden import NUL, split
 from engine.runner.run_dir import RunDir
 from engine.runner.set_back import WHO
-from engine.runner.workspace import snapshot
 
 HUNK_CHARS = 6_000  #: of one file's places in conflict, as a card and the log keep them
 MARK = re.compile(r"^(<{7}|={7}|>{7}|\|{7})( .*)?$")
@@ -49,7 +49,7 @@ async def work_of(root: Path, run: RunDir, message: str) -> str:
     Raises `RefusedError` where git cannot take all of it, and `GitError`.
     """
     run.make()
-    tree, whole = await snapshot(root, run)
+    tree, whole = await snapshot.take(root, run)
     if not whole:
         raise RefusedError(f"git cannot take all of {root}: see with `git add --all` there what it is")
     head = await git(root, "rev-parse", "HEAD")

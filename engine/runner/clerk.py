@@ -87,6 +87,8 @@ class Clerk:
     async def measure(self, live: Live, placed: Placed) -> DiffStat | None:
         """The diff, without secrets. That it cannot be taken is no verdict on the agent's work."""
         launcher = self._around.launcher
+        if live.run.tidied:  # by an engine that was killed before it could settle the attempt
+            return DiffStat(files=0, added=0, removed=0)
         if placed.root is not None:
             await own_refs.take_back(placed.root, placed.branch, live.run, ended=True)
         try:
@@ -98,12 +100,15 @@ class Clerk:
             for file in filter(None, (live.run.diff, live.run.answer)):
                 await asyncio.to_thread(mask, file, launcher.secrets)
 
-    async def tidy(self, live: Live, placed: Placed) -> None:
+    async def tidy(self, live: Live, placed: Placed, *, ended: bool = False) -> None:
+        """Remove a worktree in which nothing was done. `ended`: by an attempt whose job ends with it."""
         if live.claim.job.within is not None:  # others work there after it
             return
         try:
+            if ended:
+                live.run.note_tidied()
             await self._around.launcher.workspaces.tidy(placed)
-        except HeadwayError as error:
+        except (HeadwayError, OSError) as error:
             logger.warning("job %d: its workspace stays: %s", live.claim.job.id, error)
 
     async def settle(self, live: Live, ending: Ending) -> None:

@@ -17,6 +17,7 @@ from engine.runner.procfs import Identity
 FACTS_BYTES = 1 << 16
 TAIL_BYTES = 4_000  #: of standard error, for a reason's quotation
 KEPT = "cgroup"  #: what the kernel counted in an attempt's scope, which is gone with it
+TIDIED = "tidied"  #: the file that says that an attempt has changed nothing, and its worktree is being removed
 VOID = "void"  #: what an engine writes into a claim so that no late shim starts
 
 
@@ -122,6 +123,14 @@ class RunDir:
             return msgspec.json.decode(read_regular(self.path / "facts.json", FACTS_BYTES) or b"", type=Facts)
         except NOT_JSON:
             return None
+
+    def note_tidied(self) -> None:
+        """Write down that nothing was changed, before the worktree goes that shows it: the engine may go with it."""
+        (self.path / TIDIED).write_bytes(b"")
+
+    @property
+    def tidied(self) -> bool:
+        return read_regular(self.path / TIDIED, 1) is not None
 
     def void(self) -> bool:
         """Make the claim ourselves, so that a shim on its way will not start. False where it was first."""

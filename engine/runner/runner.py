@@ -282,7 +282,7 @@ class Runner:
         parked = end.cut is not None and end.cut.parks and outcome.failure is Failure.BUDGET_EXCEEDED
         ending = replace(ending, own=means.own, parked=parked)
         if diff is not None and diff.whole and diff.files == 0 and await self._clerk.ends(live, ending):
-            await self._clerk.tidy(live, placed)
+            await self._clerk.tidy(live, placed, ended=True)
         await self._leave(live, ending)
         await self._clerk.settle(live, ending)
 

@@ -10,23 +10,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-import shutil
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import RefusedError
 from engine.model import DiffStat, Workspace
+from engine.runner import snapshot
 from engine.runner.git import GitError, git
-from engine.runner.hidden import add_all, unhide
 from engine.runner.roots import stays_inside
 from engine.runner.run_dir import RunDir
 from engine.runner.set_back import set_back
+from engine.runner.snapshot import Looked
 from engine.runner.tree import MARKER
 from engine.runner.untouched import work_in
-
-#: Unlike `git diff` this does not ask how a person likes to see differences: prefixes, context, text conversion.
-_DIFF = ("diff-tree", "-r", "-M", "--no-color", "--no-ext-diff", "--no-textconv")
 
 _COMMON = ("--path-format=absolute", "--git-common-dir")
 #: Working trees that git reads at one time: each keeps a core busy, and many jobs may end together.
@@ -49,14 +46,6 @@ class Placed:
     branch: str | None = None
     base: str | None = None
     """The commit or tree that the diff is taken against."""
-
-
-@dataclass(frozen=True, slots=True)
-class Looked:
-    """A working tree as a git tree object, and how it differs from the base."""
-
-    tree: str
-    diff: DiffStat
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +106,7 @@ class Workspaces:
             return Placed(directory)
         if wanted.workspace is Workspace.PROJECT:
             async with self._measuring:
-                return Placed(directory, root=top, base=await _tree(top, run))
+                return Placed(directory, root=top, base=(await snapshot.take(top, run))[0])
         return await self._worktree(wanted, top, directory.resolve().relative_to(top))
 
     async def foreseen(self, wanted: Wanted) -> Placed:
@@ -157,7 +146,7 @@ class Workspaces:
                 await self._add_worktree(wanted, top, root, branch)
         directory = _below(root, project.resolve().relative_to(top))
         async with self._measuring:
-            base = wanted.base or await _tree(root, run)
+            base = wanted.base or (await snapshot.take(root, run))[0]
         return Placed(directory, root=root, branch=branch, base=base)
 
     async def _free_branch(self, top: Path, branch: str, *, again: bool) -> str:
@@ -234,7 +223,7 @@ class Workspaces:
         if placed.root is None or placed.base is None:
             return None
         async with self._measuring:
-            return await _measure(placed.root, placed.base, run)
+            return await snapshot.measure(placed.root, placed.base, run)
 
     async def set_back(self, placed: Placed, attempt: int, marker: str) -> None:
         """Put a job's worktree back to what the job began from.
@@ -260,12 +249,16 @@ class Workspaces:
         if placed.repository is None or placed.root is None or placed.branch is None:
             return False
         async with self.locks[placed.repository], self._measuring:
-            if await git(placed.root, "rev-parse", "HEAD") != placed.base or await work_in(placed.root):
+            there = placed.root.exists()  # an engine that was killed may have come so far
+            if there and (await git(placed.root, "rev-parse", "HEAD") != placed.base or await work_in(placed.root)):
                 return False
-            if await git(placed.root, "rev-parse", f"refs/heads/{placed.branch}") != placed.base:
+            if not there and not await _has_branch(placed.repository, placed.branch):
+                return True
+            if await git(placed.repository, "rev-parse", f"refs/heads/{placed.branch}") != placed.base:
                 return False
             # No --force: git looks once more itself, and refuses where something has appeared meanwhile.
-            await git(placed.repository, "worktree", "remove", str(placed.root))
+            if there:
+                await git(placed.repository, "worktree", "remove", str(placed.root))
             # Nor -D: a branch that git finds unmerged stays.
             with contextlib.suppress(GitError):
                 await git(placed.repository, "branch", "--quiet", "-d", placed.branch)
@@ -336,45 +329,3 @@ def _move_aside(root: Path) -> None:
     while (aside := root.with_name(f"{root.name}.aside-{number}")).exists():
         number += 1
     root.rename(aside)
-
-
-async def _measure(root: Path, base: str, run: RunDir) -> Looked:
-    tree, whole = await snapshot(root, run)
-    with run.diff.open("wb") as file:
-        await git(root, *_DIFF, "--patch", "--binary", base, tree, stdout=file.fileno())
-    counted = await git(root, *_DIFF, "--numstat", base, tree)
-    added = removed = files = 0
-    for line in filter(None, counted.split("\n")):  # a name may hold what `splitlines` takes for a line's end
-        plus, minus, _ = line.split("\t", 2)
-        files += 1
-        added += int(plus) if plus.isdigit() else 0
-        removed += int(minus) if minus.isdigit() else 0
-    return Looked(tree, DiffStat(files=files, added=added, removed=removed, whole=whole))
-
-
-async def _tree(root: Path, run: RunDir) -> str:
-    """The working tree as a git tree object: tracked and untracked files, without the ignored ones."""
-    return (await snapshot(root, run))[0]
-
-
-async def snapshot(root: Path, run: RunDir) -> tuple[str, bool]:
-    """A tree object, and whether everything could be put into it: an empty repository inside, for one, cannot."""
-    index = run.path / "index"
-    _clear(index)  # an engine that was killed in the midst of this has left its lock
-    own = Path(await git(root, "rev-parse", "--path-format=absolute", "--git-path", "index"))
-    try:
-        if own.exists():
-            # What git knows of unchanged files spares it from reading them. With its time, by which git knows that a
-            # file was changed in the very second in which the index was written: it looks into those.
-            shutil.copy2(own, index)
-        env = {"GIT_INDEX_FILE": str(index), "GIT_OPTIONAL_LOCKS": "1"}
-        await unhide(root, env)
-        whole = await add_all(root, env)
-        return await git(root, "write-tree", env=env), whole
-    finally:
-        _clear(index)
-
-
-def _clear(index: Path) -> None:
-    for leftover in (index, index.with_name("index.lock")):
-        leftover.unlink(missing_ok=True)

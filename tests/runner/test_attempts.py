@@ -17,7 +17,7 @@ from engine.dispatch import retry
 from engine.dispatch.retry import MOST_WAITS, SHORT_FIRST
 from engine.engine import Engine
 from engine.model import Failure, JobSpec, Order, State, Verb
-from engine.runner import spawn, workspace
+from engine.runner import snapshot, spawn, workspace
 from engine.runner.launch import Launcher
 from engine.runner.run_dir import RunDir, run_dir
 from engine.runner.workspace import Placed
@@ -252,7 +252,7 @@ async def test_only_so_many_working_trees_are_measured_at_once(bench: Bench, mon
         await asyncio.sleep(0)
         at_work -= 1
 
-    monkeypatch.setattr(workspace, "_measure", measure)
+    monkeypatch.setattr(snapshot, "measure", measure)
     placed = await bench.prepare()
     async with asyncio.timeout(30):
         await asyncio.gather(*(bench.measure(placed) for _ in range(3 * workspace.MEASURED_AT_ONCE)))

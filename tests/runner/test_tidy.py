@@ -22,6 +22,14 @@ async def test_a_worktree_in_which_nothing_was_done_goes_with_its_branch(bench: 
     assert again == placed, "a retry of it starts afresh"
 
 
+async def test_what_was_removed_but_for_its_branch_is_removed_to_its_end(bench: Bench) -> None:
+    placed = await bench.prepare()
+    git(bench.project, "worktree", "remove", str(placed.root))
+    assert str(placed.branch) in bench.branches()
+    assert await bench.workspaces.tidy(placed)
+    assert bench.branches() == ["main"]
+
+
 def _write(root: Path) -> None:
     (root / "a.txt").write_text("changed\n")
 

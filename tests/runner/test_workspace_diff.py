@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 
+from engine.errors import HeadwayError
 from engine.model import DiffStat, Workspace
 from engine.runner.untouched import work_in
 from engine.runner.workspace import Placed
@@ -54,12 +56,24 @@ async def test_a_clean_workspace_has_an_empty_diff(bench: Bench) -> None:
     assert bench.patch.read_bytes() == b""
 
 
-async def test_the_lock_of_an_engine_that_was_killed_while_it_measured_costs_no_diff(bench: Bench) -> None:
+async def test_the_git_of_an_engine_that_was_killed_costs_the_next_one_no_diff(bench: Bench, tmp_path: Path) -> None:
+    """It goes on, with the lock of its index: here until a filter of the project's has its answer."""
+    once, gate = tmp_path / "once", tmp_path / "gate"
+    os.mkfifo(gate)
     placed = await bench.prepare()
+    git(bench.project, "config", "filter.slow.clean", f"mkdir {once} 2>/dev/null && cat {gate} >&2; cat")
+    (placed.directory / ".gitattributes").write_text("a.txt filter=slow\n")
     (placed.directory / "a.txt").write_text("changed\n")
-    for name in ("index", "index.lock"):
-        (bench.run().path / name).write_bytes(b"")
-    assert await bench.measure(placed) == DiffStat(files=1, added=1, removed=3)
+    first = asyncio.create_task(bench.measure(placed))
+    opened = asyncio.create_task(asyncio.to_thread(gate.open, "w"))  # until the filter reads it
+    await opened
+    assert once.exists()
+    assert await bench.measure(placed) == DiffStat(files=2, added=2, removed=3)
+    patch = bench.patch.read_bytes()
+    opened.result().close()
+    with contextlib.suppress(HeadwayError, OSError):
+        await first
+    assert bench.patch.read_bytes() == patch
     assert [entry.name for entry in bench.run().path.iterdir()] == ["diff.patch"]
 
 
