@@ -147,6 +147,8 @@ def complaints(settings: Settings, agents: Collection[str]) -> Iterator[Complain
         for provider, asked in one.providers.items():
             yield from checks.key(("agents", name, "providers", provider, "key"), asked.key)
             yield from checks.spans(("agents", name, "providers", provider), asked, "idle")
+            if asked.base_url is not None and checks.split_address(asked.base_url) is None:
+                yield ("agents", name, "providers", provider, "base_url"), "it is no address; write https://HOST/PATH"
         if one.sessions is not None:
             yield from checks.spans(("agents", name, "sessions"), one.sessions, "max_age")
     for name, account in settings.accounts.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from urllib.parse import SplitResult, urlsplit
 
 from msgspec import Struct
 
@@ -29,6 +30,16 @@ def variables(keys: Keys, env: Mapping[str, str], passed: Sequence[str]) -> Iter
     for variable in (*env, *passed):
         if not variable or "=" in variable or "\0" in variable + env.get(variable, ""):
             yield keys, f"{variable!r} is no name of a variable"
+
+
+def split_address(url: str) -> SplitResult | None:
+    """An address of the web with a host in it; None for what is none, whose parts would raise `ValueError`."""
+    try:
+        at = urlsplit(url)
+        host, port = at.hostname, at.port
+    except ValueError:
+        return None
+    return None if at.scheme not in ("http", "https") or not host or port == 0 else at
 
 
 def key(keys: Keys, one: KeyReference | None) -> Iterator[Complaint]:

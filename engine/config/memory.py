@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
-from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct, field
 
@@ -154,8 +153,10 @@ def complaints(settings: Settings, agents: Collection[str]) -> Iterator[Complain
         yield ("memory", "weights", "half_life"), "it has to be longer than nothing"
     if memory.endpoint is not None:
         yield from checks.key(("memory", "endpoint", "key"), memory.endpoint.key)
-        at = urlsplit(memory.endpoint.base_url)
-        if at.scheme == "http" and at.hostname not in LOOPBACK:
+        at = checks.split_address(memory.endpoint.base_url)
+        if at is None:
+            yield ("memory", "endpoint", "base_url"), "it is no address; write https://HOST/v1"
+        elif at.scheme == "http" and at.hostname not in LOOPBACK:
             why = "http:// would send the key, and what is remembered, over the network as it is: write https://"
             yield ("memory", "endpoint", "base_url"), why
     if not memory.weights.text and not memory.weights.vector:

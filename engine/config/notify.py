@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
-from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct, field
 
@@ -171,8 +170,8 @@ def _of_channel(keys: tuple[str, ...], channel: ChannelSettings) -> Iterator[Com
 
 
 def _of_url(keys: tuple[str, ...], url: str) -> Iterator[Complaint]:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    parts = checks.split_address(url)
+    if parts is None:
         yield keys, f"{url!r} is no address; write https://HOST/PATH"
     elif parts.username or parts.password or parts.hostname in _SECRET_HOSTS:
         yield keys, "it holds a key: say where that is kept, under key: (kind: slack takes its whole address there)"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from engine.config.checks import split_address
 from engine.documents import Complaint
 
 if TYPE_CHECKING:
@@ -36,15 +36,11 @@ def complaints(settings: Settings) -> Iterator[Complaint]:
 
 
 def _refused(url: str) -> str:
-    try:
-        at = urlsplit(url)
-        host, port = at.hostname, at.port
-    except ValueError:
-        return "it is no address; write https://HOST/PATH"
-    if at.scheme not in ("http", "https") or not host or port == 0 or not url.isascii() or not url.isprintable():
+    at = split_address(url)
+    if at is None or not url.isascii() or not url.isprintable():
         return "it is no address; write https://HOST/PATH"
     if at.query or at.fragment or at.username or " " in url:
         return "it has to be https://HOST/PATH alone, without a name, a query or a fragment"
-    if at.scheme == "http" and host not in LOOPBACK:
+    if at.scheme == "http" and at.hostname not in LOOPBACK:
         return "http:// would send the key over the network as it is: write https://"
     return ""

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated
-from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct, field
 
@@ -58,17 +57,13 @@ def installed() -> bool:
 
 
 def _refused(url: str, *, with_key: bool) -> str:
-    try:
-        at = urlsplit(url)
-        host, port = at.hostname, at.port
-    except ValueError:
-        return "it is no address; write http://HOST:4318"
-    if at.scheme not in ("http", "https") or not host or port == 0 or not url.isascii() or not url.isprintable():
+    at = checks.split_address(url)
+    if at is None or not url.isascii() or not url.isprintable():
         return "it is no address; write http://HOST:4318"
     if at.query or at.fragment or at.username or at.password or " " in url:
         return "it has to be the address alone; a key belongs under headers:"
     if at.path.rstrip("/").endswith(("/v1/traces", "/v1/metrics")):
         return "name the collector alone: /v1/traces and /v1/metrics are put behind it"
-    if with_key and at.scheme == "http" and host not in LOOPBACK:
+    if with_key and at.scheme == "http" and at.hostname not in LOOPBACK:
         return "http:// would send the headers over the network as they are: write https://"
     return ""

@@ -131,14 +131,24 @@ class Upstream:
             raise UpstreamError(f"the proxy refused: {status.decode(errors='replace')}")
 
     def proxy(self) -> SplitResult | None:
-        """As the agents would find it: `https_proxy` and `no_proxy`. Nothing stands between us and this machine."""
+        """As the agents would find it: `https_proxy` and `no_proxy`. Nothing stands between us and this machine.
+
+        Raises `UpstreamError` where what the environment names is no address.
+        """
         named = {name.lower(): value for name, value in self._env.items() if value}
         said = named.get("https_proxy" if self._tls else "http_proxy")
         if said is None or is_loopback(self.host):
             return None
         if _is_direct(self.host, self._port, named.get("no_proxy", "")):
             return None
-        return urlsplit(said if "//" in said else f"http://{said}")
+        try:
+            at = urlsplit(said if "//" in said else f"http://{said}")
+            named_well = bool(at.hostname) and at.port != 0
+        except ValueError:
+            named_well = False
+        if not named_well:
+            raise UpstreamError(f"the environment's {'https' if self._tls else 'http'}_proxy is no address")
+        return at
 
 
 def _is_direct(host: str, port: int, said: str) -> bool:

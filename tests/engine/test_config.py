@@ -96,6 +96,18 @@ def test_pacing_as_it_is_written(file: Path, said: str, pacing: Pacing) -> None:
         ("agents:\n  claude:\n    command: x\n", "FILE, line 3: agents.claude.command: expected a list, got text"),
         ("agents:\n  claude:\n", "FILE, line 2: agents.claude: expected a mapping, got nothing"),
         ("agents:\n  claude: {env: {PORT: 80}}\n", "FILE, line 2: agents.claude.env.PORT: expected text, got int"),
+        (
+            "agents:\n  claude: {providers: {x: {base_url: 'http://[*a'}}}\n",
+            "FILE, line 2: agents.claude.providers.x.base_url: it is no address; write https://HOST/PATH",
+        ),
+        (
+            "memory:\n  endpoint: {base_url: 'http://[*a]b/v1', model: x}\n",
+            "FILE, line 2: memory.endpoint.base_url: it is no address; write https://HOST/v1",
+        ),
+        (
+            "notify: {channels: {x: {kind: ntfy, topic: t, url: 'http://a:b/'}}}\n",
+            "FILE, line 1: notify.channels.x.url: 'http://a:b/' is no address; write https://HOST/PATH",
+        ),
         ("projects:\n  api: {}\n", "FILE, line 2: projects.api: 'path' is missing"),
         ("pacing: slow\n", "FILE, line 1: pacing: 'slow' is no pacing; write off, even or {reserve: 20%}"),
         ("pacing: on\n", "FILE, line 1: pacing: 'on' is no pacing; write off, even or {reserve: 20%}"),

@@ -407,6 +407,12 @@ async def test_the_way_may_lead_through_a_proxy_with_a_name_and_a_password(monke
     assert b"Proxy-Authorization: Basic bWU6cEBzcw==\r\n" in seen[0]
 
 
+@pytest.mark.parametrize("said", ["http://[*a", "http://a:b", "http://:80"])
+async def test_a_proxy_that_is_no_address_is_said_and_not_gone_round(said: str) -> None:
+    with pytest.raises(upstreams.UpstreamError, match="the environment's https_proxy is no address"):
+        await upstreams.Upstream("https://api.example.test", {"HTTPS_PROXY": said}).line()
+
+
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     with contextlib.suppress(ConnectionError):
         while data := await reader.read(1 << 16):
