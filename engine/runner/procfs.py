@@ -49,12 +49,9 @@ def boot_id() -> str:
 
 def process(pid: int) -> Process | None:
     """One process, or None where there is no such pid."""
-    try:
-        stat = (_PROC / str(pid) / "stat").read_bytes()
-    except OSError:
+    fields = _stat(pid)
+    if fields is None:
         return None
-    # The name in parentheses may hold spaces and parentheses itself: count from the last one.
-    fields = stat[stat.rindex(b")") + 2 :].split()
     return Process(
         pid=pid,
         parent=int(fields[1]),
@@ -63,6 +60,25 @@ def process(pid: int) -> Process | None:
         started=int(fields[19]),
         threads=int(fields[17]),
     )
+
+
+def image(pid: int) -> tuple[int, int] | None:
+    """What changes when a pid comes to run another program: by fork with the process, by exec with where its stack is.
+
+    Of another user's process the second stays 0.
+    """
+    fields = _stat(pid)
+    return (int(fields[19]), int(fields[25])) if fields is not None else None
+
+
+def _stat(pid: int) -> list[bytes] | None:
+    """The fields of a process from its state on, which is the third of them; None where there is no such pid."""
+    try:
+        stat = (_PROC / str(pid) / "stat").read_bytes()
+    except OSError:
+        return None
+    # The name in parentheses may hold spaces and parentheses itself: count from the last one.
+    return stat[stat.rindex(b")") + 2 :].split()
 
 
 def threads(pid: int) -> int:
@@ -91,11 +107,7 @@ def age(who: Identity) -> float:
 
 def cpu_ms(pid: int) -> int:
     """Processor time of a process and of those children that it has waited for; 0 where it has gone."""
-    try:
-        stat = (_PROC / str(pid) / "stat").read_bytes()
-    except OSError:
-        return 0
-    ticks = stat[stat.rindex(b")") + 2 :].split()[11:15]  # utime, stime, cutime, cstime
+    ticks = (_stat(pid) or [])[11:15]  # utime, stime, cutime, cstime
     return sum(map(int, ticks)) * 1000 // _TICKS
 
 

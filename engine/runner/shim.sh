@@ -45,6 +45,8 @@ if cd "$workspace"; then
 else
     code=126
 fi
+# What is called from here on is of the shim, and ends by itself.
+trap '' TERM INT HUP QUIT
 if [ -n "$scope" ]; then
     # What the kernel did there is told by the scope's group, which goes with this shell.
     mkdir "$run/cgroup" && for name in memory.events memory.peak pids.events; do

@@ -83,9 +83,7 @@ async def stop(tree: Tree, grace: float) -> None:
 
     What the kernel will not let go, because it waits for a disk or a server that is gone, is waited for as long.
     """
-    found = await asyncio.to_thread(tree.members)
-    _signal(found, signal.SIGTERM)
-    if await _gone(tree, found, grace):
+    if await _asked_to_end(tree, grace):
         return
     for number in itertools.count(1):
         if tree.group is not None:
@@ -99,24 +97,26 @@ async def stop(tree: Tree, grace: float) -> None:
         await spawn.all_ended(sorted(found), ROUND_SECONDS)
 
 
-async def _gone(tree: Tree, found: set[int], grace: float) -> bool:
-    """Whether the tree is empty before the grace is over; what it starts meanwhile is asked to end as well.
+async def _asked_to_end(tree: Tree, grace: float) -> bool:
+    """Whether the tree is empty before the grace is over.
 
-    A shell whose command was asked a moment before it may have begun the next one by then, and wait for that.
+    Nobody is asked twice, but for a process that runs another program since: between fork and exec it has its shell's
+    trap, and loses what it hears. What is started meanwhile is asked as well: a shell whose command has been asked a
+    moment before it may have begun the next one by then, and waits for that.
     """
     loop = asyncio.get_running_loop()
     until = loop.time() + grace
-    asked = set(found)
+    asked: dict[int, tuple[int, int] | None] = {}
     look = FIRST_LOOK_SECONDS
-    while found:
+    while found := await asyncio.to_thread(tree.members):
+        images = {pid: procfs.image(pid) for pid in found}
+        _signal({pid for pid, image in images.items() if asked.get(pid) != image}, signal.SIGTERM)
+        asked = images
         left = until - loop.time()
         if left <= 0:
             return False
         await spawn.all_ended(sorted(found), min(left, look))
         look = min(2 * look, LAST_LOOK_SECONDS)
-        found = await asyncio.to_thread(tree.members)
-        _signal(found - asked, signal.SIGTERM)
-        asked |= found
     return True
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -99,3 +100,23 @@ def test_descendants_are_the_roots_that_exist_and_all_below_them(parents: dict[i
             assert pid in found
         if pid in found and pid not in roots:
             assert one.parent in found
+
+
+def test_a_process_that_runs_another_program_has_another_image() -> None:
+    """`Popen` returns once its child has done so; before that, the child has its parent's stack."""
+    own = procfs.image(os.getpid())
+    assert own == procfs.image(os.getpid()) and own is not None
+    with subprocess.Popen(["sleep", "600"]) as other:
+        found = procfs.image(other.pid)
+        other.kill()
+    assert found is not None and found[1] not in (0, own[1])
+    assert procfs.image(other.pid) is None
+    child = os.fork()
+    if not child:
+        signal.pause()
+    try:
+        forked = procfs.image(child)
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    assert forked is not None and forked[1] == own[1]

@@ -108,7 +108,8 @@ async def test_what_waits_for_something_that_it_began_after_it_was_asked_has_it_
     wood: Wood, marker: str, tmp_path: Path
 ) -> None:
     """A shell between two commands of a loop does: it hears that it shall end once the next one has."""
-    script = f'trap \'sleep 600; echo tidy >{tmp_path}/tidy; exit 0\' TERM; echo "shim $$" >"$0"; sleep 600'
+    loop = "while :; do sleep 600; done"
+    script = f'trap \'sleep 600; echo tidy >{tmp_path}/tidy; exit 0\' TERM; echo "shim $$" >"$0"; {loop}'
     root = wood.start(script, marker=marker)
     await wood.hear("shim")
     async with asyncio.timeout(PATIENCE):
