@@ -28,7 +28,9 @@ async def settled(stage: Stage, name: str) -> ListScreen[object]:
 
 
 async def drawn(stage: Stage, screen: ListScreen[object]) -> None:
-    await stage.until(lambda: not any(worker.group == "preview" and worker.is_running for worker in stage.app.workers))
+    # Of this screen alone: the one before it may follow a job's log for as long as that runs.
+    own = [worker for worker in stage.app.workers if worker.node is screen and worker.group == "preview"]
+    await stage.until(lambda: not any(worker.is_running for worker in own))
     await stage.until(
         lambda: screen.above.size.height == len(screen.above_lines(NOW)), "what is above the list is laid out"
     )

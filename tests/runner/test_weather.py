@@ -61,7 +61,8 @@ async def test_a_closed_window_parks_its_account_and_lets_it_back_by_one_then_tw
         "five_hour",
         "rehearsal rate_limit_event",
     )
-    assert window.until is not None and window.resets_at is not None and window.until >= window.resets_at
+    # Each of the three told an end in whole seconds; the first counts where the others are as good as the same.
+    assert window.until is not None and window.resets_at is not None and window.until >= window.resets_at - 2_000
     waiting = await submit(engine, *(job(says) for _ in range(9)))
     (free,) = await submit(engine, job(says, "other"))
     await ended(engine, free)
