@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from engine.personas.persona import FILE, Head, Persona, Source
 from engine.personas.telling import said
+from engine.plain import plain_line
 from engine.skills.finding import standing
 from engine.skills.reading import SIZE_LIMIT, BadSkillError, Document, read_document
 from engine.units import tokens
@@ -92,7 +93,7 @@ def _head(document: Document) -> Head:
         return msgspec.convert(dict(document.head), Head, strict=False)
     except msgspec.ValidationError as error:
         what, _, where = str(error).partition(" - at ")
-        raise BadSkillError(f"{where.strip('`').removeprefix('$.') or 'the head'}: {what}") from None
+        raise BadSkillError(plain_line(f"{where.strip('`').removeprefix('$.') or 'the head'}: {what}")) from None
 
 
 def _read(path: Path) -> bytes:

@@ -14,6 +14,7 @@ from msgspec import Meta, Struct, field
 from engine.documents import parse, text_of
 from engine.errors import UsageError
 from engine.paths import expanded
+from engine.plain import plain_line
 
 HERE = Path(__file__).parent
 FILE_BYTES = 4 << 20  #: of a scenario
@@ -238,7 +239,7 @@ def read(path: Path) -> Scenario:
     try:
         return msgspec.convert(_load(path), Scenario)
     except msgspec.ValidationError as error:
-        raise UsageError(f"{path}: {_place(str(error))}") from None
+        raise UsageError(f"{path}: {plain_line(_place(str(error)))}") from None
 
 
 def script(scenario: Scenario) -> bytes:

@@ -14,6 +14,7 @@ from engine.foreign import NOT_JSON
 from engine.home import AGENTS
 from engine.mcp.desk import Desk
 from engine.mcp.wire import Frame, Reply
+from engine.plain import plain_line
 from engine.server.caller import at_socket
 from engine.server.listening import listening
 
@@ -90,7 +91,7 @@ class _Line:
         try:
             return msgspec.json.decode(line, type=Frame)
         except NOT_JSON as error:
-            logger.warning("what came on the agents' socket is no call: %s", error)
+            logger.warning("what came on the agents' socket is no call: %s", plain_line(str(error)))
             return None
 
     async def _answer(self, frame: Frame) -> None:

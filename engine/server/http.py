@@ -25,6 +25,7 @@ from engine.errors import (
 )
 from engine.foreign import NOT_JSON
 from engine.model.access import Role
+from engine.plain import plain_line
 from engine.server.caller import Caller, Door
 from engine.server.wire import to_wire
 
@@ -111,7 +112,7 @@ async def read_body(request: Request, kind: type[T]) -> T:
     try:
         body = msgspec.json.decode(b"".join(parts) or b"{}", type=kind)
     except NOT_JSON as error:
-        raise UsageError(f"request body: {error}") from None
+        raise UsageError(f"request body: {plain_line(str(error))}") from None
     request.scope["said"] = body
     return body
 
