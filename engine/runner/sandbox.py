@@ -50,6 +50,8 @@ def wrapped(argv: Sequence[str], cell: Cell) -> list[str]:
     command = [
         PROGRAM, "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc",
         "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try", "--die-with-parent",
+        # Root would keep its capabilities inside, and with them mount anew for writing what is mounted for reading.
+        "--cap-drop", "ALL",
     ]  # fmt: skip
     if not cell.network:
         command.append("--unshare-net")

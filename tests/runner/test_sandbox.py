@@ -88,6 +88,24 @@ def test_a_program_comes_with_what_it_was_installed_with(program: str, installed
     assert sandbox.package(Path(program)) == Path(installed)
 
 
+def test_no_capability_is_kept_inside(bubblewrap: None) -> None:
+    """Of a user who is not root bubblewrap leaves none by itself; root, too, gains none by starting a program."""
+    words = sandbox.wrapped(["cat", "/proc/self/status"], Cell((), Path("/"), (), (), ()))
+    said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    status = dict(line.split(":\t", 1) for line in said.splitlines())
+    assert {int(status[name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")} == {0}
+
+
+def test_who_is_root_makes_nothing_writable_inside(bubblewrap: None, tmp_path: Path) -> None:
+    """Nor does a user namespace of one's own, where all capabilities are had, but not over what is mounted already."""
+    mine = tmp_path.resolve()
+    mount = f"mount -o remount,rw,bind {mine} && touch {mine}/out"
+    tries = f"{mount}; unshare --user --map-root-user --mount sh -c '{mount}'; mknod {mine}/disk b 7 0; true"
+    cell = Cell((), Path("/"), (), (mine,), ())
+    subprocess.run(sandbox.wrapped(["sh", "-c", tries], cell), check=True)
+    assert list(mine.iterdir()) == []
+
+
 LOOK = """
 ls -A ~; ls -A /tmp /run; ls {home}
 echo own >made && git add made && git -c user.name=a -c user.email=b commit --quiet -m inside && git log --format=%s -1
