@@ -16,6 +16,7 @@ from engine.events import Audited
 from engine.model.access import Role, Token
 from engine.server.auditing import call_of, entry
 from engine.server.caller import Caller, Door
+from engine.server.deadlines import TURN_AWAY
 from engine.server.http import length_of, refusal
 from engine.server.peers import Peers
 from engine.tokens import Tokens
@@ -44,7 +45,7 @@ class Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope)
         if request.method in ("GET", "HEAD") and request.url.path == PROBE:
-            await self._app(_with_caller(scope, _PROBING), receive, send)
+            await self._app(_with_caller(scope, _PROBING), receive, _last(request, send))
             return
         address = scope["client"][0] if scope.get("client") else "?"
         shown = _bearer(request)
@@ -64,6 +65,7 @@ class Guard:
 
         A right token is served whatever came from its address before: it cannot be guessed, so nobody is locked out.
         """
+        send = _last(request, send)
         if wait := self._peers.put_off(address, monotonic()):
             await _answer(TooManyError(f"too many wrong tokens: wait {span(wait * 1000)}", wait), request.scope, send)
             return
@@ -83,7 +85,7 @@ class Guard:
         try:
             await self._tokens.used(token)
             scope = _with_caller(request.scope, caller)
-            if request.method == "GET":
+            if request.method in ("GET", "HEAD"):
                 await self._watched(token, scope, receive, send)
             else:
                 await self._app(scope, reading.receive, send)
@@ -164,6 +166,20 @@ class _Answer:
             await _answer(UnknownCallerError("the token opens nothing any more"), scope, self._send)
         elif not self._ended:
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _last(request: Request, send: Send) -> Send:
+    """To answer, and read no more on that connection: who shows no token pays for each request with a new one."""
+    turn_away = request.scope.get("state", {}).get(TURN_AWAY)
+    if turn_away is None or not turn_away():
+        return send  # cut off at once, whoever still sends would not hear why
+
+    async def last(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
+        await send(message)
+
+    return last
 
 
 def _with_caller(scope: Scope, caller: Caller) -> Scope:

@@ -31,7 +31,7 @@ from engine.server.needs import NEEDS
 from engine.server.network import KEY, opened
 from engine.server.peers import FREE_FAILURES, Peers
 from tests.conftest import PATIENCE, ended, shell
-from tests.server.network import certified, reached
+from tests.server.network import certified, head, reached, said
 
 
 async def test_a_token_opens_what_its_role_may(engine: Engine) -> None:
@@ -143,6 +143,17 @@ async def test_what_is_open_is_shut_with_its_token(engine: Engine) -> None:
         brief = await there.token(name="brief", expires="2s")
         async with there.client(brief) as client, asyncio.timeout(PATIENCE):
             assert [one async for one in client.follow(engine.hub.seq)] == []
+        while engine.hub.subscribers:
+            await asyncio.sleep(0)
+
+
+async def test_a_stream_without_a_body_is_shut_with_its_token_as_well(engine: Engine) -> None:
+    async with reached(engine) as there, there.raw() as (reader, writer), asyncio.timeout(PATIENCE):
+        writer.write(head(await there.token(name="ci"), "HEAD", "/v1/events?follow=1", "Connection: close"))
+        while not engine.hub.subscribers:
+            await asyncio.sleep(0)
+        await engine.tokens.revoke("ci", "test")
+        assert (await said(reader)).startswith(b"HTTP/1.1 200")
         while engine.hub.subscribers:
             await asyncio.sleep(0)
 

@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 
+import h11
 import pytest
 
 from engine.config import ServerSettings
@@ -135,6 +136,51 @@ async def test_what_is_too_large_is_refused_unread(engine: Engine, brief: Callab
             assert (await said(reader)).startswith(b"HTTP/1.1 401")
         found = await engine.audit.lines(0, None, 100)
         assert [one.status for one in found] == [413, 413, 413, 401]
+
+
+@pytest.fixture
+def pieces(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Bytes that were read, each time that some were: between two of them the loop has a turn."""
+    sizes: list[int] = []
+    usual = h11.Connection.receive_data
+
+    def receive(connection: h11.Connection, data: bytes) -> None:
+        if connection.our_role is h11.SERVER:
+            sizes.append(len(data))
+        usual(connection, data)
+
+    monkeypatch.setattr(h11.Connection, "receive_data", receive)
+    return sizes
+
+
+CHUNKED = "Transfer-Encoding: chunked"
+CHUNKS = b"1\r\n \r\n" * 50_000  #: each costs as much as one of thousands of bytes would
+
+
+async def test_of_who_shows_no_token_a_piece_is_read_and_one_request(engine: Engine, pieces: list[int]) -> None:
+    async with reached(engine) as there:
+        async with there.raw() as (reader, writer):
+            writer.write(head("hwt_wrong", "POST", "/v1/jobs", CHUNKED) + CHUNKS)
+            assert (await said(reader)).startswith(b"HTTP/1.1 401")
+        assert sum(pieces) < len(CHUNKS) / 10 and max(pieces) <= 2048
+        for path, status in ("/v1/status", b"HTTP/1.1 401"), ("/healthz", b"HTTP/1.1 200"):
+            async with there.raw() as (reader, writer):
+                writer.write(head("hwt_wrong", path=path) * 20)
+                heard = await said(reader)
+                assert heard.startswith(status) and heard.count(b"HTTP/1.1 ") == 1, heard
+
+
+async def test_a_body_in_many_small_chunks_is_read_in_turns_with_others(engine: Engine, pieces: list[int]) -> None:
+    async with reached(engine) as there:
+        body = b'{"jobs": [{"prompt": "true", "agent": "shell"}]}'
+        whole = b"%x\r\n%s\r\n" % (len(body), body) + CHUNKS + b"0\r\n\r\n"
+        once = head(await there.token(), "POST", "/v1/jobs", CHUNKED) + whole
+        async with there.raw() as (reader, writer):
+            # A second request that does not wait for the first one's answer is read after it.
+            writer.write(once + head(await there.token(Role.VIEWER), "GET", "/v1/jobs", "Connection: close"))
+            heard = await said(reader)
+        assert heard.startswith(b"HTTP/1.1 201") and heard.count(b"HTTP/1.1 200") == 1, heard
+        assert max(pieces) <= 2048 and max(pieces[5:]) <= 1024
 
 
 async def test_large_bodies_of_many_do_not_add_up(engine: Engine) -> None:
