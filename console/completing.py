@@ -75,6 +75,11 @@ def known_values(jobs: Sequence[Job]) -> dict[str, list[str]]:
     return {key: sorted(value for value in values if value) for key, values in found.items()}
 
 
+def either(one: Mapping[str, Sequence[str]], other: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """The values of both, by key."""
+    return {key: sorted({*one.get(key, ()), *other.get(key, ())}) for key in {**one, **other}}
+
+
 def quoted(word: str) -> str:
     """A value as it has to be written where it has a space in it."""
     return f'"{word}"' if " " in word else word

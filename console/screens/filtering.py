@@ -8,7 +8,7 @@ from functools import partial
 
 from textual.timer import Timer
 
-from console.completing import offers
+from console.completing import either, offers
 from console.desk import Desk
 from console.roles import Role
 from console.screens.operating import Operating
@@ -27,6 +27,8 @@ class Filtering(Operating):
         self.filter = ""
         self._typing: Timer | None = None
         self._before_prompt = ""
+        self._about: Mapping[str, Sequence[str]] = {}
+        """Values of the list as it was before what is typed narrowed it."""
         self._offered: list[str] = []
         self._offer = -1
 
@@ -46,7 +48,7 @@ class Filtering(Operating):
         if text:
             self.try_filter(text, entered=True)
             return
-        self._before_prompt = self.filter
+        self._before_prompt, self._about = self.filter, self.known()
         self.ask.prompt("filter", "/", self.filter)
 
     def try_filter(self, text: str, *, entered: bool = False) -> None:
@@ -63,7 +65,8 @@ class Filtering(Operating):
             order = await self.desk.client.order(text, self.sorted_by())
         except HeadwayError as error:
             # What is typed stands before it, so the room is for what is wrong.
-            self.ask.mark_wrong(error.message.removeprefix("filter: "))
+            if entered or not self._offered:  # a word that can go on is no mistake yet
+                self.ask.mark_wrong(error.message.removeprefix("filter: "))
             if entered:
                 self.say(error.message, Role.FAILED)
             return
@@ -79,7 +82,7 @@ class Filtering(Operating):
             self._typing.stop()
         text = event.text
         if text not in self._offered:
-            self._offered, self._offer = offers(text, self.known()), -1
+            self._offered, self._offer = offers(text, either(self._about, self.known())), -1
             self.ask.offer([one[text.rfind(" ") + 1 :] for one in self._offered])
         self._typing = self.set_timer(_TYPING, lambda: self.try_filter(text))
 
