@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from msgspec.structs import replace
 
 from console.actions import BY_ID, Action
+from console.screens import listing
 from console.screens.job import JobScreen
 from console.screens.limits import LimitsScreen
 from engine.model import Verb
@@ -55,7 +57,8 @@ async def test_a_list_is_sorted_by_any_column_and_the_cursor_stays_with_its_row(
         assert screen.table.row.what == "seven_day opus"
 
 
-async def test_a_key_does_not_meet_a_row_that_has_just_come_under_the_cursor() -> None:
+async def test_a_key_does_not_meet_a_row_that_has_just_come_under_the_cursor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing, "_GRACE", 600.0)
     engine = ledger.laden()
     async with console(engine) as stage:
         screen = await limits(stage)
