@@ -7,6 +7,9 @@ LOCKED ?=
 SUPPLY := .cache/supply
 SPREAD := --ignore tests/e2e --numprocesses auto --dist worksteal
 
+# Some machines have it for everything; the suite starts hundreds of processes, and each would compile all of Headway again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: run test test-long test-agents test-cluster lint fuzz crash soak soak-day
 .PHONY: bench bench-agents bench-cluster bench-console bench-fleet bench-memory picture pictures clean
 .PHONY: lock lock-check audit sbom image-check unit-check

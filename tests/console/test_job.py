@@ -296,7 +296,12 @@ async def test_the_help_has_every_action_of_the_console() -> None:
         async def look() -> None:
             screen = await open_help(stage)
             seen.update(action.id for action in screen.list.actions)
-            await stage.until(lambda: all(action.title in stage.text for action in screen.list.actions))
+
+            def all_stand() -> bool:
+                text = stage.text
+                return all(action.title in text for action in screen.list.actions)
+
+            await stage.until(all_stand)
             await stage.press("escape")
             await stage.until(lambda: not isinstance(stage.app.screen, HelpScreen))
 
