@@ -9,8 +9,12 @@ from engine.store.writer import Transaction
 
 
 def next_epoch(tx: Transaction) -> int:
-    """The number under which this engine speaks to the nodes: higher than that of any engine before it."""
-    (epoch,) = tx.connection.execute("UPDATE epochs SET epoch = epoch + 1 RETURNING epoch").fetchone()
+    """The number under which this engine speaks to the nodes: higher than that of any engine before it.
+
+    Also of one whose number this database does not know: it was put back from a copy, and nodes do not forget.
+    """
+    later = "UPDATE epochs SET epoch = max(epoch + 1, ?) RETURNING epoch"
+    (epoch,) = tx.connection.execute(later, (tx.now,)).fetchone()
     return int(epoch)
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
@@ -175,3 +177,19 @@ async def test_a_node_listens_to_no_engine_that_was_replaced(bench: Bench, grid:
     site = grid.sites["a"]
     with pytest.raises(FencedError):  # it is written down: a node that was started anew has not forgotten
         await meet(4)
+
+
+async def test_an_engine_put_back_from_a_copy_is_heard(bench: Bench, grid: Grid, tmp_path: Path) -> None:
+    async with engine_on(bench, grid):
+        await until(lambda: engine_ready(grid))
+    shutil.copytree(bench.home, tmp_path / "copy")
+    for _ in range(2):
+        grid.words.clear()
+        async with engine_on(bench, grid):
+            await until(lambda: engine_ready(grid))
+    shutil.rmtree(bench.home)
+    shutil.copytree(tmp_path / "copy", bench.home)
+    async with engine_on(bench, grid) as engine:
+        (job,) = await submit(engine, JobSpec(prompt="true", agent="shell"))
+        row, _ = await ended(engine, job)
+    assert row.state is State.SUCCEEDED, row.reason

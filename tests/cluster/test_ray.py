@@ -50,11 +50,21 @@ class Rack:
     cluster: Any
     token: Path
     homes: Path
+    env: dict[str, str]
+    """What nodes are started with, and engines are not."""
     nodes: dict[str, Any]
 
     def add(self, name: str) -> None:
         offers: dict[str, Any] = {"num_cpus": 0, "resources": {"slots": 4.0}, "object_store_memory": 80 << 20}
-        self.nodes[name] = patient(lambda: self.cluster.add_node(node_name=name, **offers))
+        with self.as_node():
+            self.nodes[name] = patient(lambda: self.cluster.add_node(node_name=name, **offers))
+
+    @contextlib.contextmanager
+    def as_node(self) -> Iterator[None]:
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in self.env.items():
+                patch.setenv(name, value)
+            yield
 
     def kill(self, name: str) -> None:
         """Its raylet, as a machine that loses power, but for the agents: they are orphans now."""
@@ -70,19 +80,18 @@ def rack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rack]:
     token = tmp_path_factory.mktemp("token") / "token"
     token.write_text("f" * 64)
     token.chmod(0o600)
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in {
-            "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token), "RAY_USAGE_STATS_ENABLED": "0",
-            "ANTHROPIC_API_KEY": KEY, "HEADWAY_REHEARSAL_SPEED": "20", "RAY_raylet_start_wait_time_s": "180",
-        }.items():  # fmt: skip
-            patch.setenv(name, value)
+    env = {
+        "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token), "RAY_USAGE_STATS_ENABLED": "0",
+        "ANTHROPIC_API_KEY": KEY, "HEADWAY_REHEARSAL_SPEED": "20", "RAY_raylet_start_wait_time_s": "180",
+    }  # fmt: skip
+    one = Rack(None, token, tmp_path_factory.mktemp("nodes"), env, {})
+    with one.as_node():
         from ray.cluster_utils import Cluster
 
         head = {"num_cpus": 0, "include_dashboard": False, "node_name": "head"}
-        cluster = patient(lambda: Cluster(initialize_head=True, head_node_args=head))
-        one = Rack(cluster, token, tmp_path_factory.mktemp("nodes"), {})
-        for name in ("a", "b", "c"):
-            one.add(name)
+        one.cluster = patient(lambda: Cluster(initialize_head=True, head_node_args=head))
+    for name in ("a", "b", "c"):
+        one.add(name)
     yield one
     one.cluster.shutdown()
 
