@@ -122,13 +122,13 @@ def _value(draw: Draw, text: bytes) -> bytes:
     except (ValueError, RecursionError):
         try:
             value = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-        except (yaml.YAMLError, ValueError, RecursionError):
+        except (yaml.YAMLError, ValueError, RecursionError, MemoryError):
             return text
     path = draw(st.lists(st.integers(0, 40), min_size=1, max_size=6))
     changed = _at(value, path, lambda old: _other(draw, old))
     try:
         return json.dumps(changed, ensure_ascii=draw(st.booleans()), default=str).encode(errors="surrogatepass")
-    except (ValueError, TypeError, RecursionError):
+    except (ValueError, TypeError, RecursionError, MemoryError):  # a thousand times a thousand times a thousand
         return text
 
 
