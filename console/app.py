@@ -34,6 +34,7 @@ from console.roles import Role
 from console.said import result_line, undone_line
 from console.screens.places import ABOUT_JOB, FIRST, read_ahead
 from console.screens.switching import Switching
+from console.sheet import Sheet
 from console.svg import save
 from console.tabs import Tab
 from console.theme import DEFAULT, Ink, find_themes, textual_theme
@@ -76,6 +77,7 @@ class ConsoleApp(Switching, inherit_bindings=False):
         self.animation_level = "none"
         self._theme_problems = self._find_themes()
         self._wear(fixed_theme or DEFAULT)
+        self.stylesheet = Sheet(variables=self.get_css_variables())
 
     async def on_event(self, event: Event) -> None:
         """Keys come one by one, each once the one before it has had its effect."""

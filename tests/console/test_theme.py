@@ -1,14 +1,21 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Iterable
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.color import Color
 from rich.style import Style
 from textual.command import CommandPalette
+from textual.css import stylesheet
+from textual.css.model import RuleSet
 
+from console.actions import BY_ID
+from console.screens.places import PLACES
 from console.theme import (
     COLOURLESS,
     DEFAULT,
@@ -177,3 +184,27 @@ def test_own_themes_go_before_shipped_ones_and_wrong_ones_are_told(tmp_path: Pat
     assert len(problems) == 1 and "broken.yaml" in problems[0]
     assert check_themes(places)[0] == len(load_themes()) + 2
     assert own_places(None, {"HOME": "/home/you"}) == (Path("/home/you/.config/headway/themes"),)
+
+
+async def test_the_looks_are_read_once_for_each_theme_however_many_screens_are_seen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read: Counter[object] = Counter()
+    parse = stylesheet.parse
+
+    def counted(scope: str, css: str, *more: Any, **named: Any) -> Iterable[RuleSet]:
+        read[scope, css, named["tie_breaker"]] += 1
+        return parse(scope, css, *more, **named)
+
+    monkeypatch.setattr(stylesheet, "parse", counted)
+    async with console(FakeEngine([make_job(7)])) as stage:
+        for place in PLACES:
+            await stage.press(BY_ID[f"go_{place.name}"].keys[0])
+            await stage.until(lambda place=place: stage.app.place is place)
+        assert read and set(read.values()) == {1}
+        before = stage.app.screen.styles.background
+        await stage.press(":")
+        await stage.type("theme paper")
+        await stage.press("enter")
+        await stage.until(lambda: stage.app.theme == "paper" and stage.app.screen.styles.background != before)
+        assert set(read.values()) == {2}, "other colours, other rules"
