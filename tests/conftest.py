@@ -21,8 +21,13 @@ from engine.events import Event
 from engine.model import JobSpec
 from engine.server.client import Client
 from engine.serving import serving
+from tests import fresh
 from tests.forked import forks, popen
 from tests.waiting import PATIENCE, until
+
+
+def pytest_configure() -> None:
+    fresh.hasten()
 
 
 @pytest.hookimpl(wrapper=True)

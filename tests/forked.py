@@ -8,6 +8,7 @@ interpreter, its encoding, what is imported) it says with a real start: `subproc
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import functools
 import gc
 import json
@@ -18,6 +19,7 @@ import signal
 import socket
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +30,7 @@ from typing import Any
 import console.cli
 import engine.server
 from engine.agents.llm import call
+from tests import fresh
 
 HEADWAY = console.cli.__name__
 CALL = call.__name__  #: a plain call of a model
@@ -264,6 +267,8 @@ def _become(request: dict[str, Any], given: list[int], ours: list[int]) -> None:
             os.close(fd)
         for name, place, mode in (("stdin", 0, "r"), ("stdout", 1, "w"), ("stderr", 2, "w")):
             setattr(sys, name, open(place, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
+        if request["session"] and sys.stdin.isatty():
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # as a login does, so that the loss of the terminal is told
         sys.argv = [request["program"], *request["arguments"]]
         try:
             code = _run(request["program"], request["arguments"])
@@ -300,5 +305,6 @@ def _load(program: str) -> None:
 
 
 if __name__ == "__main__":
+    fresh.hasten()
     _load(HEADWAY)
     _serve(socket.socket(fileno=int(sys.argv[1])))

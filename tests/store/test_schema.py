@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sqlite3
@@ -14,9 +15,16 @@ import pytest
 
 from engine.errors import HeadwayError, RefusedError, StorageError
 from engine.store import Store, schema
-from engine.store.schema import APPLICATION_ID, migrate, migrations, open_writer, split, storage_error
+from engine.store.schema import APPLICATION_ID, migrations, open_writer, split, storage_error
+from tests import fresh
+from tests.fresh import long_way as migrate
 
 NOBODY = 65534
+
+
+@pytest.fixture(autouse=True)
+def _by_migrations(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schema, "migrate", migrate)
 
 
 def pragma(connection: sqlite3.Connection, name: str) -> object:
@@ -38,6 +46,26 @@ def test_a_fresh_database_has_the_newest_schema_and_our_mark(path: Path) -> None
     assert pragma(connection, "application_id") == APPLICATION_ID
     assert {"jobs", "attempts", "events", "counts"} <= {name for name, _ in schema_of(connection)}
     connection.close()
+
+
+def test_the_copy_that_other_tests_start_from_is_what_the_migrations_make(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = ("user_version", "application_id", "auto_vacuum", "journal_mode", "synchronous", "page_size", "encoding")
+
+    def made(place: Path) -> tuple[object, ...]:
+        with contextlib.closing(open_writer(place)) as connection:
+            rows = {name: connection.execute(f"SELECT * FROM {name}").fetchall() for name in _tables(connection)}
+            return schema_of(connection), rows, [pragma(connection, name) for name in asked]
+
+    long = made(path)
+    monkeypatch.setattr(schema, "migrate", fresh.migrate)
+    assert made(path.with_name("copy.db")) == long
+
+
+def _tables(connection: sqlite3.Connection) -> list[str]:
+    found = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")
+    return [name for (name,) in found.fetchall()]
 
 
 def test_an_answered_write_survives_power_loss_so_the_pragmas_are_really_set(path: Path) -> None:
