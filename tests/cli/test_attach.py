@@ -21,7 +21,7 @@ from engine import events as log
 from engine.model import JobDetail
 from engine.server.client import Client
 from tests.conftest import PATIENCE, Served, settings_file
-from tests.forked import REAL_START
+from tests.forked import REAL_START, popen
 from tests.runner.living import rehearsal
 
 HANG: list[dict[str, object]] = [{"do": "say", "text": "I begin"}, {"do": "fail", "kind": "hang"}]
@@ -32,7 +32,7 @@ agents:
 accounts:
   work: {agent: rehearsal, env: {WHO: work}, key: {command: [echo, key-of-work], variable: WORK_KEY}}
 """
-#: Makes the pseudo-terminal its own, as a login does, so that its loss is told to what runs on it.
+#: Makes the pseudo-terminal its own, as a login and a fork do, so that its loss is told to what runs on it.
 LEADER = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
 
 
@@ -41,12 +41,13 @@ class Terminal:
 
     def __init__(self, served: Served, *arguments: str, below_a_shell: bool = False) -> None:
         """`below_a_shell`: as a person has it, so that the terminal does not go away with the command."""
-        shell = ["/bin/sh", "-c", '"$@"; sleep 600', "sh"] if below_a_shell else []
         self.master, slave = pty.openpty()
         env = {name: value for name, value in os.environ.items() if name != "SECRET_KEY"}
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", LEADER, *shell, sys.executable, "-m", "console.cli", "--home", str(served.home),
-             *arguments],
+        command = [sys.executable, "-m", "console.cli", "--home", str(served.home), *arguments]
+        if below_a_shell:
+            command = [sys.executable, "-c", LEADER, "/bin/sh", "-c", '"$@"; sleep 600', "sh", *command]
+        self.process = popen(
+            command,
             stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
             env={**env, "TERM": "xterm-256color", "COLUMNS": "100", "LINES": "30"},
         )  # fmt: skip
@@ -93,10 +94,12 @@ def terminals() -> Iterator[list[Terminal]]:
         one.hang_up()
 
 
-def started(served: Served, steps: list[dict[str, object]], directory: Path, *more: str) -> None:
+def started(served: Served, steps: list[dict[str, object]], directory: Path, *more: str, environ: bool = False) -> None:
+    """An engine with a job. `environ`: the kernel knows its environment, whence a screen has the engine's own keys."""
     settings_file(served.home, SETTINGS)
-    # Its environment is read by way of the kernel.
-    served.env = {"HEADWAY_REHEARSAL_SPEED": "0", "SECRET_KEY": "key-of-the-engine", REAL_START: "1"}
+    served.env = {"HEADWAY_REHEARSAL_SPEED": "0", "SECRET_KEY": "key-of-the-engine"}
+    if environ:
+        served.env[REAL_START] = "1"
     served.start()
     model = rehearsal(directory, steps, DONE)
     served.headway("submit", "--agent", "rehearsal", "--model", model, "--scratch", *more, "write it")
@@ -117,7 +120,7 @@ async def shown(served: Served) -> JobDetail:
 async def test_a_running_job_is_parked_worked_in_and_goes_on_in_the_same_session(
     served: Served, tmp_path: Path, terminals: list[Terminal]
 ) -> None:
-    started(served, HANG, tmp_path, "--account", "work")
+    started(served, HANG, tmp_path, "--account", "work", environ=True)
     await until_it_works(served)
     before = (await shown(served)).attempts[0]
     terminals.append(terminal := Terminal(served, "attach", "1"))
@@ -156,7 +159,7 @@ async def test_a_running_job_is_parked_worked_in_and_goes_on_in_the_same_session
 async def test_no_key_crosses_the_socket_or_stands_in_any_list(
     served: Served, tmp_path: Path, terminals: list[Terminal]
 ) -> None:
-    started(served, HANG, tmp_path)
+    started(served, HANG, tmp_path, environ=True)
     await until_it_works(served)
     terminals.append(terminal := Terminal(served, "attach", "1"))
     terminal.until("/exit leaves")
