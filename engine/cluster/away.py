@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import time
 from pathlib import Path
 from typing import TypeVar
@@ -14,8 +15,7 @@ from engine.clock import now_ms
 from engine.cluster import parcel
 from engine.cluster.fleet import Fleet
 from engine.cluster.stream import Stream
-from engine.cluster.wire import Heard, Result, Told, Touch, UnmetError
-from engine.cluster.words import UnreachableError
+from engine.cluster.wire import Heard, Result, Told, Touch
 from engine.errors import HeadwayError
 from engine.model import Resources
 from engine.runner.cut import Cut
@@ -35,12 +35,22 @@ class Away:
     """
 
     def __init__(
-        self, fleet: Fleet, stream: Stream, placed: Placed, workspaces: Workspaces, *, talks: bool, adopted: bool
+        self,
+        fleet: Fleet,
+        stream: Stream,
+        placed: Placed,
+        workspaces: Workspaces,
+        ref: str,
+        *,
+        talks: bool,
+        adopted: bool,
     ) -> None:
+        """`ref`: what its commits are called on their way."""
         self._fleet = fleet
         self._workspaces = workspaces
         self._stream = stream
         self._placed = placed
+        self._ref = ref
         self.talks = talks
         self.adopted = adopted
 
@@ -82,17 +92,19 @@ class Away:
         await self._insist("stop", grace, Told)
 
     async def tell(self, line: bytes) -> bool:
-        touch = Touch(self._fleet.epoch, self._stream.attempt, line=line)
+        """Said until it is known to be heard: nobody says an answer again that did not come to a waiting agent."""
+        touch = Touch(self._fleet.epoch, self._stream.attempt, line=line, once=secrets.token_hex(8))
         try:
-            return (await self._fleet.ask(self._stream.node, "tell", touch, Told)).heard
+            told = await self._fleet.insist(self._stream, "tell", msgspec.msgpack.encode(touch), Told)
         except HeadwayError:
             return False
+        return told is not None and told.heard
 
     async def hang_up(self) -> None:
+        touch = Touch(self._fleet.epoch, self._stream.attempt)
         try:
-            touch = Touch(self._fleet.epoch, self._stream.attempt)
-            await self._fleet.ask(self._stream.node, "hang_up", touch, Told)
-        except (UnreachableError, UnmetError) as error:
+            await self._fleet.insist(self._stream, "hang_up", msgspec.msgpack.encode(touch), Told)
+        except HeadwayError as error:
             logger.warning("attempt %d: its input stays open: %s", self._stream.attempt, error)
 
     async def clear(self, grace: float) -> int | None:
@@ -101,6 +113,7 @@ class Away:
         result = await self._insist("finish", grace, Result)
         if result is None:
             return None
+        self._stream.home = True
         try:
             await self._bring_home(result)
         except (HeadwayError, OSError) as error:
@@ -121,7 +134,7 @@ class Away:
     async def _bring_home(self, result: Result) -> None:
         """What it left in its run directory, and in its workspace."""
         await asyncio.to_thread(parcel.extract, result.files, self._run.path, keep=True)
-        root, sent = self._placed.root, result.parcel
+        root, sent = self._placed.root, parcel.checked(result.parcel, self._ref)
         if not sent.git:
             await parcel.lay_files(self._placed.directory, sent)
         elif root is not None:

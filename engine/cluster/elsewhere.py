@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -18,7 +19,6 @@ from engine.cluster.stream import Stream
 from engine.cluster.wire import Begun, Has, Order, Parcel, UnmetError, Which
 from engine.cluster.words import NoRoomError, UnreachableError
 from engine.dispatch.nodes import HELD, Wish
-from engine.errors import HeadwayError
 from engine.runner import kit
 from engine.runner.ground import NoGroundError
 from engine.runner.launch import Launcher, Plan, planned_facts
@@ -27,6 +27,8 @@ from engine.runner.workspace import Placed
 from engine.store import Store, claims, placing
 from engine.store.claims import Claim
 from engine.units import span
+
+logger = logging.getLogger(__name__)
 
 WHERE = "node.json"  #: in the engine's run directory of an attempt on a node
 WHERE_BYTES = 1 << 12
@@ -95,26 +97,29 @@ class Elsewhere:
         run.note(noted)
         try:
             begun = await self._begun(claim, run, plan, stream)
-        except HeadwayError as error:
+        except Exception as error:
             stream.lose(str(error))
             self._fleet.let_go(stream.attempt, whole=False)
             raise
         if begun is None:
-            return (
-                noted,
-                0,
-                Away(self._fleet, stream, plan.placed, self._launcher.workspaces, talks=False, adopted=False),
-            )
-        await asyncio.to_thread(parcel.extract, begun.files, run.path, keep=True)
+            return noted, 0, self._away(claim, stream, plan.placed, talks=False)
+        try:
+            await asyncio.to_thread(self._note, claim, run, stream, begun)
+        except OSError as error:  # it runs: what cannot be written down of that is no reason to begin it again
+            logger.error("job %d: what it was given cannot be written down: %s", claim.job.id, error)
+        self._fleet.begun(stream)
+        return noted, begun.pid, self._away(claim, stream, plan.placed, talks=begun.talks)
+
+    def _away(self, claim: Claim, stream: Stream, placed: Placed, *, talks: bool, adopted: bool = False) -> Away:
+        workspaces, ref = self._launcher.workspaces, _ref(claim)
+        return Away(self._fleet, stream, placed, workspaces, ref, talks=talks, adopted=adopted)
+
+    @staticmethod
+    def _note(claim: Claim, run: RunDir, stream: Stream, begun: Begun) -> None:
+        (run.path / WHERE).write_bytes(msgspec.json.encode(Where(stream.node, begun.talks)))
         if begun.given is not None:
             kit.note_kit(run, kit.Kit(begun.given, marker=claim.attempt.marker))
-        (run.path / WHERE).write_bytes(msgspec.json.encode(Where(stream.node, begun.talks)))
-        self._fleet.begun(stream)
-        return (
-            noted,
-            begun.pid,
-            Away(self._fleet, stream, plan.placed, self._launcher.workspaces, talks=begun.talks, adopted=False),
-        )
+        parcel.extract(begun.files, run.path, keep=True)
 
     def _facts(self, claim: Claim, plan: Plan, node: str) -> Facts:
         """As of any attempt, with the paths of this machine: what comes home is put there."""
@@ -158,7 +163,7 @@ class Elsewhere:
         if root is None or repository is None:
             return await parcel.pack_files(plan.placed.directory)
         known = await self._fleet.ask(node, "has", Which(self._fleet.epoch, str(repository)), Has)
-        return await parcel.pack(root, run, f"refs/headway/travel/{claim.attempt.marker}", known.commits)
+        return await parcel.pack(root, run, _ref(claim), known.commits)
 
     def adopt(self, claim: Claim, run: RunDir, placed: Placed) -> Away:
         """An attempt of an engine before this one. Whether its node still has it shows once that is met."""
@@ -169,7 +174,12 @@ class Elsewhere:
         )
         self._fleet.follow(stream)
         self._fleet.begun(stream)
-        return Away(self._fleet, stream, placed, self._launcher.workspaces, talks=_where(run).talks, adopted=True)
+        return self._away(claim, stream, placed, talks=_where(run).talks, adopted=True)
+
+
+def _ref(claim: Claim) -> str:
+    """What an attempt's commits are called on their way there and back."""
+    return f"refs/headway/travel/{claim.attempt.marker}"
 
 
 def _where(run: RunDir) -> Where:

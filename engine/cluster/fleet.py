@@ -22,7 +22,7 @@ from engine.clock import now_ms
 from engine.cluster import wire
 from engine.cluster.fencing import FencedError, sort
 from engine.cluster.stream import Stream
-from engine.cluster.wire import Ask, Drop, Hello, Meeting, News, Told, Touch, UnmetError
+from engine.cluster.wire import Ask, Drop, Heard, Hello, Meeting, News, Told, Touch, UnmetError
 from engine.cluster.words import Link, Reserve, Seen, UnreachableError
 from engine.config import Settings
 from engine.dispatch.nodes import Nodes, Room, Wish, Wishes
@@ -34,6 +34,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 WAIT_SECONDS = 20.0  #: a node without news answers after so long
+ANSWER_SECONDS = 100.0  #: and with any at most so much later: one that does not is out of reach, whatever Ray thinks
 AGAIN_SECONDS = 0.5  #: before a node that could not be reached is tried again
 PLACE_SECONDS = 10.0  #: for the cluster to find room that should be there
 
@@ -101,13 +102,17 @@ class Fleet:
                 task.cancel()
 
     async def _watch(self) -> None:
+        assert self._group is not None, "it runs"
         freed = False
         while True:
             self._woken.clear()
             self._look()
             if self.link.connected and not freed:
-                freed = True  # what an engine before this one had reserved for what has ended
-                await self.link.free(*map(str, self._streams), others=True)
+                # What an engine or a driver before this one had reserved for what has ended, or was just reserving.
+                # Nobody waits for it: who looks after the nodes has others to look after.
+                kept = map(str, {*self._streams, *self._waiting})
+                self._group.create_task(self.link.free(*kept, others=True), name="free-others")
+            freed = self.link.connected
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._patience()):
                     await self._woken.wait()
@@ -147,12 +152,12 @@ class Fleet:
         if member.absent is None:
             member.absent = now
         if now - member.absent >= self._lost_after:
-            for stream in self._on(member.name):
+            for stream in self._there(member.name):
                 stream.lose(f"the node {member.name} has been out of reach for {span(self._lost_after * 1000)}")
 
     def _patience(self) -> float | None:
         """Seconds until somebody has been away for too long."""
-        away = [one.absent for one in self.members.values() if one.absent is not None and self._on(one.name)]
+        away = [one.absent for one in self.members.values() if one.absent is not None and self._there(one.name)]
         return max(0.05, min(away) + self._lost_after - time.monotonic()) if away else None
 
     def jobs_on(self, node: str) -> list[int]:
@@ -163,6 +168,10 @@ class Fleet:
         """End what runs on a node, so that it begins anew elsewhere."""
         for stream in self._on(node):
             stream.lose(f"the node {node} was drained, and its work moved")
+
+    def _there(self, node: str) -> list[Stream]:
+        """What would be lost with a node: also what has ended, and has not been brought home."""
+        return [one for one in self._streams.values() if one.node == node and one.lost is None and not one.home]
 
     def _on(self, node: str) -> list[Stream]:
         return [one for one in self._streams.values() if one.node == node and not one.over.is_set()]
@@ -194,7 +203,7 @@ class Fleet:
         given: dict[int, str | None] = {one.attempt: one.node for one in self._streams.values()}
         own = frozenset(attempt for attempt, node in given.items() if node == member.name)
         meeting = Meeting(self.epoch, __version__, self._settings, own)
-        hello = wire.read(await self.link.call(member.name, "meet", wire.sent(meeting)), Hello)
+        hello = wire.read(await self._answered(member, "meet", wire.sent(meeting), ANSWER_SECONDS), Hello)
         for attempt in sort(hello.held, given, member.name).missing:
             stream = self._streams.get(attempt)
             if stream is not None and stream.begun:
@@ -212,7 +221,7 @@ class Fleet:
             await self._idle(member)
             return
         ask = Ask(self.epoch, [one.have for one in wanted], WAIT_SECONDS)
-        asking = asyncio.ensure_future(self.ask(member.name, "news", ask, News))
+        asking = asyncio.ensure_future(self._news(member, ask))
         woken = asyncio.ensure_future(member.asked.wait())
         try:
             await asyncio.wait({asking, woken}, return_when=asyncio.FIRST_COMPLETED)
@@ -224,12 +233,35 @@ class Fleet:
             asking.cancel()
             woken.cancel()
         member.heard_at, member.free = now_ms(), news.free
-        for heard in news.heard:
-            if (stream := self._streams.get(heard.attempt)) is not None:
-                stream.take(heard)
         for attempt in news.unknown:
             if (stream := self._streams.get(attempt)) is not None:
                 stream.lose(f"the node {member.name} knows nothing of it")
+        written = [self._took(heard) for heard in news.heard]
+        if not all(written):
+            await asyncio.sleep(AGAIN_SECONDS)
+
+    def _took(self, heard: Heard) -> bool:
+        """Write down what was heard of an attempt; False where that cannot be: the node is asked for it again."""
+        stream = self._streams.get(heard.attempt)
+        try:
+            if stream is not None:
+                stream.take(heard)
+        except OSError as error:  # this machine's disk is full, as a rule
+            logger.error("attempt %d: what it printed cannot be written down: %s", heard.attempt, error)
+            return False
+        return True
+
+    async def _news(self, member: Member, ask: Ask) -> News:
+        answer = await self._answered(member, "news", msgspec.msgpack.encode(ask), ask.wait + ANSWER_SECONDS)
+        return wire.read(answer, News)
+
+    async def _answered(self, member: Member, verb: str, data: bytes, within: float) -> bytes:
+        """A node's answer. Raises `UnreachableError` also for one that hangs: Ray would wait for it for ever."""
+        try:
+            async with asyncio.timeout(within):
+                return await self.link.call(member.name, verb, data)
+        except TimeoutError:
+            raise UnreachableError(f"the node {member.name} has not answered for {span(within * 1000)}") from None
 
     async def _idle(self, member: Member) -> None:
         """Nothing runs there: look from time to time whether it still answers."""
@@ -238,7 +270,7 @@ class Fleet:
                 await member.asked.wait()
         member.asked.clear()
         if not any(one.begun for one in self._on(member.name)):
-            news = await self.ask(member.name, "news", Ask(self.epoch, [], 0.0), News)
+            news = await self._news(member, Ask(self.epoch, [], 0.0))
             member.heard_at, member.free = now_ms(), news.free
 
     async def ask(self, node: str, verb: str, body: Struct, kind: type[T]) -> T:
@@ -247,13 +279,23 @@ class Fleet:
 
     async def insist(self, stream: Stream, verb: str, data: bytes, kind: type[T]) -> T | None:
         """The same about an attempt, again and again while its node is out of reach; None once it is lost."""
-        while True:
-            try:
-                return wire.read(await self.link.call(stream.node, verb, data), kind)
-            except (UnreachableError, UnmetError):
-                if stream.lost is not None:
-                    return None
-                await asyncio.sleep(AGAIN_SECONDS)
+        gone = asyncio.ensure_future(stream.gone.wait())
+        try:
+            while True:
+                calling = asyncio.ensure_future(self.link.call(stream.node, verb, data))
+                try:
+                    await asyncio.wait({calling, gone}, return_when=asyncio.FIRST_COMPLETED)
+                    if not calling.done():
+                        return None  # nobody knows whether it ever answers
+                    return wire.read(calling.result(), kind)
+                except (UnreachableError, UnmetError):
+                    if stream.lost is not None:
+                        return None
+                    await asyncio.sleep(AGAIN_SECONDS)
+                finally:
+                    calling.cancel()
+        finally:
+            gone.cancel()
 
     # ---- attempts
 
@@ -266,7 +308,11 @@ class Fleet:
         open_ = [one.name for one in self.members.values() if one.open and one.name not in closed]
         among = [name for name in open_ if only in (None, name)]
         reserve = Reserve(0, "", dict(wish.resources), dict(wish.labels), among, PLACE_SECONDS)
-        return await self.link.reserve(str(attempt), reserve)
+        try:
+            return await self.link.reserve(str(attempt), reserve)
+        except UnreachableError:
+            await self.link.free(str(attempt))  # it may have been reserved all the same
+            raise
 
     def follow(self, stream: Stream) -> None:
         """Keep an attempt in mind from now on."""

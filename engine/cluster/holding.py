@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
-from engine.cluster.wire import Begun, Have, Heard
+from engine.cluster.wire import Have, Heard
 from engine.model import Footprint
 from engine.redact import Secrets
 from engine.runner import procfs
 from engine.runner.cgroup import Cgroups
 from engine.runner.ground import Here
 from engine.runner.launch import placed_at
-from engine.runner.run_dir import RunDir, open_regular, read_regular
+from engine.runner.run_dir import Claimed, RunDir, open_regular, read_regular
 from engine.runner.tree import Tree
 from engine.runner.workspace import Placed
 
@@ -39,7 +39,6 @@ class Kept(Struct, frozen=True):
     ref: str
     known: list[str]
     """Commits of the workspace that the engine has."""
-    begun: Begun
 
 
 @dataclass(slots=True)
@@ -50,10 +49,13 @@ class Held:
     run: RunDir
     ground: Here
     placed: Placed
+    pid: int
     waiting: asyncio.Task[int | None] | None = None
     """Until its shim has ended."""
     told: Footprint | None = None
     """What was last said of what it takes."""
+    heard: set[str] = field(default_factory=set)
+    """The lines that were written to its input, by what they are called."""
 
     @property
     def over(self) -> bool:
@@ -66,6 +68,11 @@ class Held:
         if written is not None or self.waiting is None or not self.waiting.done() or self.waiting.cancelled():
             return written
         return self.waiting.result()
+
+    @property
+    def started(self) -> bool:
+        """A process of it was started, or will be: it was not only meant to be."""
+        return self.run.claim()[0] is not Claimed.VOIDED
 
     @property
     def rebooted(self) -> bool:
@@ -121,7 +128,7 @@ def _piece(path: Path, offset: int, secrets: Secrets, *, whole: bool) -> tuple[b
 
 
 def keep(run: RunDir, kept: Kept) -> None:
-    """Write it down, whole or not at all."""
+    """Write it down, whole or not at all: before it is started, so that nobody starts it again."""
     temp = run.path / f"{NAME}.tmp"
     temp.write_bytes(msgspec.json.encode(kept))
     temp.rename(run.path / NAME)
@@ -136,6 +143,9 @@ def find(home: Path, cgroups: Cgroups) -> list[Held]:
             kept = msgspec.json.decode(read_regular(path, HELD_BYTES) or b"", type=Kept)
         except (UnicodeDecodeError, msgspec.MsgspecError):
             continue
+        if run.facts() is None:
+            path.unlink()  # it was only being made ready
+            continue
         found.append(held(run, kept, cgroups))
     return found
 
@@ -147,4 +157,5 @@ def held(run: RunDir, kept: Kept, cgroups: Cgroups, whole: Tree | None = None) -
         _, who = run.claim()
         whole = Tree(who, kept.marker, cgroups.of(kept.marker), adopted=True)
     ground = Here(whole, run, cgroups, subreaper=False)
-    return Held(kept, run, ground, placed_at(run.facts() or kept.begun.facts) or Placed(run.path))
+    pid = whole.root.pid if whole.root is not None else 0
+    return Held(kept, run, ground, placed_at(run.facts()) or Placed(run.path), pid)

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import io
+import re
 import shutil
 import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
 from engine.cluster.wire import Parcel
 from engine.errors import RefusedError
-from engine.runner import snapshot
-from engine.runner.git import GitError, git, tried
+from engine.runner import set_back, snapshot
+from engine.runner.git import git, tried
 from engine.runner.hidden import add_all, unhide
 from engine.runner.run_dir import RunDir
 from engine.runner.set_back import WHO
@@ -24,6 +27,7 @@ from engine.runner.set_back import WHO
 PARCEL_BYTES = 1 << 30  #: a larger one would be held in memory on its way, more than once
 LEVEL = 1  #: of compression: the line is quicker than the highest level
 NAME = "parcel"  #: in the run directory, while one is packed or unpacked
+_COMMIT = re.compile("[0-9a-f]{40}|[0-9a-f]{64}").fullmatch
 
 
 async def pack(root: Path, run: RunDir, ref: str, known: Sequence[str]) -> Parcel:
@@ -37,16 +41,18 @@ async def pack(root: Path, run: RunDir, ref: str, known: Sequence[str]) -> Parce
     if tree != await git(root, "rev-parse", "HEAD^{tree}"):
         tip = await git(root, "commit-tree", tree, "-p", head, "-m", "not committed", env=WHO)
     branch = await git(root, "rev-parse", "--abbrev-ref", "HEAD")
-    has = [f"^{one}" for one in known if await _has(root, one)]
+    has = [f"^{one}" for one in await _known(root, known)]
     if not await git(root, "rev-list", "--max-count=1", tip, *has):
         return Parcel(git=True, data=b"", head=head, tip=tip, branch=branch, ref=ref)
+    shallow = (await _shallow(root)).splitlines()
     file = run.path / NAME
     await git(root, "update-ref", ref, tip)
     try:
         await git(root, "bundle", "create", "--quiet", str(file), ref, *has)
         if file.stat().st_size > PARCEL_BYTES:
             raise RefusedError(f"the history of {root} is too large for a node: {file.stat().st_size >> 20} MiB")
-        return Parcel(git=True, data=file.read_bytes(), head=head, tip=tip, branch=branch, ref=ref)
+        data = file.read_bytes()
+        return Parcel(git=True, data=data, head=head, tip=tip, branch=branch, ref=ref, shallow=shallow)
     finally:
         file.unlink(missing_ok=True)
         await git(root, "update-ref", "-d", ref)
@@ -57,6 +63,9 @@ async def receive(repository: Path, parcel: Parcel, run: RunDir) -> None:
     if not parcel.data:
         await git(repository, "update-ref", parcel.ref, parcel.tip)
         return
+    if new := [one for one in parcel.shallow if one not in await _shallow(repository)]:
+        with (await _shallow_file(repository)).open("a") as shallow:
+            shallow.write("".join(f"{one}\n" for one in new))
     file = run.path / NAME
     try:
         file.write_bytes(parcel.data)
@@ -70,11 +79,20 @@ async def lay(root: Path, parcel: Parcel) -> None:
 
     Every file that is not ignored has to be in a parcel that left from here, or be nobody's.
     """
+    await set_back.calm(root)
     await unhide(root)
     await add_all(root)
     await git(root, "read-tree", "--reset", "-u", parcel.tip)
-    await git(root, "reset", "--quiet", "--soft", parcel.head)
+    # A soft reset would refuse in the middle of a merge.
+    await git(root, "update-ref", "-m", "a parcel", "HEAD", parcel.head)
     await git(root, "reset", "--quiet")
+
+
+def checked(parcel: Parcel, ref: str) -> Parcel:
+    """What a node has sent, where it names what it was asked for. Raises `RefusedError`: a ref could be any branch."""
+    if parcel.git and (parcel.ref != ref or not (_COMMIT(parcel.head) and _COMMIT(parcel.tip))):
+        raise RefusedError(f"what it sends is not called {ref}")
+    return msgspec.structs.replace(parcel, shallow=[])  # where the history ends is known here
 
 
 async def forget(repository: Path, ref: str) -> None:
@@ -82,12 +100,21 @@ async def forget(repository: Path, ref: str) -> None:
     await tried(repository, "update-ref", "-d", ref)
 
 
-async def _has(root: Path, commit: str) -> bool:
-    try:
-        await git(root, "cat-file", "-e", f"{commit}^{{commit}}")
-    except GitError:
-        return False
-    return True
+async def _known(root: Path, commits: Sequence[str]) -> list[str]:
+    """Those of the commits that this repository has as well."""
+    asked = "".join(f"{one}\n" for one in commits if _COMMIT(one)).encode()
+    told = await git(root, "cat-file", "--batch-check=%(objectname) %(objecttype)", stdin=asked) if asked else ""
+    return [name for name, _, kind in (line.partition(" ") for line in told.splitlines()) if kind == "commit"]
+
+
+async def _shallow(root: Path) -> str:
+    """Where the history of a shallow clone ends, a commit a line; nothing for a whole one."""
+    path = await _shallow_file(root)
+    return path.read_text() if path.is_file() else ""
+
+
+async def _shallow_file(root: Path) -> Path:
+    return Path(await git(root, "rev-parse", "--path-format=absolute", "--git-path", "shallow"))
 
 
 async def pack_files(directory: Path) -> Parcel:

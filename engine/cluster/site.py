@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import logging
 import os
-import shutil
+import random
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,6 +22,7 @@ import psutil
 from engine import __version__, accounts
 from engine.agents.registry import agents as all_agents
 from engine.cluster import holding, moving, parcel, wire
+from engine.cluster.depot import Depot
 from engine.cluster.fencing import Fence
 from engine.cluster.holding import Held, Kept
 from engine.cluster.wire import (
@@ -30,6 +30,8 @@ from engine.cluster.wire import (
     Begun,
     Drop,
     Has,
+    Have,
+    Heard,
     Hello,
     Meeting,
     News,
@@ -45,29 +47,28 @@ from engine.cluster.wire import (
 from engine.config import Settings
 from engine.errors import HeadwayError, RefusedError
 from engine.redact import Secrets
-from engine.runner import kit, procfs, voice
+from engine.runner import kit, own_refs, procfs, voice
 from engine.runner.cells import Cells
 from engine.runner.cgroup import Cgroups
-from engine.runner.git import GitError, git
 from engine.runner.launch import Launcher
 from engine.runner.meter import Meter
 from engine.runner.resources import NOTHING
-from engine.runner.run_dir import run_dir
-from engine.runner.workspace import Placed, Workspaces
+from engine.runner.run_dir import TIDIED, run_dir
+from engine.runner.workspace import Workspaces
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
 TICK_SECONDS = 0.03  #: between looks at the files of what runs: a stat of each
-KEPT_SECONDS = 14 * 86_400  #: so long what is left of a job is kept whose end the engine could not tell
 EPOCH = "epoch"
 #: What the engine has of its own, or has been given already.
 _NOT_SENT = frozenset(
     {"stdout", "stderr", "exit", "claim", "holder", "input", "index", "diff.patch"}
     | {"facts.json", "kit.json", "held.json", "node.json", "cut.json"}
 )
-_NO_RESULT = _NOT_SENT | {"prompt", "context.json"}
+_NO_RESULT = _NOT_SENT | {"prompt", "context.json", TIDIED, own_refs.FOLDER}
+NEWS_BYTES = 8 << 20  #: of output in one answer: the others are asked for next
 FILES_BYTES = 64 << 20  #: a larger file of a run directory stays on the node
 
 
@@ -79,6 +80,7 @@ class Site:
         self._home.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._cgroups = Cgroups.detect(self._home)
         self._workspaces = Workspaces(self._home)
+        self._depot = Depot(self._home, self._workspaces.locks)
         self._secrets = Secrets()
         self._secrets.learn_from(os.environ)
         self._agents = all_agents()
@@ -89,6 +91,7 @@ class Site:
         self._measuring: asyncio.Task[None] | None = None
         self._held: dict[int, Held] = {}
         self._beginning: dict[int, asyncio.Lock] = {}
+        self._meeting = asyncio.Lock()
         self._news = asyncio.Event()
         self._asked = 0
         """How often news were asked for: who asks again gives up on the answer before."""
@@ -127,23 +130,25 @@ class Site:
         assert isinstance(meeting, Meeting), "an engine introduces itself with that"
         if meeting.version != __version__:
             raise RefusedError(f"the node has headway {__version__}, and the engine {meeting.version}")
-        self._hear(meeting.epoch, met=False)
-        (self._home / EPOCH).write_text(str(meeting.epoch))
-        self._settings = meeting.settings
-        cells = Cells(self._home, meeting.settings)
-        self._launcher = Launcher(
-            meeting.settings, self._agents, self._workspaces, self._cgroups, secrets=self._secrets, cells=cells
-        )
-        if self._measuring is None:
-            self._measuring = asyncio.create_task(self._meter.run(), name="meter")
-            for one in await asyncio.to_thread(holding.find, self._home, self._cgroups):
-                self._secrets.learn_from(self._environment_of(one))
-                self._take(one, adopted=True)
-        for attempt in [one for one in self._held if one not in meeting.kept]:
-            await self._give_up(self._held[attempt])
-        await asyncio.to_thread(_sweep, self._home, {one.kept.job for one in self._held.values()})
-        machine = psutil.virtual_memory()
-        return Hello(__version__, procfs.boot_id(), sorted(self._held), int(machine.total), int(machine.available))
+        async with self._meeting:
+            self._hear(meeting.epoch, met=False)
+            self._write_epoch(meeting.epoch)
+            if self._measuring is None:
+                self._measuring = asyncio.create_task(self._meter.run(), name="meter")
+                for one in await asyncio.to_thread(holding.find, self._home, self._cgroups):
+                    self._secrets.learn_from(self._environment_of(one))
+                    self._take(one, adopted=True)
+            # Not before it is known what is held here: what is asked for again would be begun again.
+            self._settings = meeting.settings
+            cells = Cells(self._home, meeting.settings)
+            self._launcher = Launcher(
+                meeting.settings, self._agents, self._workspaces, self._cgroups, secrets=self._secrets, cells=cells
+            )
+            for one in [one for attempt, one in self._held.items() if attempt not in meeting.kept]:
+                await self._give_up(one)
+            await asyncio.to_thread(self._depot.sweep, {one.kept.job for one in self._held.values()})
+            machine = psutil.virtual_memory()
+            return Hello(__version__, procfs.boot_id(), sorted(self._held), int(machine.total), int(machine.available))
 
     @staticmethod
     def _environment_of(one: Held) -> dict[str, str]:
@@ -154,6 +159,12 @@ class Site:
         self._fence = self._fence.hear(epoch)
         if met and self._launcher is None:
             raise UnmetError("the node was started anew")
+
+    def _write_epoch(self, epoch: int) -> None:
+        """Whole or not at all: without it, an engine that was replaced would be heard again."""
+        fresh = self._home / f"{EPOCH}.tmp"
+        fresh.write_text(str(epoch))
+        fresh.rename(self._home / EPOCH)
 
     def _read_epoch(self) -> int:
         try:
@@ -166,15 +177,7 @@ class Site:
     async def _has(self, data: bytes) -> Has:
         asked = msgspec.msgpack.decode(data, type=Which)
         self._hear(asked.epoch)
-        repository = self._repository(asked.project)
-        if not repository.is_dir():
-            return Has([])
-        listed = await git(repository, "for-each-ref", "--format=%(objectname)", "refs/headway/")
-        return Has(list(dict.fromkeys(listed.split())))
-
-    def _repository(self, project: str) -> Path:
-        digest = hashlib.sha256(project.encode(errors="surrogateescape")).hexdigest()[:16]
-        return self._home / "repositories" / f"{digest}.git"
+        return Has(await self._depot.has(asked.project))
 
     async def _begin(self, data: bytes) -> Begun:
         order = wire.taken(data)
@@ -184,69 +187,46 @@ class Site:
         async with self._beginning.setdefault(attempt, asyncio.Lock()):
             try:
                 known = self._held.get(attempt)  # the answer was lost on its way, and is asked for again
-                return known.kept.begun if known is not None else await self._start(order)
+                if known is None or not known.started:
+                    await self._start(order)
+                return await self._begun(self._held[attempt])
             finally:
                 self._beginning.pop(attempt, None)
 
-    async def _start(self, order: Order) -> Begun:
-        assert self._launcher is not None, "who begins has met"
+    async def _start(self, order: Order) -> None:
+        assert self._launcher is not None and self._settings is not None, "who begins has met"
         claim, launcher, plan = order.claim, self._launcher, order.plan
         tried = claim.attempt
+        for other in [one for one in self._held.values() if one.kept.job == tried.job]:
+            # The engine has settled it, and the word of that is on its way: both would work in one directory.
+            await self._end(other, self._settings.grace)
         run = run_dir(self._home, tried.job, tried.number)
         run.make()
-        repository = self._repository(str(plan.placed.repository)) if order.parcel.git else None
+        repository = self._depot.repository(str(plan.placed.repository)) if order.parcel.git else None
         placed = moving.placed_at(plan.placed, order.home, self._home, repository)
-        await self._lay(placed, order)
+        await self._depot.lay(placed, run, tried.job, order.parcel)
         plan = moving.plan_at(plan, placed, order.home, self._home)
-        prepared = await launcher.equip(claim, run, plan)
+        sent = order.parcel
+        known = [sent.head, sent.tip] if sent.git else []
+        kept = Kept(tried.id, tried.job, tried.number, tried.marker, tried.agent, sent.git, sent.ref, known)
+        holding.keep(run, kept)
         self._meter.expect(tried.id, tried.agent)
         try:
-            whole = launcher.start(claim, run, prepared)
+            whole = launcher.start(claim, run, await launcher.equip(claim, run, plan))
         except BaseException:
             self._meter.release(tried.id)
+            (run.path / holding.NAME).unlink(missing_ok=True)
             raise
-        noted, equipped = run.facts(), kit.read_kit(run)
-        assert noted is not None, "it was noted before it was started"
-        names = [one.name for one in run.path.iterdir() if one.is_file() and one.name not in _NOT_SENT]
-        files, _ = await asyncio.to_thread(parcel.archive, run.path, names)
-        begun = Begun(
-            whole.root.pid if whole.root is not None else 0,
-            noted,
-            run.pipe.is_fifo(),
-            equipped.given if equipped is not None else None,
-            files,
-        )
-        known = [order.parcel.head, order.parcel.tip] if order.parcel.git else []
-        sent = order.parcel
-        kept = Kept(tried.id, tried.job, tried.number, tried.marker, tried.agent, sent.git, sent.ref, known, begun)
-        holding.keep(run, kept)
         one = holding.held(run, kept, self._cgroups, whole)
         one.ground.measure(self._meter, tried.id, NOTHING)
         self._take(one, adopted=False)
-        return begun
 
-    async def _lay(self, placed: Placed, order: Order) -> None:
-        """Bring the workspace to what the engine has."""
-        if not order.parcel.git:
-            await parcel.lay_files(placed.directory, order.parcel)
-            return
-        repository, root, sent = placed.repository, placed.root, order.parcel
-        assert repository is not None and root is not None, "it is a git working tree"
-        run = run_dir(self._home, order.claim.job.id, order.claim.attempt.number)
-        async with self._workspaces.locks[repository]:
-            if not repository.is_dir():
-                repository.parent.mkdir(parents=True, exist_ok=True)
-                await git(repository.parent, "init", "--quiet", "--bare", str(repository))
-                await git(repository, "config", "gc.auto", "0")
-            await parcel.receive(repository, sent, run)
-            await git(repository, "update-ref", f"refs/headway/bases/{order.claim.job.id}", sent.tip)
-            if not (root / ".git").is_file():
-                shutil.rmtree(root, ignore_errors=True)
-                branch = sent.branch if sent.branch != "HEAD" else f"headway/{order.claim.job.id}"
-                how = ("worktree", "add", "--force", "--quiet", "--no-checkout", "-B", branch)
-                await git(repository, *how, str(root), sent.head)
-        await parcel.lay(root, sent)
-        placed.directory.mkdir(parents=True, exist_ok=True)
+    async def _begun(self, one: Held) -> Begun:
+        """What the engine is told of an attempt that runs here."""
+        run, equipped = one.run, kit.read_kit(one.run)
+        names = [found.name for found in run.path.iterdir() if found.is_file() and found.name not in _NOT_SENT]
+        files, _ = await asyncio.to_thread(parcel.archive, run.path, names)
+        return Begun(one.pid, run.pipe.is_fifo(), equipped.given if equipped is not None else None, files)
 
     def _take(self, one: Held, *, adopted: bool) -> None:
         """Look after an attempt from now on."""
@@ -269,18 +249,26 @@ class Site:
         self._news.set()
         while True:
             self._news.clear()
-            heard = []
-            for have in asked.have if mine == self._asked else ():
-                one = self._held.get(have.attempt)
-                found = one.look(have, self._secrets, self._meter.now(have.attempt)) if one is not None else None
-                if found is not None:
-                    heard.append(found)
+            heard = self._look(asked.have) if mine == self._asked else []
             left = until - time.monotonic()
             if heard or unknown or left <= 0 or mine != self._asked:
                 return News(heard, unknown, int(psutil.virtual_memory().available))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(min(left, TICK_SECONDS if asked.have else left)):
                     await self._news.wait()
+
+    def _look(self, wanted: Sequence[Have]) -> list[Heard]:
+        """What is new of attempts; of a few of them at a time, where they print more than a line takes at once."""
+        heard, size = [], 0
+        for have in random.sample(wanted, len(wanted)):
+            one = self._held.get(have.attempt)
+            found = one.look(have, self._secrets, self._meter.now(have.attempt)) if one is not None else None
+            if found is not None:
+                heard.append(found)
+                size += len(found.stdout) + len(found.stderr)
+            if size >= NEWS_BYTES:
+                break
+        return heard
 
     def _of(self, data: bytes) -> tuple[Touch, Held]:
         touch = msgspec.msgpack.decode(data, type=Touch)
@@ -297,7 +285,12 @@ class Site:
 
     async def _tell(self, data: bytes) -> Told:
         touch, one = self._of(data)
-        return Told(await voice.tell(one.run, touch.line))
+        if touch.once and touch.once in one.heard:
+            return Told()
+        told = await voice.tell(one.run, touch.line)
+        if told and touch.once:
+            one.heard.add(touch.once)
+        return Told(told)
 
     async def _hang_up(self, data: bytes) -> Told:
         _, one = self._of(data)
@@ -310,6 +303,7 @@ class Site:
         used = await one.ground.clear(touch.grace)
         root = one.placed.root
         if one.kept.git and root is not None:
+            await own_refs.take_back(root, one.placed.branch, one.run, ended=True)
             packed = await parcel.pack(root, one.run, one.kept.ref, one.kept.known)
         else:
             packed = await parcel.pack_files(one.placed.directory)
@@ -321,39 +315,34 @@ class Site:
     async def _drop(self, data: bytes) -> Told:
         drop = msgspec.msgpack.decode(data, type=Drop)
         self._hear(drop.epoch)
-        one = self._held.pop(drop.attempt, None)
+        one = self._held.get(drop.attempt)
         if one is not None:
-            self._meter.release(drop.attempt)
-            (one.run.path / holding.NAME).unlink(missing_ok=True)
+            self._forget(one)
             if one.placed.repository is not None:
                 await parcel.forget(one.placed.repository, one.kept.ref)
             if drop.whole:
-                await self._remove(one)
+                await self._depot.remove(one.placed, one.run)
         return Told()
 
     async def _give_up(self, one: Held) -> None:
         """An attempt that is somebody else's by now. What it did here counts for nothing."""
         logger.warning("attempt %d is not this node's any more", one.kept.attempt)
+        await self._end(one, 0)
+        await self._depot.remove(one.placed, one.run)
+
+    async def _end(self, one: Held, grace: float) -> None:
+        """Let nothing of it be at work, and hold it no more."""
         if not one.over:
-            await one.ground.stop(0)
-        await one.ground.clear(0)
+            await one.ground.stop(grace)
+        await one.ground.clear(grace)
         if one.waiting is not None:
             await asyncio.wait({one.waiting})
+        self._forget(one)
+
+    def _forget(self, one: Held) -> None:
         self._held.pop(one.kept.attempt, None)
         self._meter.release(one.kept.attempt)
-        await self._remove(one)
-
-    async def _remove(self, one: Held) -> None:
-        placed = one.placed
-        if placed.root is not None and placed.repository is not None:
-            async with self._workspaces.locks[placed.repository]:
-                with contextlib.suppress(GitError):
-                    await git(placed.repository, "worktree", "remove", "--force", "--force", str(placed.root))
-                if placed.branch is not None:
-                    with contextlib.suppress(GitError):
-                        await git(placed.repository, "branch", "--quiet", "-D", placed.branch)
-        await asyncio.to_thread(shutil.rmtree, placed.root or placed.directory, ignore_errors=True)
-        await asyncio.to_thread(shutil.rmtree, one.run.path.parent, ignore_errors=True)
+        (one.run.path / holding.NAME).unlink(missing_ok=True)
 
     async def _survey(self, data: bytes) -> Surveyed:
         asked = msgspec.msgpack.decode(data, type=Survey)
@@ -361,13 +350,3 @@ class Site:
         assert self._settings is not None, "who is heard has met"
         found = await accounts.survey(self._settings, self._agents, os.environ, name=None, check=asked.check)
         return Surveyed(__version__, found)
-
-
-def _sweep(home: Path, live: set[int]) -> None:
-    """Remove what has lain here for long and belongs to no attempt that is held. Blocks."""
-    before = time.time() - KEPT_SECONDS
-    for folder in ("runs", "worktrees", "work"):
-        for path in (home / folder).glob("*"):
-            number = path.name.partition("-")[0]
-            if number.isdecimal() and int(number) not in live and path.stat().st_mtime < before:
-                shutil.rmtree(path, ignore_errors=True)

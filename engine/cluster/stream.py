@@ -28,8 +28,12 @@ class Stream:
     over: asyncio.Event = field(default_factory=asyncio.Event)
     """Nothing will come any more: it has ended, or it is lost."""
     lost: str | None = None
+    gone: asyncio.Event = field(default_factory=asyncio.Event)
+    """It is lost."""
     begun: bool = False
     """The node has it: news of it can be asked for."""
+    home: bool = False
+    """What it did has come: whatever becomes of the node now, it is not lost."""
 
     @property
     def have(self) -> Have:
@@ -59,6 +63,7 @@ class Stream:
         """Nothing more of it will count."""
         if self.lost is None:
             self.lost = why
+        self.gone.set()
         self.over.set()
 
 

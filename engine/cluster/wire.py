@@ -18,7 +18,6 @@ from engine.config import Settings
 from engine.errors import CredentialError, HeadwayError, RefusedError
 from engine.model import AgentStatus
 from engine.runner.launch import Plan
-from engine.runner.run_dir import Facts
 from engine.skills.skill import Given
 from engine.store.claims import Claim
 
@@ -40,6 +39,8 @@ class Parcel(Struct, frozen=True):
     """Under which the bundle has `tip`."""
     left_out: int = 0
     """Entries that could not be packed."""
+    shallow: list[str] = []
+    """Commits whose parents are not there: the project is a shallow clone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +77,9 @@ class Order:
 
 
 class Begun(Struct, frozen=True):
-    """An attempt runs on a node. `facts` hold the node's paths."""
+    """An attempt runs on a node."""
 
     pid: int
-    facts: Facts
     talks: bool
     given: list[Given] | None
     """The skills that it was given, where it was given any."""
@@ -131,12 +131,16 @@ class News(Struct, frozen=True):
 
 
 class Touch(Struct, frozen=True):
-    """Something is to be done to an attempt: `grace` seconds for its end, a `line` for its input."""
+    """Something is to be done to an attempt: `grace` seconds for its end, a `line` for its input.
+
+    `once` names a line: what is said again, because the answer was lost, is not heard again.
+    """
 
     epoch: int
     attempt: int
     grace: float = 0.0
     line: bytes = b""
+    once: str = ""
 
 
 class Told(Struct, frozen=True):

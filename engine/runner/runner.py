@@ -208,7 +208,7 @@ class Runner:
         await self._keep_told(claim, plan.brief)
         try:
             noted, pid, live.ground = await elsewhere.begin(claim, live.run, plan)
-        except HeadwayError:
+        except (HeadwayError, OSError):
             await launcher.give_up(claim, live.run, plan.placed)
             raise
         live.begun, live.session = True, plan.brief.talk.begun.session

@@ -64,7 +64,7 @@ async def set_back(root: Path, branch: str, base: str, attempt: int, env: Mappin
     No process of the job may be at work in it. Raises `GitError`, or `RefusedError` for what git cannot keep.
     """
     run = _Repository(root, {**env, **WHO, "GIT_OPTIONAL_LOCKS": "1"})
-    await _calm(run)
+    await calm(root, run.env)
     await unhide(root, run.env)
     began = await run("rev-parse", "--verify", f"{base}^{{commit}}")
     for _ in range(PASSES):
@@ -156,8 +156,9 @@ def _files(root: Path, name: str) -> list[str]:
     ]
 
 
-async def _calm(run: _Repository) -> None:
+async def calm(root: Path, env: Mapping[str, str] | None = None) -> None:
     """End what git was in the middle of: an attempt that was killed leaves its locks and half of a rebase behind."""
+    run = _Repository(root, env or {})
     own = Path(await run("rev-parse", "--absolute-git-dir"))
     for name in _LOCKS:
         (own / name).unlink(missing_ok=True)

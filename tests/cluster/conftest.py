@@ -16,9 +16,9 @@ __all__ = ["bench"]
 ONE = WishSettings(resources={"slots": 1.0}, memory="1M")
 
 
-def settings(**given: object) -> Settings:
+def settings(lost_after: str = "1s", **given: object) -> Settings:
     cluster = ClusterSettings(
-        address="127.0.0.1:1", targets={"shell": ONE, "rehearsal": ONE}, lost_after="1s", home="/nowhere"
+        address="127.0.0.1:1", targets={"shell": ONE, "rehearsal": ONE}, lost_after=lost_after, home="/nowhere"
     )
     return Settings(grace=1.0, cluster=cluster, **given)  # type: ignore[arg-type]
 

@@ -22,6 +22,10 @@ class Grid:
     rooms: dict[str, tuple[str, Mapping[str, float]]] = field(default_factory=dict)
     sites: dict[str, Site] = field(default_factory=dict)
     cut: set[str] = field(default_factory=set)
+    ends: dict[str, asyncio.Event] = field(default_factory=dict)
+    """By node, the end of its site: of one that is started anew, the site before it."""
+    hung: set[str] = field(default_factory=set)
+    """These take every word and answer none."""
     words: list[tuple[str, str]] = field(default_factory=list)
     """What was said to whom."""
     changed: list[Callable[[], None]] = field(default_factory=list)
@@ -32,7 +36,9 @@ class Grid:
         self.joined += 1
         offered = {"memory": float(1 << 30), **(offers or {"slots": 2.0})}
         self.nodes[name] = Seen(name, f"id-{self.joined}", "127.0.0.1", offered, labels or {})
-        self.sites[name] = Site(self.home / name)
+        if name in self.ends:
+            self.ends[name].set()
+        self.sites[name], self.ends[name] = Site(self.home / name), asyncio.Event()
         self.cut.discard(name)
         self.tell()
 
@@ -55,10 +61,17 @@ class Grid:
         self.words.append((node, verb))
         if node not in self.nodes or node in self.cut:
             raise UnreachableError(f"{node} is not here")
-        answer = await self.sites[node].answer(verb, data)
-        if node in self.cut:
+        if node in self.hung:
+            await asyncio.get_running_loop().create_future()
+        asking = asyncio.ensure_future(self.sites[node].answer(verb, data))
+        ended = asyncio.ensure_future(self.ends[node].wait())
+        try:
+            await asyncio.wait({asking, ended}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            ended.cancel()
+        if node in self.cut or not asking.done():
             raise UnreachableError(f"{node} was cut off")
-        return answer
+        return asking.result()
 
     async def reserve(self, key: str, wish: Reserve) -> str:
         for name, seen in self.nodes.items():

@@ -31,8 +31,8 @@ WAITS = (
 
 
 @asynccontextmanager
-async def engine_on(bench: Bench, grid: Grid) -> AsyncIterator[Engine]:
-    async with serving(bench.home, settings(), connect=lambda home, said: grid) as engine:
+async def engine_on(bench: Bench, grid: Grid, said: Settings | None = None) -> AsyncIterator[Engine]:
+    async with serving(bench.home, said or settings(), connect=lambda home, cluster: grid) as engine:
         yield engine
 
 
