@@ -49,11 +49,15 @@ class Desk:
         self._handlers = handlers
         self._at_once: Counter[int] = Counter()
 
+    def attempt_of(self, token: str) -> int | None:
+        """The attempt that a token is for; None where it is good for nothing, or not any more."""
+        grant = self._grants.of(token)
+        return None if grant is None else grant.attempt
+
     async def call(self, token: str, call: str, tool: str, arguments: Raw) -> Answered:
         """Answer a call. Never raises: what is wrong is said to who called."""
         grant = self._grants.of(token)
         if grant is None:
-            logger.warning("a call of %s with a capability that is good for nothing", plain_line(tool, 40))
             return Answered(False, STRANGER)
         caller = Caller(grant, call[:CALL])
         if tool not in grant.tools:

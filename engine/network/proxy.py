@@ -22,7 +22,6 @@ logger = logging.getLogger(__name__)
 HEAD_BYTES = 16 << 10
 HEAD_SECONDS = 30.0
 READ_BYTES = 1 << 16
-MOST_AT_ONCE = 512  #: connections of all sandboxes that are being set up
 
 Look = Callable[[str, int], Awaitable[list[str]]]
 """Addresses of a host and a port."""

@@ -52,10 +52,8 @@ def at_socket(peer: socket.socket) -> Caller | None:
 
     None for anybody else. What a process tells of itself in its environment, ssh or a job, is its own word.
     """
-    size = _CREDENTIALS.size
-    pid, uid, _ = _CREDENTIALS.unpack(peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
-    if uid not in (os.geteuid(), 0):
-        logger.warning("refused a connection of uid %d", uid)
+    pid, uid = _credentials(peer)
+    if not is_owner(peer):
         return None
     own = _environment(pid)
     line = own.get(b"SSH_CONNECTION", b"").split()
@@ -67,6 +65,21 @@ def at_socket(peer: socket.socket) -> Caller | None:
         line[0].decode(errors="replace")[:60] if line else f"pid {pid}",
         int(job) if job.isdigit() and len(job) <= 18 else None,
     )
+
+
+def is_owner(peer: socket.socket) -> bool:
+    """Whether at the other end of a UNIX socket is the engine's own user, or root."""
+    _, uid = _credentials(peer)
+    if uid not in (os.geteuid(), 0):
+        logger.warning("refused a connection of uid %d", uid)
+        return False
+    return True
+
+
+def _credentials(peer: socket.socket) -> tuple[int, int]:
+    """Its pid and its uid."""
+    pid, uid, _ = _CREDENTIALS.unpack(peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
+    return pid, uid
 
 
 @lru_cache(maxsize=64)
