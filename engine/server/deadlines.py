@@ -21,8 +21,6 @@ WAITING_BYTES = 64 << 10  #: that are kept for such a reader
 HEAD_BYTES = 32 << 10  #: of a head: the longest of a client of ours is a third of that
 HEAD_PIECE = 2 << 10  #: bytes that are read in one turn of the loop where a head is awaited,
 CHUNK_PIECE = 1 << 10  #: and of a body in chunks: each may be of one byte, and costs as much as one of thousands
-
-
 TURN_AWAY = "turn away"  #: in the state of a request: what to call where nothing more is to be read of who sent it
 
 
@@ -109,6 +107,8 @@ class Deadlines(H11Protocol):
         if self._next is not None:
             self._next.cancel()
             self._next = None
+            if not self.transport.is_closing():
+                self.transport.resume_reading()
         return self.conn.their_state is not h11.SEND_BODY
 
     def on_response_complete(self) -> None:

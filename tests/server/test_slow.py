@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -168,6 +169,25 @@ async def test_of_who_shows_no_token_a_piece_is_read_and_one_request(engine: Eng
                 writer.write(head("hwt_wrong", path=path) * 20)
                 heard = await said(reader)
                 assert heard.startswith(status) and heard.count(b"HTTP/1.1 ") == 1, heard
+
+
+async def test_who_says_all_of_a_large_body_first_hears_why_it_was_refused(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deadlines, "REST_SECONDS", 10.0)  # it is taken in a moment, or not at all
+    async with reached(engine) as there:
+        context = ssl.create_default_context(cafile=there.certificate)
+
+        def say_and_hear() -> bytes:
+            with (
+                socket.create_connection(("127.0.0.1", there.port), PATIENCE) as line,
+                context.wrap_socket(line, server_hostname="localhost") as speaking,
+            ):
+                speaking.sendall(head("hwt_wrong", "POST", "/v1/jobs", CHUNKED) + CHUNKS)
+                speaking.sendall(b"%x\r\n%s\r\n" % (24 << 20, b" " * (24 << 20)))  # more than lies in the kernel
+                return speaking.recv(100)
+
+        assert (await asyncio.to_thread(say_and_hear)).startswith(b"HTTP/1.1 401")
 
 
 async def test_a_body_in_many_small_chunks_is_read_in_turns_with_others(engine: Engine, pieces: list[int]) -> None:
