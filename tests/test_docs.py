@@ -67,6 +67,11 @@ def _wrong(command: str, root: Any) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda one: one.name)
-def test_commands_in_the_documents_exist(document: Path) -> None:
-    root = get_command(application())
+def test_commands_in_the_documents_exist(document: Path, root: Any) -> None:
     assert [wrong for one in _commands(document.read_text()) for wrong in _wrong(one, root)] == []
+
+
+@pytest.fixture(scope="module")
+def root() -> Any:
+    """The whole command line, which takes a while to build."""
+    return get_command(application())

@@ -26,7 +26,7 @@ def desk(request: pytest.FixtureRequest, served: Served, monkeypatch: pytest.Mon
 
 def run(served: Served, *words: str, stdin: str | None = None) -> Result:
     """The command in this process: a hundred starts of Python would take longer than all else here."""
-    return CliRunner().invoke(application(), ["--home", str(served.home), "memory", *words], input=stdin)
+    return CliRunner().invoke(application(["memory"]), ["--home", str(served.home), "memory", *words], input=stdin)
 
 
 def say(served: Served, *words: str, stdin: str | None = None) -> str:

@@ -62,8 +62,7 @@ def commands(skill: Skill) -> Iterator[list[str]]:
 
 
 @pytest.mark.parametrize("skill", SHIPPED, ids=IDS)
-def test_every_command_of_ours_that_it_names_exists(skill: Skill) -> None:
-    root: Any = get_command(application())
+def test_every_command_of_ours_that_it_names_exists(skill: Skill, root: Any) -> None:
     for words in commands(skill):
         command = root
         while words and words[0] in getattr(command, "commands", {}):
@@ -73,6 +72,12 @@ def test_every_command_of_ours_that_it_names_exists(skill: Skill) -> None:
         for word in words:
             if word.startswith("-") and len(word) > 1:
                 assert word.partition("=")[0] in known, f"{command.name} has no {word}"
+
+
+@pytest.fixture(scope="module")
+def root() -> Any:
+    """The whole command line, which takes a while to build."""
+    return get_command(application())
 
 
 def test_commands_of_ours_are_found_in_skills() -> None:
