@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
-import sys
 
 from tests.conftest import PATIENCE
+from tests.forked import forks
 
 
 def drill(*words: str) -> subprocess.CompletedProcess[str]:
-    argv = [sys.executable, "-m", "console.cli", "drill", "day", *words]
-    return subprocess.run(argv, capture_output=True, text=True, timeout=PATIENCE)
+    return forks().run(["drill", "day", *words], timeout=PATIENCE, env=os.environ)
 
 
 def test_the_policies_stand_beside_each_other() -> None:

@@ -19,7 +19,9 @@ from engine.memory.archive import Archive
 from engine.memory.item import Draft
 from engine.memory.moving import move
 from engine.memory.store import Backend, Embedded, MemoryStore
+from tests.forked import forks
 from tests.memory.samples import archive, item, memory, vector
+from tests.waiting import PATIENCE
 
 
 def filled(home: Path, count: int = 40) -> Archive:
@@ -274,10 +276,7 @@ def test_a_second_process_is_refused_while_one_holds_the_home(home: Path) -> Non
     make_home(home)
     lock = Lock.take(home, Holder(os.getpid(), "test", 0))
     try:
-        done = subprocess.run(
-            [sys.executable, "-m", "console.cli", "--home", str(home), "memory", "add", "x"],
-            capture_output=True, text=True, timeout=60,
-        )  # fmt: skip
+        done = forks().run(["--home", str(home), "memory", "add", "x"], timeout=PATIENCE, env=os.environ)
         assert done.returncode == 5 and f"pid {os.getpid()}" in done.stderr
     finally:
         lock.release()

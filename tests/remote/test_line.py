@@ -21,7 +21,9 @@ from engine.remote import line as lines
 from engine.remote.line import FarClient, far_client
 from engine.remote.place import Place, read_place
 from engine.server.client import Client
+from tests.forked import forks
 from tests.remote.conftest import StandIn
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture(scope="module")
@@ -179,8 +181,7 @@ async def test_a_home_without_an_engine_says_so_and_is_served_when_asked(ssh: St
 
 def test_the_commands_take_an_address_as_a_home(place: Place, served: Path) -> None:
     def headway(*words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "console.cli", "--home", str(place), *words]
-        return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        return forks().run(["--home", str(place), *words], timeout=PATIENCE, env=os.environ)
 
     done = headway("submit", "--agent", "shell", "true")
     assert done.returncode == 0, done.stderr
