@@ -20,10 +20,13 @@ from engine.agents.base import Agent
 from engine.agents.registry import agents, read_settings
 from engine.clock import now_ms
 from engine.config import Settings, find_settings
+from engine.config.cluster import ClusterSettings
 from engine.drift import drift
 from engine.errors import HeadwayError, NoEngineError
 from engine.home import holder, is_home
 from engine.memory import checkup
+from engine.model import Target
+from engine.model.account import BUILT_IN
 from engine.model.node import NodeState
 from engine.runner import cells, enforcing, spawn
 from engine.runner.cgroup import Cgroups
@@ -39,6 +42,7 @@ from engine.upkeep.reading import reading
 LOW_DISK = 1 << 30  #: bytes free under which runs are likely to fill the disk
 LOW_MEMORY = 1 << 30  #: bytes available under which one more agent may be killed by the kernel
 UNPRICED_MS = 7 * 86_400_000  #: models without a price are a finding for so long after they were used
+SENT = "headway.yaml sends its attempts to nodes: install it there too"
 JOIN = "`headway cluster join-command` prints how a machine joins"
 ASK_SECONDS = 30.0  #: for a program's --version: some agents take seconds to start
 
@@ -69,7 +73,7 @@ async def examine(home: Path, *, deep: bool = False) -> list[Check]:
         checks.append(Check("settings", False, error.message, "mend this; the engine does not start with it"))
     checks.append(await _engine(home))
     if settings.cluster is not None:
-        checks.extend(await _nodes(home))
+        checks.extend(await _nodes(home, settings.cluster))
     checks.extend(_database(home, deep=deep))
     remembered = checkup.examine(home, settings.memory, deep=deep)
     checks.extend(Check("memory", one.ok, one.found, one.mend, needed=one.needed) for one in remembered)
@@ -183,8 +187,12 @@ async def _engine(home: Path) -> Check:
     return Check("engine", same, f"pid {status.pid}, Headway {status.version}", mend)
 
 
-async def _nodes(home: Path) -> list[Check]:
-    """Each machine of the cluster: its version of Headway, and its agents with their logins."""
+async def _nodes(home: Path, settings: ClusterSettings) -> list[Check]:
+    """Each machine of the cluster: its version of Headway, and its agents with their logins.
+
+    One that is not there is wrong where attempts of it are sent to nodes.
+    """
+    sent = {Target.parse(one).agent for one in settings.targets}
     try:
         async with Client(home) as client:
             cluster = await client.nodes(agents=True, check=True)
@@ -199,10 +207,12 @@ async def _nodes(home: Path) -> list[Check]:
         said = node.trouble or f"{node.state}, Headway {node.version}"
         found.append(Check(f"node {node.name}", well, said, "see docs/cluster.md, When something fails"))
         for one in node.agents:
-            if one.version is not None:
+            if one.version is None and one.agent in sent:
+                found.append(Check(f"{node.name}: {one.agent}", False, one.problem or "not there", SENT, needed=False))
+            elif one.version is not None:
                 logins = "; ".join(f"{login.name}: {login.found}" for login in one.accounts)
                 wrong = next((login.mend for login in one.accounts if login.ok is False), "")
-                told = f"{one.version}{f', {logins}' if logins else ''}"
+                told = f"{one.version or BUILT_IN}{f', {logins}' if logins else ''}"
                 found.append(Check(f"{node.name}: {one.agent}", not wrong, told, wrong, needed=False))
     return found
 

@@ -38,6 +38,7 @@ def nodes(
     """The machines of the cluster: what they offer, what runs on them, when they were heard last."""
     from console.cli.output import note, print_json, print_table
     from console.format import clean_line
+    from engine.model.account import BUILT_IN
 
     found = ctx.of(context).ask(lambda client: client.nodes(agents=agents))
     if json:
@@ -55,7 +56,7 @@ def nodes(
             note(f"{one.name}: {one.trouble}")
         for agent in one.agents:
             logins = ", ".join(f"{account.name}: {account.found}" for account in agent.accounts)
-            told = agent.problem or f"{agent.version or 'not there'}{f': {logins}' if logins else ''}"
+            told = agent.problem or f"{agent.version or BUILT_IN}{f': {logins}' if logins else ''}"
             print(f"  {one.name}  {agent.agent:<9} {clean_line(told)}")
 
 

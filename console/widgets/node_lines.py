@@ -50,11 +50,12 @@ class NodeLines(Widget):
 
 
 def parts_of(one: Node, now: int) -> list[Part]:
-    """One machine. `now` is milliseconds UTC."""
+    """One machine, what matters most first: 80 columns do not hold all of it. `now` is milliseconds UTC."""
     offers = "  ".join(f"{name} {one.taken.get(name, 0):g}/{count:g}" for name, count in one.offers.items())
     memory = f"{one.memory_free / (1 << 30):.1f} GiB free" if one.memory else ""
-    seen = f"heard {age(max(0, now - one.last_seen))} ago" if one.last_seen else "never heard"
-    told = "   ".join(filter(None, (offers, f"{len(one.running)} at work", memory, seen, clean_line(one.trouble))))
+    seen = f"{age(max(0, now - one.last_seen))} ago" if one.last_seen else "never heard"
+    work = f"{len(one.running)} at work"
+    told = "  ".join(filter(None, (work, seen, clean_line(one.trouble), memory, offers)))
     return [
         (f" {fit(clean_line(one.name), 14)} ", Role.HEADING),
         (f"{fit(str(one.state), 8)} ", _ROLES[one.state]),

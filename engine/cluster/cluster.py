@@ -65,11 +65,11 @@ class Cluster:
         return Node(
             name=member.name,
             state=state,
-            trouble=member.trouble,
+            trouble=member.trouble or (member.seen.trouble if member.seen is not None else ""),
             address=member.seen.address if member.seen is not None else "",
             held_by=held,
             running=self._fleet.jobs_on(member.name),
-            offers={name: count for name, count in offers.items() if name not in _NOT_OURS},
+            offers={name: count for name, count in sorted(offers.items()) if name not in _NOT_OURS},
             taken=dict(room.taken) if room is not None else {},
             labels=dict(room.labels) if room is not None else {},
             memory=member.memory,

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import socket
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -21,7 +24,10 @@ from engine.cluster.words import Answer, Down, Free, Nodes, Reserve, Seen, Settl
 if TYPE_CHECKING:
     from ray.util.placement_group import PlacementGroup
 
+T = TypeVar("T")
+
 LOOK_SECONDS = 0.5  #: between looks at the nodes
+PLACING = 32  #: rooms that are waited for at once; no word to a node waits for one of them
 NODE_ID = "ray.io/node-id"  #: the label that Ray gives each node by itself
 HEAD_RESOURCE = "node:__internal_head__"
 PREFIX = "headway-"
@@ -40,6 +46,7 @@ class Driver:
         self._nodes: dict[str, Seen] = {}
         self._actors: dict[str, Any] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._placing = ThreadPoolExecutor(PLACING, "placing")
 
     async def say(self, message: Answer | Nodes) -> None:
         async with self._sending:
@@ -49,7 +56,7 @@ class Driver:
         """Tell of the nodes whenever they are others."""
         told: list[Seen] | None = None
         while True:
-            found = await asyncio.to_thread(_nodes)
+            found = _nodes(await asyncio.to_thread(_told), {one.name: one.id for one in self._nodes.values()})
             self._nodes = {one.name: one for one in found}
             for gone in self._actors.keys() - {one.id for one in found}:
                 del self._actors[gone]
@@ -64,31 +71,37 @@ class Driver:
         task.add_done_callback(self._tasks.discard)
 
     async def _do(self, message: Down) -> None:
-        match message:
-            case Word():
-                answer = await self._word(message)
-            case Reserve():
-                answer = await asyncio.to_thread(self._reserve, message)
-            case Free():
-                answer = await asyncio.to_thread(_free, message)
-            case _:
-                return
+        if isinstance(message, Settled):
+            return
+        try:
+            answer = await self._answer(message)
+        except Exception as error:  # noqa: BLE001 - whatever Ray raises: who asked waits for an answer
+            answer = Answer(message.number, unreachable=f"the cluster failed: {_said(error)}")
         await self.say(answer)
 
+    async def _answer(self, message: Word | Reserve | Free) -> Answer:
+        if isinstance(message, Word):
+            return await self._word(message)
+        if isinstance(message, Reserve):
+            return await self._apart(functools.partial(self._reserve, message))
+        return await self._apart(functools.partial(_free, message))
+
+    async def _apart(self, call: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._placing, call)
+
     async def _word(self, word: Word) -> Answer:
-        from ray.exceptions import RayError
+        from ray.exceptions import ActorDiedError, RayError
 
         seen = self._nodes.get(word.node)
         if seen is None:
             return Answer(word.number, unreachable=f"the node {word.node} is not here")
         try:
-            actor = await asyncio.to_thread(self._actor, seen)
+            actor = self._actors[seen.id] if seen.id in self._actors else await asyncio.to_thread(self._actor, seen)
             return Answer(word.number, data=await actor.answer.remote(word.verb, word.data))
         except (RayError, ValueError) as error:
-            said = str(error).strip().split("\n", 1)[0]
-            return Answer(
-                word.number, unreachable=f"the node {word.node} does not answer: {type(error).__name__}: {said}"
-            )
+            if isinstance(error, ActorDiedError):  # for good, and for that a new one can be made
+                self._actors.pop(seen.id, None)
+            return Answer(word.number, unreachable=f"the node {word.node} does not answer: {_said(error)}")
 
     def _actor(self, seen: Seen) -> Any:
         """The node's actor, made where there is none. One for a node and a home, whoever comes first."""
@@ -145,7 +158,8 @@ def _free(free: Free) -> Answer:
         for one in placement_group_table().values():
             name = str(one["name"])
             if name.startswith(PREFIX) and name not in named and one["state"] != "REMOVED":
-                _remove(get_placement_group(name))
+                with contextlib.suppress(ValueError):  # that of another home, in a namespace of its own
+                    _remove(get_placement_group(name))
         return Answer(free.number)
     for name in named:
         with contextlib.suppress(ValueError):
@@ -161,18 +175,32 @@ def _remove(group: PlacementGroup) -> None:
         remove_placement_group(group)
 
 
-def _nodes() -> list[Seen]:
-    """The nodes that are alive, without a head that offers nothing of its own, the first of each name."""
+def _nodes(told: list[dict[str, Any]], known: Mapping[str, str]) -> list[Seen]:
+    """The nodes that are alive, without a head that offers nothing of its own.
+
+    Of two of one name that which is `known`, by name, or the first: attempts are given to a name, and must not be
+    looked for on another machine.
+    """
     found: dict[str, Seen] = {}
-    for one in sorted(_told(), key=lambda node: str(node["NodeID"])):
+    for one in sorted(told, key=lambda node: (str(node["NodeID"]) not in known.values(), str(node["NodeID"]))):
         offers = {name: float(count) for name, count in one["Resources"].items() if ":" not in name}
         head = HEAD_RESOURCE in one["Resources"]
         if not one["Alive"] or (head and not offers.keys() - {"memory", "object_store_memory"}):
             continue
         name = str(one["NodeName"])
         labels = {label: value for label, value in one["Labels"].items() if not label.startswith("ray.io/")}
-        found.setdefault(name, Seen(name, str(one["NodeID"]), str(one["NodeManagerAddress"]), offers, labels))
+        address = str(one["NodeManagerAddress"])
+        if (first := found.get(name)) is not None:
+            twin = f"another machine, {address}, has joined by the same name: give it a --node-name of its own"
+            found[name] = msgspec.structs.replace(first, trouble=twin)
+        else:
+            found[name] = Seen(name, str(one["NodeID"]), address, offers, labels)
     return list(found.values())
+
+
+def _said(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0]}"
 
 
 def _told() -> list[dict[str, Any]]:
@@ -230,11 +258,11 @@ async def _listen(driver: Driver, reader: asyncio.StreamReader) -> None:
 
 def main() -> None:
     code = 0
+    os.chdir("/")  # Ray has the nodes look for modules in this directory, and a project may have an `engine` of its own
     try:
         asyncio.run(_run())
     except Exception as error:  # noqa: BLE001 - the edge: the engine shows this line
-        said = str(error).strip().split("\n", 1)[0]
-        sys.stderr.write(f"headway: the cluster cannot be reached: {type(error).__name__}: {said}\n")
+        sys.stderr.write(f"headway: the cluster cannot be reached: {_said(error)}\n")
         code = 1
     sys.stderr.flush()
     os._exit(code)  # Ray's own threads would wait for a head that may be gone

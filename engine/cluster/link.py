@@ -40,6 +40,8 @@ from engine.runner.tree import Tree
 logger = logging.getLogger(__name__)
 
 AGAIN_SECONDS = 2.0  #: before a driver that ended is started anew
+#: With -P, what lies in the directory that the engine was started in is not taken for its own modules.
+COMMAND = ("-P", "-m", driver.__name__)
 LOG = "driver.log"
 LOG_BYTES = 4 << 20  #: with more, it is begun anew
 
@@ -98,7 +100,7 @@ class DriverLink:
             log.unlink()
         said = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
-            argv = [sys.executable, "-m", driver.__name__]
+            argv = [sys.executable, *COMMAND]
             return spawn.spawn(argv, self._environment, spawn.Streams(theirs.fileno(), said, said))
         finally:
             os.close(said)

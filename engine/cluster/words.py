@@ -31,6 +31,8 @@ class Seen(Struct, frozen=True):
     address: str
     offers: dict[str, float]
     labels: dict[str, str]
+    trouble: str = ""
+    """What the operator should see to."""
 
 
 class Word(Struct, frozen=True, tag="word"):

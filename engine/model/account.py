@@ -16,6 +16,9 @@ class AccountStatus(Struct, frozen=True, kw_only=True):
     expires_at: int | None = None
 
 
+BUILT_IN = "built in"  #: what an agent is that no program of its own belongs to
+
+
 class AgentStatus(Struct, frozen=True, kw_only=True):
     """One agent."""
 

@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import importlib.util
 import os
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -230,3 +232,44 @@ async def test_a_node_killed_under_load_and_each_job_ends_once(served: Served, r
     rack.add("c")  # it comes back, with what its orphans left, and takes attempts again
     async with Client(served.home) as client:
         await until_nodes(client, 3)
+
+
+KILL = """
+import sys, ray
+ray.init(address=sys.argv[1], namespace=sys.argv[2], log_to_driver=False)
+for one in ray.util.list_named_actors():
+    ray.kill(ray.get_actor(one), no_restart=True)
+"""
+
+
+async def test_two_homes_share_a_cluster_and_an_actor_that_is_killed_for_good_is_made_anew(
+    served: Served, rack: Rack, tmp_path: Path
+) -> None:
+    settings(served, rack)
+    served.start()
+    other = Served(tmp_path / "other")
+    settings(other, rack)
+    (other.home / "cluster" / NAME).write_text(f"{SPACE}-other")
+    gate = tmp_path / "go"
+    spec = JobSpec(prompt=f"while [ ! -e {gate} ]; do sleep 0.1; done; echo end", agent="shell")
+    try:
+        async with Client(served.home) as client:
+            await until_nodes(client, 3)
+            (job,) = await client.submit([spec])
+            await served.until(lambda event: event.job == job and isinstance(event.body, log.Launched))
+            other.start()  # a room of the first one's is none of its own
+            async with Client(other.home) as another:
+                await until_nodes(another, 3)
+                rack.add("d")
+                await until_nodes(another, 4)
+                (its,) = await another.submit([JobSpec(prompt="true", agent="shell")])
+                await until_ended(other, [its])
+            with rack.as_node():
+                script = [sys.executable, "-c", KILL, rack.cluster.address, SPACE]
+                await asyncio.to_thread(subprocess.run, script, check=True, cwd="/")
+            gate.touch()
+            await until_ended(served, [job])
+            detail = await client.job(job)
+    finally:
+        other.stop()
+    assert (detail.job.state, len(detail.attempts)) == (State.SUCCEEDED, 1), detail.job.reason
