@@ -71,6 +71,8 @@ class DriverLink:
                 await self._serve()
             except OSError as error:
                 logger.warning("the cluster's driver does not start: %s", error)
+            except Exception:
+                logger.exception("the cluster's driver is given up")  # and with it nothing else of the engine
             self._gone(self._last_words())
             await asyncio.sleep(AGAIN_SECONDS)
 
@@ -79,15 +81,16 @@ class DriverLink:
         ours, theirs = socket.socketpair()
         with theirs:
             pid = self._spawn(theirs)
+        reader, writer = await asyncio.open_unix_connection(sock=ours)
         try:
-            reader, writer = await asyncio.open_unix_connection(sock=ours)
-            await send(writer, self._settled)
-            self._writer = writer
             with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+                await send(writer, self._settled)
+                self._writer = writer
                 while True:
                     self._take(msgspec.msgpack.decode(await receive(reader), type=Up))
         finally:
-            ours.close()
+            # By its transport, which has its number until then: that of the next descriptor may be the same.
+            writer.transport.abort()
             who = procfs.identity(pid)
             if who is not None:
                 await tree.stop(Tree(who, f"driver-{pid}", None), 1.0)

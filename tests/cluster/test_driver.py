@@ -67,3 +67,24 @@ def test_a_project_with_an_engine_of_its_own_is_not_taken_for_this_one(tmp_path:
     )
     assert "that of the project" not in done.stderr
     assert done.stderr.startswith("headway: the cluster cannot be reached: OSError"), done.stderr
+
+
+async def test_a_driver_that_ends_is_started_anew_again_and_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray ends it a minute after its head is gone. The engine does not go with it."""
+    dies = "import os, sys; print('headway: no head', file=sys.stderr, flush=True); os.read(0, 1 << 16); os._exit(1)"
+    monkeypatch.setattr(link, "COMMAND", ("-c", dies))
+    monkeypatch.setattr(link, "AGAIN_SECONDS", 0.01)
+    line = link.DriverLink(Settled("127.0.0.1:1", "n", "/h", []), {}, tmp_path)
+    ends: asyncio.Queue[str] = asyncio.Queue()
+    line.watch(lambda: ends.put_nowait(line.trouble))
+    running = asyncio.create_task(line.run())
+    try:
+        async with asyncio.timeout(60):
+            getting = asyncio.gather(*(ends.get() for _ in range(3)))
+            await asyncio.wait({running, getting}, return_when=asyncio.FIRST_COMPLETED)
+        assert not running.done(), running.exception()
+        assert await getting == ["no head"] * 3
+    finally:
+        running.cancel()
