@@ -51,9 +51,7 @@ class Depot:
         assert repository is not None and root is not None, "it is a git working tree"
         async with self._locks[repository]:
             if not repository.is_dir():
-                repository.parent.mkdir(parents=True, exist_ok=True)
-                await git(repository.parent, "init", "--quiet", "--bare", str(repository))
-                await git(repository, "config", "gc.auto", "0")  # no other git may meet it at work
+                await self._make(repository)
             await parcel.receive(repository, sent, run)
             await git(repository, "update-ref", f"{BASES}{job}", sent.tip)
             await self._forget_bases(repository)
@@ -64,6 +62,16 @@ class Depot:
                 await git(repository, *how, str(root), sent.head)
         await parcel.lay(root, sent)
         placed.directory.mkdir(parents=True, exist_ok=True)
+
+    @staticmethod
+    async def _make(repository: Path) -> None:
+        """Whole or not at all: it is looked into meanwhile, and whoever makes it may be killed."""
+        repository.parent.mkdir(parents=True, exist_ok=True)
+        fresh = repository.with_suffix(".coming")
+        shutil.rmtree(fresh, ignore_errors=True)
+        await git(repository.parent, "init", "--quiet", "--bare", str(fresh))
+        await git(fresh, "config", "gc.auto", "0")  # no other git may meet it at work
+        fresh.rename(repository)
 
     async def _forget_bases(self, repository: Path) -> None:
         found = await git(repository, "for-each-ref", f"--format=%(refname:lstrip={BASES.count('/')})", BASES)

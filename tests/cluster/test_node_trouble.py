@@ -269,3 +269,27 @@ async def test_what_an_agent_in_a_sandbox_committed_comes_home(bench: Bench, gri
         row, (tried,) = await ended(engine, job)
     assert (row.state, tried.node is not None) == (State.SUCCEEDED, True), row.reason
     assert git(Path(tried.workspace or ""), "log", "--format=%s").split() == ["done", "first"]
+
+
+async def test_a_job_that_asks_while_its_project_is_being_made_on_a_node_begins(
+    bench: Bench, grid: Grid, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del grid.nodes["b"]
+    call, making = depot.git, asyncio.Event()
+
+    async def slow(directory: Path, *arguments: str) -> str:
+        if "init" in arguments and not making.is_set():
+            Path(arguments[-1]).mkdir()
+            asked = grid.words.count(("a", "has"))
+            making.set()
+            await until(lambda: grid.words.count(("a", "has")) > asked)
+        return await call(directory, *arguments)
+
+    monkeypatch.setattr(depot, "git", slow)
+    async with engine_on(bench, grid) as engine:
+        spec = JobSpec(prompt="true", agent="shell", project=str(bench.project))
+        (first,) = await submit(engine, spec)
+        await making.wait()
+        (second,) = await submit(engine, spec)
+        ends = [(await ended(engine, job))[0] for job in (first, second)]
+    assert [row.state for row in ends] == [State.SUCCEEDED] * 2, [row.reason for row in ends]
