@@ -35,8 +35,9 @@ test-cluster: $(VENV)/installed-cluster
 	@HEADWAY_TEST_CLUSTER=1 $(BIN)/python -m pytest -s tests/cluster
 
 # What a node costs beside this machine, and what two and three bring; some minutes, to docs/scale.md's table.
+# ARGS=--quick for a few of each.
 bench-cluster: $(VENV)/installed-cluster
-	@$(BIN)/python -m tests.benchmarks.cluster
+	@$(BIN)/python -m tests.benchmarks.cluster $(ARGS)
 
 lint: $(VENV)/installed-dev
 	@$(BIN)/ruff check .

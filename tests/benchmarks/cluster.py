@@ -27,10 +27,21 @@ from engine.serving import serving
 from tests.conftest import run_git
 
 SLOTS = 4  #: of each node
-ONE_BY_ONE = 15  #: jobs, each after the other
-LINES = 60
-WAVES = 4  #: of as many jobs as there are slots
 SLEEP = 1.0  #: seconds of each job of a wave
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How much is measured."""
+
+    one_by_one: int = 15
+    """Jobs, each after the other."""
+    lines: int = 60
+    waves: int = 4
+    """Of as many jobs as there are slots."""
+
+
+QUICK = Course(3, 10, 1)
 
 
 @dataclass(slots=True)
@@ -50,6 +61,7 @@ def start_cluster(folder: Path) -> Any:
     token.write_text("f" * 64)
     token.chmod(0o600)
     os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN_PATH=str(token), RAY_USAGE_STATS_ENABLED="0")
+    os.environ.update(RAY_raylet_start_wait_time_s="180")  # a busy machine does not keep to half a minute
     from ray.cluster_utils import Cluster
 
     head = {"num_cpus": 0, "include_dashboard": False, "node_name": "head"}
@@ -88,13 +100,13 @@ async def run(engine: Engine, specs: Sequence[JobSpec]) -> float:
         await engine.hub.changed(seq, 1 << 62)
 
 
-async def one_by_one(engine: Engine, project: Path) -> list[float]:
+async def one_by_one(engine: Engine, project: Path, count: int) -> list[float]:
     """Seconds of a job that changes a file, from its submission to its end, workspace and all."""
     spec = JobSpec(prompt="echo x > x.txt", agent="shell", project=str(project))
-    return [await run(engine, [spec]) for _ in range(ONE_BY_ONE)]
+    return [await run(engine, [spec]) for _ in range(count)]
 
 
-async def lags(engine: Engine) -> list[float]:
+async def lags(engine: Engine, lines: int) -> list[float]:
     """Seconds between a line's being printed and the engine's reading it."""
     found: list[float] = []
     plain = Watch.sink
@@ -106,15 +118,15 @@ async def lags(engine: Engine) -> list[float]:
 
     Watch.sink = sink  # type: ignore[method-assign]
     try:
-        await run(engine, [JobSpec(prompt=f"for i in $(seq {LINES}); do date +%s%N; sleep 0.1; done", agent="shell")])
+        await run(engine, [JobSpec(prompt=f"for i in $(seq {lines}); do date +%s%N; sleep 0.1; done", agent="shell")])
     finally:
         Watch.sink = plain  # type: ignore[method-assign]
     return found
 
 
-async def throughput(engine: Engine, slots: int) -> float:
+async def throughput(engine: Engine, slots: int, waves: int) -> float:
     """Jobs a second, of jobs that wait for a second, with every slot taken."""
-    count = WAVES * slots
+    count = waves * slots
     return count / await run(engine, [JobSpec(prompt=f"sleep {SLEEP}", agent="shell")] * count)
 
 
@@ -122,7 +134,7 @@ def percentiles(values: Sequence[float]) -> tuple[float, float]:
     return statistics.median(values) * 1000, statistics.quantiles(values, n=20)[-1] * 1000
 
 
-async def measure(folder: Path) -> list[str]:
+async def measure(folder: Path, course: Course) -> list[str]:
     project = folder / "project"
     project.mkdir()
     run_git(project, "init", "--quiet", "--initial-branch=main")
@@ -140,9 +152,9 @@ async def measure(folder: Path) -> list[str]:
                 slots = SLOTS * max(1, nodes)
                 row = Row(f"{nodes or 'no'} node{'s' if nodes != 1 else ''}", slots)
                 if nodes < 2:
-                    row.alone = percentiles(await one_by_one(engine, project))
-                    row.lag = percentiles(await lags(engine))
-                row.jobs = await throughput(engine, slots)
+                    row.alone = percentiles(await one_by_one(engine, project, course.one_by_one))
+                    row.lag = percentiles(await lags(engine, course.lines))
+                row.jobs = await throughput(engine, slots, course.waves)
                 rows.append(row)
     finally:
         cluster.shutdown()
@@ -164,9 +176,11 @@ def table(rows: Sequence[Row]) -> list[str]:
 
 
 def main() -> None:
-    argparse.ArgumentParser(description=__doc__).parse_args()
+    reading = argparse.ArgumentParser(description=__doc__)
+    reading.add_argument("--quick", action="store_true", help="a few of each: whether it runs, and nothing to quote")
+    course = QUICK if reading.parse_args().quick else Course()
     with tempfile.TemporaryDirectory(prefix="headway-cluster-") as folder:
-        for line in asyncio.run(measure(Path(folder))):
+        for line in asyncio.run(measure(Path(folder), course)):
             print(line)
 
 

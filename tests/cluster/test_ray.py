@@ -162,7 +162,9 @@ async def test_an_engine_killed_at_work_adopts_what_runs_on_nodes(
             assert (Path(tried.workspace or "") / "done.txt").read_text() == "done\n"
     assert len(began.read_text().split()) == 6, "each began once"
     shown = served.headway("nodes", "--agents")
-    assert all(f"{name}  shell" in shown.stdout for name in ("a", "b", "c")), shown.stdout + shown.stderr
+    assert all(f"{name}  shell     built in" in shown.stdout for name in ("a", "b", "c")), shown.stdout + shown.stderr
+    looked = served.headway("doctor").stdout
+    assert "! b: claude" in looked and "sends its attempts to nodes" in looked, looked
 
 
 async def test_a_real_claude_works_on_a_node_with_a_key_that_only_the_node_has(
