@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from console.launch import start_engine
@@ -28,6 +29,9 @@ from tests.waiting import PATIENCE, until
 
 def pytest_configure() -> None:
     fresh.hasten()
+    # How long an example takes is the machine's affair.
+    hypothesis.settings.register_profile("headway", deadline=None)
+    hypothesis.settings.load_profile("headway")
 
 
 @pytest.hookimpl(wrapper=True)
