@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -15,6 +16,7 @@ from engine.errors import HeadwayError, NotFoundError
 from engine.model import ALL, Order, Verb, Wanted
 from engine.model.access import Role
 from engine.server import streams
+from engine.server.auditing import seen_by
 from engine.server.http import (
     LIST_LIMIT,
     actor,
@@ -243,12 +245,13 @@ class _Api:
         if request.query_params.get("follow") == "1":
             progress = request.query_params.get("progress") == "1"
             start = self._engine.hub.seq if after is None else after
-            return stream(streams.events(self._engine, start, progress=progress))
+            seen = partial(seen_by, caller_of(request))
+            return stream(streams.events(self._engine, start, progress=progress, seen=seen))
         read, limit = self._engine.store.read, min(read_number(request, "limit", 50) or 50, LIST_LIMIT)
         job = read_number(request, "job", None)
         if after is None and job is None:
-            return as_json(await read.newest_events(limit))
-        return as_json(await read.events(after or 0, limit, job))
+            return as_json(seen_by(caller_of(request), await read.newest_events(limit)))
+        return as_json(seen_by(caller_of(request), await read.events(after or 0, limit, job)))
 
     async def agents(self, request: Request) -> Response:
         name, check = request.query_params.get("name"), request.query_params.get("check") == "1"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 from msgspec import Struct
 from starlette.requests import Request
@@ -9,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from engine.audit import Audit, summary
 from engine.errors import ForbiddenError
-from engine.events import Audited
+from engine.events import Audited, Event
 from engine.foreign import NOT_JSON
 from engine.model.access import Role
 from engine.server.caller import Caller, Door
@@ -17,6 +19,7 @@ from engine.server.http import caller_of, require, said_of
 
 _ANSWER_BYTES = 64 << 10  #: of an answer that are looked at
 _JOBS = 10  #: whose numbers are written out
+_BLANK = Audited("", "", "", "", "(an admin may read it)", 0)
 
 
 class Asking:
@@ -82,6 +85,13 @@ class _Answer:
 def entry(caller: Caller, what: str, status: int, said: str) -> Audited:
     """One line."""
     return Audited(caller.who, caller.role, caller.door, caller.address, what, status, said, caller.job)
+
+
+def seen_by(caller: Caller, found: Sequence[Event]) -> Sequence[Event]:
+    """Events as a caller may see them: lines of the audit are for those who may read it, and blank for others."""
+    if caller.role.may(Role.ADMIN):
+        return found
+    return [msgspec.structs.replace(one, body=_BLANK) if isinstance(one.body, Audited) else one for one in found]
 
 
 def call_of(request: Request) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 
 from engine.agents.base import Parser
 from engine.agents.events import LogLine, Output
 from engine.engine import Engine
 from engine.errors import NotStartedError
+from engine.events import Event
 from engine.hub import NO_PROGRESS
 from engine.model import Progress
 from engine.redact import REACH, Masker, Secrets
@@ -27,8 +28,12 @@ TAIL_BYTES = 1 << 20  #: how far back a tail looks for its lines
 STDERR_BYTES = 1 << 16  #: of standard error that is shown after the output
 
 
-async def events(engine: Engine, after: int, *, progress: bool) -> AsyncIterator[bytes]:
+async def events(
+    engine: Engine, after: int, *, progress: bool, seen: Callable[[Sequence[Event]], Sequence[Event]] = tuple
+) -> AsyncIterator[bytes]:
     """The log after a sequence number and then live, as server-sent events, with progress in between.
+
+    `seen`: events as who reads may see them.
 
     When the engine ends, what happened until then is told first.
     """
@@ -39,7 +44,7 @@ async def events(engine: Engine, after: int, *, progress: bool) -> AsyncIterator
         while True:
             closing = hub.closing.is_set()
             found = await engine.store.read.events(after) if closing or hub.seq > after else []
-            told = b"".join(map(frame, found))
+            told = b"".join(map(frame, seen(found)))
             after = found[-1].seq if found else after
             reports: list[Progress] = []
             if progress and not closing:

@@ -112,6 +112,19 @@ async def test_a_token_of_the_wrong_role_is_refused_by_every_call(engine: Engine
         assert {one.status for one in told} == {403}
 
 
+@pytest.mark.parametrize("role", GIVEN)
+async def test_the_audit_is_read_by_none_but_admins_in_the_log_either(engine: Engine, role: Role) -> None:
+    await engine.audit.note(log.Audited("ada", "owner", "unix", "pid 7", "POST /v1/jobs", 201, "J1"))
+    async with reached(engine) as there, there.client(await there.token(role)) as client:
+        told = [await client.events(), await client.events(after=0), await client.events(after=0, limit=1)]
+        async with asyncio.timeout(PATIENCE):
+            async for event in client.follow(0):
+                told.append([event] if isinstance(event, Event) else [])
+                break
+    assert all(told), "where a line stands is seen: who pages goes on behind it"
+    assert (b"ada" in msgspec.json.encode(told)) is role.may(Role.ADMIN)
+
+
 async def test_who_guesses_is_put_off_and_locks_out_nobody(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engine.server.guard.monotonic", lambda: 1_000.0)
     async with reached(engine) as there:
