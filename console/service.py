@@ -50,7 +50,8 @@ class Unit:
 
     def text(self) -> str:
         """The whole unit file."""
-        command = [str(self.program), "--home", str(self.home), "serve", "--log", "json"]
+        headway = [str(self.program), "--home", str(self.home)]
+        command = [*headway, "serve", "--log", "json"]
         stop = STOP_SECONDS
         if self.drain is not None:
             command += ["--drain", str(self.drain)]
@@ -68,7 +69,8 @@ class Unit:
                 "NotifyAccess=main",
                 *([f"User={self.user}"] if self.system else []),
                 f"ExecStart={quoted(command)}",
-                "ExecReload=/bin/kill -HUP $MAINPID",
+                # Not by kill(1), which not every image has; and systemctl is told of settings that were not taken.
+                f"ExecReload={quoted([*headway, 'reload'])}",
                 f"Environment={quoted([f'PATH={self.path}'])}" if self.path else "",
                 "Restart=on-failure",
                 "RestartSec=5",

@@ -17,7 +17,7 @@ from tests.image.check import PLACE, say
 from tests.image.dockerfile import Setup
 from tests.image.root import PATH, Root
 
-PACKAGES = ("systemd", "systemd-sysv", "dbus", "bubblewrap", "git", "procps")
+PACKAGES = ("systemd", "systemd-sysv", "dbus", "bubblewrap", "git")
 SECONDS = 300
 #: What is done in it, and said on standard output. `as` is the operator.
 SCRIPT = """\

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -146,8 +147,16 @@ async def test_a_reload_takes_right_settings_and_leaves_wrong_ones(served: Serve
         settings_file(served.home, "max_runing: 4\n")
         os.kill(pid, signal.SIGHUP)
         assert "did you mean 'max_running'?" in systemd.until("stay as they were")[-1]
+        # As the unit does it, with nothing in its environment.
+        unit = Unit(served.home, Path(sys.executable).with_name("headway")).text()
+        (line,) = (line for line in unit.splitlines() if line.startswith("ExecReload="))
+        reload = shlex.split(line.removeprefix("ExecReload="))
+        done = await asyncio.to_thread(subprocess.run, reload, env={}, capture_output=True, text=True)
+        assert done.returncode == 2 and "did you mean 'max_running'?" in done.stderr, done
+        assert "stay as they were" in systemd.until("stay as they were")[-1]
         settings_file(served.home, "max_running: 5\n")
-        os.kill(pid, signal.SIGHUP)
+        done = await asyncio.to_thread(subprocess.run, reload, env={}, capture_output=True, text=True)
+        assert done.returncode == 0, done
         said = systemd.until("READY=1")
         assert said[0].startswith("RELOADING=1\nMONOTONIC_USEC=") and "STOPPING=1" not in said
         async with Client(served.home) as client:
