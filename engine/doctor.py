@@ -9,6 +9,7 @@ import shutil
 import sqlite3
 import sys
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -31,6 +32,8 @@ from engine.model.node import NodeState
 from engine.runner import cells, enforcing, spawn
 from engine.runner.cgroup import Cgroups
 from engine.server.client import Client
+from engine.server.network import FOLDER, checked
+from engine.server.validity import SOON_DAYS, left
 from engine.skills.finding import find_skills, shelves
 from engine.store import windows
 from engine.store.fold import rebuild
@@ -72,6 +75,7 @@ async def examine(home: Path, *, deep: bool = False) -> list[Check]:
     except HeadwayError as error:
         checks.append(Check("settings", False, error.message, "mend this; the engine does not start with it"))
     checks.append(await _engine(home))
+    checks.extend(_certificate(home, settings))
     if settings.cluster is not None:
         checks.extend(await _nodes(home, settings.cluster))
     checks.extend(_database(home, deep=deep))
@@ -185,6 +189,20 @@ async def _engine(home: Path) -> Check:
     same = status.version == __version__
     mend = "stop it with `headway shutdown` and start it again; running agents are adopted"
     return Check("engine", same, f"pid {status.pid}, Headway {status.version}", mend)
+
+
+def _certificate(home: Path, settings: Settings) -> Iterator[Check]:
+    """The one that is shown to those who come over the network, where there is one, or has to be."""
+    if settings.server.listen is None and settings.server.certificate is None and not (home / FOLDER).is_dir():
+        return
+    try:
+        certificate, _ = checked(settings.server, home)
+        days, told = left(certificate, datetime.now(UTC))
+    except HeadwayError as error:
+        yield Check("certificate", False, error.message, "`headway server certificate` makes one")
+        return
+    mend = "put a new one in its place, or `headway server certificate` makes one; then `headway reload`"
+    yield Check("certificate", days >= SOON_DAYS, told, mend, needed=days < 0)
 
 
 async def _nodes(home: Path, settings: ClusterSettings) -> list[Check]:

@@ -11,6 +11,7 @@ import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import uvicorn
@@ -22,6 +23,7 @@ from engine.errors import RefusedError, UsageError
 from engine.server import deadlines
 from engine.server.deadlines import Deadlines
 from engine.server.peers import Peers
+from engine.server.validity import SOON_DAYS, first, left
 
 logger = logging.getLogger(__name__)
 
@@ -121,6 +123,9 @@ def opened(settings: ServerSettings, listen: str, home: Path, peers: Peers) -> I
     with listener:
         network = Network(listener, context, peers)
         logger.info("serves %s, certificate sha256:%s", network.address, fingerprint(certificate))
+        days, told = left(certificate, datetime.now(UTC))
+        if days < SOON_DAYS:
+            logger.warning("%s: who does not pin it trusts it no more then", told)
         yield network
 
 
@@ -150,10 +155,7 @@ def pair(settings: ServerSettings, home: Path) -> tuple[Path, Path]:
 def fingerprint(certificate: Path) -> str:
     """SHA-256 of the first certificate of a file, as clients pin it. Raises `UsageError`."""
     try:
-        text = certificate.read_text(encoding="ascii")
-        head, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
-        first = text[text.index(head) : text.index(end) + len(end)]
-        return hashlib.sha256(ssl.PEM_cert_to_DER_cert(first)).hexdigest()
+        return hashlib.sha256(first(certificate)).hexdigest()
     except (OSError, ValueError):
         raise UsageError(f"{certificate} is no certificate in the PEM format") from None
 

@@ -6,11 +6,17 @@ import json
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 from msgspec.structs import replace
 
 from engine.config import AgentSettings, Settings
 from engine.doctor import Check, examine
+from engine.errors import UsageError
 from engine.model import JobSpec
+from engine.server.certificate import make
+from engine.server.network import CERTIFICATE, FOLDER
+from engine.server.network import KEY as KEY_FILE
+from engine.server.validity import ends
 from engine.serving import serving
 from tests.conftest import settings_file
 from tests.runner.living import ended, submit
@@ -46,6 +52,23 @@ accounts:
     assert f"account gone: claude: {tmp_path}/none is not there" in told
     assert any("agents.claude.env.ANTHROPIC_API_KEY looks like a key" in one for one in told)
     assert any(f"the key in {shared} can be read by others" in one for one in told)
+
+
+@pytest.mark.parametrize(("days", "ok", "needed"), [(30, True, False), (10, False, False), (-1, False, True)])
+async def test_it_tells_before_the_certificate_ends(
+    home: Path, monkeypatch: pytest.MonkeyPatch, days: int, ok: bool, needed: bool
+) -> None:
+    assert not [one for one in await _looked_at(home, monkeypatch) if one.name == "certificate"]
+    made = home / FOLDER / CERTIFICATE
+    make(made, home / FOLDER / KEY_FILE, ["localhost"], days + 1)
+    (found,) = (one for one in await _looked_at(home, monkeypatch) if one.name == "certificate")
+    assert (found.ok, found.needed) == (ok, needed), found
+    end = x509.load_pem_x509_certificate(made.read_bytes()).not_valid_after_utc
+    assert ends(made) == end and f"{end:%Y-%m-%d}" in found.found
+    assert f"in {days} days" in found.found or days < 0
+    made.write_text("-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n")
+    with pytest.raises(UsageError, match="no certificate"):
+        ends(made)
 
 
 async def test_an_agent_that_prints_what_nobody_knows_is_named_with_its_version(
