@@ -289,6 +289,11 @@ class Engine:
         if self._draining is None:
             self._draining = asyncio.create_task(self._drain(), name="drain")
 
+    @property
+    def drains(self) -> bool:
+        """It starts nothing more, and stops once nothing runs."""
+        return self._dispatcher.draining
+
     def _end_drain(self) -> None:
         self._dispatcher.draining = False
         if self._draining is not None:

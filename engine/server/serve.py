@@ -19,7 +19,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from engine.config import Settings
 from engine.engine import Engine
-from engine.errors import HeadwayError
+from engine.errors import HeadwayError, RefusedError
 from engine.home import SOCKET
 from engine.redact import Filter
 from engine.runner import reaper, spawn
@@ -170,7 +170,11 @@ class _Signals:
             self.reload()
 
     def reload(self) -> None:
-        """Start anew. Raises what is wrong in the settings, which then stay."""
+        """Start anew. Raises what is wrong in the settings, which then stay; and `RefusedError` while it drains."""
+        if self._engine.drains:
+            why = "the engine drains and ends then: the next one takes the settings, or `headway undo` a drain first"
+            logger.warning("it does not start anew: %s", why)
+            raise RefusedError(why)
         try:
             found = self._terms.check()
             if isinstance(found, Settings) and (self._terms.listen or found.server.listen):

@@ -183,6 +183,12 @@ async def test_a_drain_gives_what_runs_its_time_and_a_second_signal_ends_it(home
     process.terminate()
     while served.headway("service", "health").returncode != 1:
         pass
+    # To start anew would end the drain, and the engine would never stop.
+    assert served.headway("reload").returncode == 5
+    process.send_signal(signal.SIGHUP)
+    while sum("it does not start anew" in line for line in log.read_text().splitlines()) < 2:
+        await asyncio.sleep(0.05)
+    assert served.headway("service", "health").stdout == "not ready: it drains\n"
     assert process.poll() is None, "one job runs"
     process.terminate()
     assert await asyncio.to_thread(process.wait, PATIENCE) == 0
