@@ -1,7 +1,8 @@
-"""Fresh databases for engines that the tests start, without the time that their migrations take.
+"""Databases for the engines that the tests start, without the time that migrations and disks take.
 
 What the migrations make is made once for each process, by the migrations, and every database that is still empty gets a
 copy of it. All else (an older database, other scripts) goes the long way; tests/store/test_schema.py goes it always.
+Nor does one of them wait for the disk: a test kills engines, and switches no machine off.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ def migrate(connection: sqlite3.Connection, scripts: list[str]) -> None:
             made.backup(connection)
     else:
         long_way(connection, scripts)
+    connection.execute("PRAGMA synchronous = OFF")
 
 
 @cache

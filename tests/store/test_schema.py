@@ -51,7 +51,7 @@ def test_a_fresh_database_has_the_newest_schema_and_our_mark(path: Path) -> None
 def test_the_copy_that_other_tests_start_from_is_what_the_migrations_make(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = ("user_version", "application_id", "auto_vacuum", "journal_mode", "synchronous", "page_size", "encoding")
+    asked = ("user_version", "application_id", "auto_vacuum", "journal_mode", "page_size", "encoding")
 
     def made(place: Path) -> tuple[object, ...]:
         with contextlib.closing(open_writer(place)) as connection:
