@@ -141,13 +141,13 @@ async def measure(folder: Path, course: Course) -> list[str]:
     (project / "a.txt").write_text("a\n")
     run_git(project, "add", ".")
     run_git(project, "commit", "--quiet", "--message", "first")
-    cluster = await asyncio.to_thread(start_cluster, folder)
+    cluster = start_cluster(folder)  # and nothing of Ray's in another thread than the main one: it handles signals
     rows: list[Row] = []
     try:
         for nodes in range(4):
             if nodes:
                 offers = {"num_cpus": 0, "resources": {"slots": float(SLOTS)}, "object_store_memory": 80 << 20}
-                await asyncio.to_thread(cluster.add_node, node_name=f"node-{nodes}", **offers)
+                cluster.add_node(node_name=f"node-{nodes}", **offers)
             async with engine_with(folder, f"home-{nodes}", cluster, nodes) as engine:
                 slots = SLOTS * max(1, nodes)
                 row = Row(f"{nodes or 'no'} node{'s' if nodes != 1 else ''}", slots)
