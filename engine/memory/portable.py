@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from enum import StrEnum
 
 import msgspec
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 
 from engine.errors import UsageError
 from engine.foreign import NOT_JSON
@@ -23,6 +23,7 @@ class Format(StrEnum):
 
 
 TITLE = "# What Headway remembers\n"
+_NUMBERS = 10**18  #: all are below it: 18 digits, which is what a database takes
 _HEAD = re.compile(r"^## (\d{1,18}) .*$", re.MULTILINE)
 _FACTS = re.compile(r"^<!-- headway: (\{.*\}) -->$", re.MULTILINE)
 _ESCAPED = re.compile(r"^(\\*)(#|<!-- headway:)", re.MULTILINE)
@@ -62,6 +63,8 @@ def read(data: bytes, name: str) -> list[Item]:
     items = list(_markdown(text, name) if text.lstrip().startswith("#") else _ndjson(text, name))
     seen: set[int] = set()
     for item in items:
+        if not 0 < item.id < _NUMBERS or any(isinstance(one, int) and abs(one) >= _NUMBERS for one in astuple(item)):
+            raise UsageError(f"{name}: a number of the item {item.id} is too large, or no item's number")
         if item.id in seen:
             raise UsageError(f"{name}: the number {item.id} is there twice")
         seen.add(item.id)
