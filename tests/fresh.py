@@ -11,9 +11,12 @@ import contextlib
 import sqlite3
 from functools import cache
 
+from engine.memory import database
 from engine.store import schema
 
 long_way = schema.migrate
+_memory_s_way = database._migrate
+_NO_WAIT = "PRAGMA synchronous = OFF"
 _INCREMENTAL = 2  #: what `PRAGMA auto_vacuum` says of a database that shrinks
 
 
@@ -21,6 +24,7 @@ def hasten() -> None:
     """Let every database that is opened in this process, and in its forks, be made of the copy."""
     image()
     schema.migrate = migrate
+    database._migrate = migrate_memory
 
 
 def migrate(connection: sqlite3.Connection, scripts: list[str]) -> None:
@@ -30,7 +34,12 @@ def migrate(connection: sqlite3.Connection, scripts: list[str]) -> None:
             made.backup(connection)
     else:
         long_way(connection, scripts)
-    connection.execute("PRAGMA synchronous = OFF")
+    connection.execute(_NO_WAIT)
+
+
+def migrate_memory(connection: sqlite3.Connection) -> None:
+    _memory_s_way(connection)
+    connection.execute(_NO_WAIT)
 
 
 @cache
