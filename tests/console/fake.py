@@ -391,6 +391,11 @@ class FakeEngine(Answering):
     def followers(self) -> int:
         return len(self._followers)
 
+    @property
+    def heard(self) -> bool:
+        """Everyone who follows has taken all that was said."""
+        return all(queue.empty() for queue in self._followers)
+
     async def log(
         self,
         job: int,

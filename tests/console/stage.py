@@ -92,6 +92,15 @@ class Stage:
         for _ in range(3):
             await self.pilot._wait_for_screen()
 
+    async def later(self, by: int = 1_000) -> None:
+        """Let the clock go on by so many milliseconds, once what the engine said before has been taken.
+
+        A beat between the two would use the new second up for nothing, and here no other second comes by itself.
+        """
+        while not self.engine.heard:
+            await asyncio.sleep(0)
+        self.now += by
+
     async def type(self, text: str) -> None:
         """Fill in the prompt that a key before it opens."""
         await self.until(lambda: isinstance(self.app.focused, Input), "there is something to type in")

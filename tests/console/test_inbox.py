@@ -131,7 +131,7 @@ async def test_no_key_meets_a_card_that_was_not_seen(monkeypatch: pytest.MonkeyP
         screen = await opened(stage)
         assert screen.list.card is not None
         engine.close_card(7)
-        stage.now += 2_000
+        await stage.later(2_000)
         await stage.until(lambda: [card.id for card in screen.list.cards] == [8, 9])
         await stage.press("a")
         await stage.shows("the list has just moved")
@@ -147,7 +147,7 @@ async def test_the_cursor_stays_with_its_card() -> None:
         screen = await opened(stage)
         await stage.press("j")
         engine.close_card(7)
-        stage.now += 2_000
+        await stage.later(2_000)
         await stage.until(lambda: len(screen.list.cards) == 2)
         assert screen.list.card is not None
         assert screen.list.card.id == 8
@@ -182,7 +182,7 @@ async def test_the_countdown_goes_on() -> None:
     async with console(scenes.asking()) as stage:
         await opened(stage)
         await stage.shows("deny in 29m")
-        stage.now += 2 * MINUTE
+        await stage.later(2 * MINUTE)
         await stage.shows("deny in 27m")
 
 
@@ -203,7 +203,7 @@ async def test_an_engine_that_is_away_is_said_and_the_cards_come_when_it_is_back
         await stage.press("i")
         await stage.shows("It is asked again by itself.")
         engine.come_back()
-        stage.now += 5_000
+        await stage.later(5_000)
         await stage.shows("3 cards for you")
 
 

@@ -38,7 +38,7 @@ async def test_a_job_follows_its_log_and_notices_its_end() -> None:
         await stage.shows("one more thing")
         stage.engine.change(4833, state=State.SUCCEEDED, ended_at=NOW)
         stage.engine.emit(Succeeded(), 4833)
-        stage.now += 1_000
+        await stage.later()
         await stage.shows("✓ done")
 
 
@@ -55,7 +55,7 @@ async def test_it_shows_how_full_the_conversation_is_and_how_often_it_was_compac
         await stage.press("enter")
         await stage.shows("context 50k of 200k, 25%, compacted 1 time")
         engine.progress(4833, "reading", context_tokens=80_000, context_window=200_000)
-        stage.now += 1_000
+        await stage.later()
         await stage.shows("context 80k of 200k, 40%")
         await stage.press(":")
         await stage.type("attempts")
@@ -87,7 +87,7 @@ async def test_the_gate_tab_follows_a_look_without_moving_who_reads_it() -> None
         await stage.press("j", "j", "j")
         await stage.until(lambda: stage.job.text.top == 3)
         engine.waiting[4833] = journeys.runs(3)  # no event says so
-        stage.now += 1_000
+        await stage.later()
         await stage.until(lambda: "check 3 of 3 runs: make docs" in "\n".join(stage.job.text.whole_text()))
         assert stage.job.text.top == 3
         looks = journeys.looks()[:2]
@@ -95,7 +95,7 @@ async def test_the_gate_tab_follows_a_look_without_moving_who_reads_it() -> None
         engine.books.gates[4833] = JobGate(plan=journeys.PLAN, looks=[*looks, done])
         engine.change(4833, state=State.SUCCEEDED, ended_at=NOW)
         engine.emit(Succeeded(), 4833)
-        stage.now += 1_000
+        await stage.later()
         await stage.until(lambda: "✓ passed in round 3, by reviewers" in "\n".join(stage.job.text.whole_text()))
         text = stage.job.text.whole_text()
         assert not any("check 3 of 3 runs" in line for line in text)
@@ -217,7 +217,7 @@ async def test_the_verbs_work_on_the_screen_of_a_job() -> None:
         await stage.shows("cancel J4833?")
         await stage.press("y")
         await stage.shows("stopping J4833")
-        stage.now += 1_000
+        await stage.later()
         await stage.shows("▸ stopping")
 
 

@@ -30,7 +30,7 @@ async def test_when_the_engine_goes_the_screen_stays_and_verbs_refuse() -> None:
         stage.engine.go_away()
         await stage.shows("offline 0s, retrying")
         assert "parser: keep comments" in stage.text
-        stage.now += 14_000
+        await stage.later(14_000)
         await stage.shows("offline 14s, retrying")
         for key in ("x", "r"):
             await stage.press(key)
@@ -136,7 +136,7 @@ async def test_nothing_is_drawn_when_nothing_changed(monkeypatch: pytest.MonkeyP
         for _ in range(10):  # what came with the screen may still be on its way, and a countdown may move on
             drawn.clear()
             for _ in range(12):
-                stage.now += 250
+                await stage.later(250)
                 await stage.app._beat()
                 await stage.pilot.pause()
             if not [what for what in drawn if what is not None]:
@@ -152,7 +152,7 @@ async def test_nothing_is_drawn_when_nothing_changed(monkeypatch: pytest.MonkeyP
 async def test_ages_move_on_with_the_clock() -> None:
     async with console(scenes.busy()) as stage:
         await stage.shows("12m")
-        stage.now += 5 * MINUTE
+        await stage.later(5 * MINUTE)
         await stage.until(lambda: " 17m " in stage.text and " 12m " not in stage.text)
 
 

@@ -134,7 +134,7 @@ async def test_a_silent_worker_is_called_quiet() -> None:
     async with workers(running(1)) as stage:
         await stage.shows("hello from 1")
         assert "quiet" not in stage.text
-        stage.now += 2 * MINUTE
+        await stage.later(2 * MINUTE)
         await stage.shows("quiet 2m")
 
 
@@ -248,7 +248,7 @@ async def test_focus_does_not_move_by_itself() -> None:
 async def test_the_newest_word_of_the_row_stands_in_the_ask_bar() -> None:
     async with console(running(1)) as stage:
         stage.engine.progress(1, "pytest -q\x1b[2J", context_tokens=52_000)
-        stage.now += 1_000
+        await stage.later()
         await stage.until(lambda: "pytest -q" in stage.ask)
         await stage.press("3")
         await stage.until(lambda: isinstance(stage.app.screen, WorkersScreen) and stage.workers.loaded)

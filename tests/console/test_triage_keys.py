@@ -179,7 +179,7 @@ async def test_marked_jobs_are_rerouted_to_a_target_whose_effect_was_seen() -> N
         (order,) = stage.engine.orders
         assert (order.verb, sorted(order.jobs), order.to) == (Verb.REROUTE, [4809, 4812], "codex:gpt-6")
         assert "z undo 10s" in stage.ask
-        stage.now += 4_000
+        await stage.later(4_000)
         await stage.until(lambda: "z undo  6s" in stage.ask)
         assert "marked" not in stage.text
         await stage.press("R", "escape", "x")
