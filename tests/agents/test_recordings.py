@@ -183,7 +183,10 @@ def test_a_huge_line_a_deep_one_and_half_a_character_are_read_or_counted(name: s
     assert parser.outcome(Exit(1), "").unknown_lines >= 2
 
 
-@pytest.mark.parametrize(("name", "thousands"), [("codex", 1_000), ("gemini", 100), ("opencode", 100)])
+@pytest.mark.parametrize(
+    ("name", "thousands"),
+    [("codex", 100), ("gemini", 100), ("opencode", 100), pytest.param("codex", 1_000, marks=pytest.mark.long)],
+)
 def test_a_flood_takes_no_memory(name: str, thousands: int) -> None:
     """Up to a million lines: most of them unknown, the others such as an agent repeats. What is held does not grow."""
     parser = agents()[name].parser()

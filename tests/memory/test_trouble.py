@@ -208,6 +208,7 @@ moving.move(Archive.open(home, MemorySettings()), to, 600)
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("to", list(Backend))
 def test_a_migration_that_is_killed_goes_on_and_loses_nothing(home: Path, to: Backend) -> None:
     """Killed at its steps in turn and started again each time, until it dies right behind its last word."""
