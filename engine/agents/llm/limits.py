@@ -88,19 +88,19 @@ def span_ms(text: str) -> int | None:
     """`6m0s`, `900ms`, `36s`, or a bare number of seconds."""
     text = text.strip()
     if re.fullmatch(r"\d+(?:\.\d+)?", text):
-        return min(round(float(text) * 1_000), _LONGEST_MS)
+        return round(min(float(text) * 1_000, _LONGEST_MS))
     parts = _SPAN.fullmatch(text)
     if parts is None or not any(parts.groups()):
         return None
     spans = (float(part or 0) * unit for part, unit in zip(parts.groups(), _SPAN_MS, strict=True))
-    return min(round(sum(spans)), _LONGEST_MS)
+    return round(min(sum(spans), _LONGEST_MS))
 
 
 def _after(headers: Mapping[str, str], now: int) -> int | None:
     """`retry-after-ms`, or `retry-after` in seconds or as a date (RFC 9110, 10.2.3)."""
     precise = headers.get("retry-after-ms", "")
     if re.fullmatch(r"\d{1,12}(?:\.\d+)?", precise):
-        return now + min(round(float(precise)), _LONGEST_MS)
+        return now + round(min(float(precise), _LONGEST_MS))
     text = headers.get("retry-after")
     if text is None:
         return None

@@ -6,7 +6,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from engine.agents.llm.limits import retry_at, span_ms, windows
+from engine.agents.llm.limits import _LONGEST_MS, retry_at, span_ms, windows
 from engine.agents.llm.lines import Window
 
 NOW = 1_764_000_000_000  #: 2025-11-24 16:00 UTC
@@ -48,7 +48,8 @@ def test_openai_names_its_resets_as_spans() -> None:
 @pytest.mark.parametrize(
     ("text", "span"),
     [("12ms", 12), ("9.5s", 9_500), ("6m0s", 360_000), ("1h2m3s", 3_723_000), ("900ms", 900), ("36s", 36_000),
-     ("2d", 172_800_000), ("7", 7_000), ("1m500ms", 60_500), ("", None), ("soon", None), ("s", None)],
+     ("2d", 172_800_000), ("7", 7_000), ("1m500ms", 60_500), ("", None), ("soon", None), ("s", None),
+     ("9" * 400, _LONGEST_MS), ("9" * 400 + "s", _LONGEST_MS)],
 )  # fmt: skip
 def test_spans_as_providers_write_them(text: str, span: int | None) -> None:
     assert span_ms(text) == span
