@@ -46,7 +46,7 @@ class ClusterSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     start: bool = False
     """Start a head on this machine, and let it run when the engine ends."""
     host: str = "127.0.0.1"
-    """Where a head that is started here listens: an address of this machine that the nodes can reach."""
+    """An address of this machine that the nodes can reach. Ray listens on the others as well, also beside 127.0.0.1."""
     port: Annotated[int, Meta(ge=1, le=65_535)] = 6379
     token_file: str | None = None
     """What lets a machine in. Without a word, one that is made in the home for a head that is started here."""
