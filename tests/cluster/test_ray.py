@@ -209,7 +209,7 @@ agents:
 async def test_a_node_killed_under_load_and_each_job_ends_once(served: Served, rack: Rack, tmp_path: Path) -> None:
     settings(served, rack)
     served.start()
-    steps: list[dict[str, object]] = [{"do": "say", "pause": 4000, "text": text} for text in ("one", "two")]
+    steps: list[dict[str, object]] = [{"do": "say", "pause": 16_000, "text": text} for text in ("one", "two")]
     model = rehearsal(tmp_path, steps)
     async with Client(served.home) as client:
         await until_nodes(client, 3)
@@ -217,7 +217,10 @@ async def test_a_node_killed_under_load_and_each_job_ends_once(served: Served, r
         async with asyncio.timeout(PATIENCE):
             while (await client.status()).counts.succeeded < JOBS // 5:
                 await asyncio.sleep(0.2)
-        running = next(one.running for one in (await client.nodes()).nodes if one.name == "c")
+        running: list[int] = []
+        async with asyncio.timeout(PATIENCE):
+            while len(running) < 2:
+                running = next(one.running for one in (await client.nodes()).nodes if one.name == "c")
         rack.kill("c")
         await until_ended(served, jobs)
         details = [await client.job(job) for job in jobs]
