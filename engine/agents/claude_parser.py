@@ -58,6 +58,7 @@ from engine.agents.lines import (
     newest,
     one_line,
     reason,
+    refused,
     shown,
     signal_name,
     summary,
@@ -314,10 +315,7 @@ class ClaudeParser(Parser):
         if end.code != 0 and end.code <= 128:
             return Failure.UNKNOWN, reason(f"{self._name} reported success and then exited {end.code}", stderr_tail)
         if denied := _denied(result):
-            return (
-                None,
-                f"tool uses refused for want of permission: {', '.join(denied[:5])}{' …' if denied[5:] else ''}",
-            )
+            return None, refused(denied)
         return None, f"stopped by {signal_name(end.code)} after its result" if end.code else None
 
     def _cut_short(self, end: Exit, stderr_tail: str) -> tuple[Failure, str]:

@@ -21,7 +21,17 @@ from engine.agents.events import (
 )
 from engine.agents.failures import WORDS
 from engine.agents.gemini_lines import DENIED, EDITS, EXITS, Line, RecordLine, Stats, answered, class_of, used
-from engine.agents.lines import OUTPUT_LIMIT, SUMMARY_LIMIT, decode, moment, one_line, reason, signal_name, summary
+from engine.agents.lines import (
+    OUTPUT_LIMIT,
+    SUMMARY_LIMIT,
+    decode,
+    moment,
+    one_line,
+    reason,
+    refused,
+    signal_name,
+    summary,
+)
 from engine.agents.reading import JsonLines
 from engine.agents.tally import Tally
 from engine.model import Failure, Usage
@@ -155,8 +165,7 @@ class GeminiParser(JsonLines):
         if end.code != 0 and end.code <= 128:
             return Failure.UNKNOWN, reason(f"{self.name} reported success and then exited {end.code}", stderr_tail)
         if self._denied:
-            refused = ", ".join(self._denied[:5]) + (" …" if self._denied[5:] else "")
-            return None, f"tool uses refused for want of permission: {refused}"
+            return None, refused(self._denied)
         return None, f"stopped by {signal_name(end.code)} after its result" if end.code else None
 
     def cut_short(self, end: Exit, stderr_tail: str) -> tuple[Failure, str]:

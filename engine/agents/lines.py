@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from signal import Signals
@@ -104,6 +104,11 @@ def reason(what: str, words: str, *, last: bool = False) -> str:
     if len(line) > REASON_LIMIT:
         line = "…" + line[-REASON_LIMIT:] if last else line[:REASON_LIMIT] + "…"
     return f"{what}: {line}" if line else what
+
+
+def refused(tools: Sequence[str]) -> str:
+    """That tools were not used, and which: the first of them."""
+    return reason("tool uses refused for want of permission", ", ".join(tools[:5]) + (" …" if tools[5:] else ""))
 
 
 def signal_name(code: int) -> str:

@@ -22,7 +22,7 @@ from engine.agents.events import (
 )
 from engine.agents.failures import WORDS
 from engine.agents.headers import limits_in
-from engine.agents.lines import OUTPUT_LIMIT, SUMMARY_LIMIT, decode, one_line, reason, signal_name, summary
+from engine.agents.lines import OUTPUT_LIMIT, SUMMARY_LIMIT, decode, one_line, reason, refused, signal_name, summary
 from engine.agents.opencode_lines import (
     Error,
     Line,
@@ -200,8 +200,7 @@ class OpencodeParser(JsonLines):
         if end.code:
             return f"{self.name} met an error, got over it, and exited {end.code}"
         if self._denied:
-            refused = ", ".join(self._denied[:5]) + (" …" if self._denied[5:] else "")
-            return f"tool uses refused for want of permission: {refused}"
+            return refused(self._denied)
         return None
 
     @property

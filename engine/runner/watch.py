@@ -272,7 +272,8 @@ class Watch:
         """The adapter's verdict against what is there: a run that was denied its tools and changed nothing failed."""
         if not outcome.succeeded or not outcome.denied:
             return outcome
-        tools = ", ".join(f"{name} x{outcome.denied.count(name)}" for name in dict.fromkeys(outcome.denied))
+        counts = (f"{name} x{outcome.denied.count(name)}" for name in dict.fromkeys(outcome.denied))
+        tools = _one_line(", ".join(counts))
         nothing = diff.files == 0 if diff is not None and diff.whole else not self._worked
         if nothing:
             reason = f"the agent was denied {tools} and changed nothing; allow them in headway.yaml (allowed_tools)"
