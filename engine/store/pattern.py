@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import warnings
 from functools import lru_cache
 
 from engine.errors import UsageError
@@ -22,8 +23,9 @@ def checked(text: str) -> str:
     if len(text) > PATTERN_LIMIT:
         raise UsageError(f"filter: a pattern of more than {PATTERN_LIMIT} characters")
     try:
-        tree = _parser.parse(text, re.IGNORECASE)
-        re.compile(text, re.IGNORECASE)
+        with _silence():
+            tree = _parser.parse(text, re.IGNORECASE)
+        _compiled(text)
     except (re.error, OverflowError, RecursionError) as error:
         raise UsageError(f"filter: /{text}/ is no pattern: {error}") from None
     if _count(tree, inside=False) > _REPEATS:
@@ -58,7 +60,13 @@ def _count(tree: object, *, inside: bool) -> int:
 
 @lru_cache(maxsize=32)
 def _compiled(text: str) -> re.Pattern[str]:
-    return re.compile(text, re.IGNORECASE)
+    with _silence():
+        return re.compile(text, re.IGNORECASE)
+
+
+def _silence() -> warnings.catch_warnings[None]:
+    """What `[[a]` may mean in a Python to come is nobody's trouble, and would be written over the screen."""
+    return warnings.catch_warnings(action="ignore", category=FutureWarning)
 
 
 def matches(pattern: str, title: str | None) -> bool:

@@ -219,3 +219,10 @@ def test_what_a_console_can_offer_is_what_the_language_has() -> None:
 
 def test_no_filter_is_everything() -> None:
     assert parse("") is EVERYTHING
+
+
+def test_what_a_pattern_may_mean_in_a_later_python_is_written_over_no_screen(
+    recwarn: pytest.WarningsRecorder, connection: sqlite3.Connection
+) -> None:
+    assert matching(connection, "/[[a-z]--x/") == []
+    assert not recwarn.list
