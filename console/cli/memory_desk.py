@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from console.cli import context as ctx
+from engine.errors import NoEngineError, UsageError
 from engine.paths import expanded
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ def ask(context: ctx.Context, question: Callable[[Desk], Awaitable[T]], *, write
 
     Only what writes makes a home where there is none.
     """
-    from engine.errors import NoEngineError
-
     try:
         return context.ask(lambda client: question(client.memory))
     except NoEngineError:
@@ -76,6 +75,8 @@ def scopes_of(words: list[str] | None) -> list[str]:
 
 def _scope(word: str) -> str:
     kind, _, name = word.partition(":")
+    if "\0" in name:
+        raise UsageError("a scope holds no byte 0")
     if kind == "project" and (name.startswith((".", "~")) or "/" in name):
         return f"project:{expanded(name).resolve()}"
     return word
@@ -83,8 +84,6 @@ def _scope(word: str) -> str:
 
 def numbers(words: list[str]) -> list[int]:
     """Numbers of things that are remembered: 12, 3-7."""
-    from engine.errors import UsageError
-
     found: list[int] = []
     for word in words:
         span = re.fullmatch(r"#?(\d{1,18})(?:-(\d{1,18}))?", word)
@@ -99,7 +98,6 @@ def moment_of(word: str | None, what: str) -> int | None:
     from datetime import datetime
 
     from engine.clock import now_ms
-    from engine.errors import UsageError
     from engine.units import milliseconds
 
     if word is None:
