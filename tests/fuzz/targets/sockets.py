@@ -12,7 +12,7 @@ import msgspec
 
 from engine.home import AGENTS, SOCKET
 from engine.mcp import shim
-from engine.mcp.tools import described
+from engine.mcp.tools import TAKES, described
 from engine.mcp.wire import Frame, Reply
 from engine.model import Tool
 from engine.server.agents import LINE_BYTES
@@ -209,6 +209,8 @@ def _frames() -> Sequence[bytes]:
 
 def _call(stage: Stage, data: bytes) -> None:
     """One line of a shim. What is no frame ends the connection; a frame is answered, and so is the next connection."""
+    if _waits(data):
+        return
     number = str(len(data))
     frame = data.replace(b"\n", b" ").replace(b'"call":"c"', b'"call":"%x"' % (hash(data) & (2**64 - 1)))
     with contextlib.closing(stage.connected(AGENTS)) as line, contextlib.closing(line.makefile("rb")) as reader:
@@ -230,6 +232,16 @@ def _call(stage: Stage, data: bytes) -> None:
         if msgspec.json.decode(reader.readline(), type=Reply).call != number:
             raise BrokenError("another call was answered")
     stage.check()
+
+
+def _waits(data: bytes) -> bool:
+    """Whether it asks the operator something: that is answered when there is one."""
+    try:
+        frame = msgspec.json.decode(data, type=Frame)
+        msgspec.json.decode(frame.arguments, type=TAKES[Tool.ASK_OPERATOR])
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False
+    return frame.tool == Tool.ASK_OPERATOR
 
 
 def _is_frame(data: bytes) -> bool:
