@@ -15,6 +15,7 @@ from engine.agents.events import (
     Thinking,
     Unknown,
 )
+from engine.agents.failures import WORDS
 from engine.agents.headers import of_counts
 from engine.agents.lines import clock
 from engine.agents.llm.lines import (
@@ -109,7 +110,7 @@ class LlmParser(Parser):
             return Outcome(
                 succeeded=False,
                 failure=said.failure,
-                reason=said.message,
+                reason=said.message or f"the model call {WORDS.get(said.failure, 'failed')}",
                 result=said.text.strip()[:RESULT_LIMIT] or None,
                 usage=self._spent(),
                 retry_at=clock(said.retry_at),
