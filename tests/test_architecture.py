@@ -43,6 +43,7 @@ FLOORS: list[set[str]] = [
         "engine.modes",
         "engine.paths",
         "engine.foreign",
+        "engine.threads",
     },
     {
         "engine.events",

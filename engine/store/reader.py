@@ -31,6 +31,7 @@ from engine.store.rows import (
 )
 from engine.store.schema import BUSY_MS, storage_error
 from engine.store.sorting import QUEUE, sorted_ids
+from engine.threads import to_its_end
 
 T = TypeVar("T")
 
@@ -122,7 +123,7 @@ class Reader:
     async def look(self, question: Callable[[sqlite3.Connection], T]) -> T:
         """Ask several things of one moment of the database, in a thread, on a connection for this alone."""
         async with self._looking:
-            return await asyncio.to_thread(self._look, question)
+            return await to_its_end(lambda: self._look(question))
 
     def _look(self, question: Callable[[sqlite3.Connection], T]) -> T:
         try:

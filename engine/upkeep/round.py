@@ -7,12 +7,14 @@ import logging
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from engine.clock import now_ms
 from engine.config import Upkeep
 from engine.errors import HeadwayError
 from engine.store.store import FILE
+from engine.threads import to_its_end
 from engine.units import milliseconds
 from engine.upkeep import runs, worktrees
 from engine.upkeep.quarantine import Away, Leaving, expire, reconnect_all
@@ -78,7 +80,7 @@ class Rounds:
 
     async def _forgotten(self, away: Away, turn: runs.Turn) -> tuple[int, int]:
         with reading(self._home / FILE) as connection:
-            found = await asyncio.to_thread(worktrees.forgotten, connection, self._home)
+            found = await to_its_end(partial(worktrees.forgotten, connection, self._home))
         return await worktrees.retire_each(away, found, turn)
 
     async def _worktrees(self, away: Away, before: int, turn: runs.Turn) -> tuple[int, int]:
@@ -87,7 +89,7 @@ class Rounds:
             def still(leaving: Leaving) -> bool:
                 return worktrees.has_ended(connection, leaving.job, before)
 
-            found = await asyncio.to_thread(worktrees.old_worktrees, connection, self._home, before)
+            found = await to_its_end(partial(worktrees.old_worktrees, connection, self._home, before))
             return await worktrees.retire_each(away, found, turn, still)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import sqlite3
+import threading
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from engine.store.filter import EVERYTHING, parse
 from engine.store.reader import Reader
 from engine.store.trend import trend
 from tests.store.samples import NOON, Bench, accepted, connect, failure, first, plan, success, transaction
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -353,3 +355,27 @@ async def test_the_last_hour_is_told_in_steps(crowd: Bench) -> None:
     assert found.depth[-1] == 40
     assert found.depth == sorted(found.depth, reverse=True), "jobs only ended in that time"
     assert found.depth[0] == 40 + sum(found.done[1:]) + sum(found.failed[1:])
+
+
+async def test_a_look_that_nobody_waits_for_any_more_keeps_its_connection_to_its_end(crowd: Bench) -> None:
+    """Closed while it is asked, it would take the whole process with it."""
+    begun, go = threading.Event(), threading.Event()
+    found: list[int] = []
+
+    def question(tx: Transaction) -> None:
+        begun.set()
+        go.wait(PATIENCE)
+        found.append(tx.connection.execute("SELECT count(*) FROM jobs").fetchone()[0])
+
+    asking = asyncio.create_task(crowd.store.look(question))
+    await asyncio.to_thread(begun.wait, PATIENCE)
+    asking.cancel()
+    await asyncio.sleep(0)
+    closing = asyncio.create_task(crowd.store.read.close())
+    other = asyncio.create_task(asyncio.sleep(0.05))
+    assert await asyncio.wait({closing, other}, return_when=asyncio.FIRST_COMPLETED) == ({other}, {closing})
+    go.set()
+    await closing
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    assert found == [60]
