@@ -137,7 +137,8 @@ def test_asking_makes_no_home(served: Served) -> None:
     assert not served.home.exists()
 
 
-def test_show_tells_what_a_job_is_told_before_and_after_it_ran(served: Served) -> None:
+def test_show_tells_what_a_job_is_told_before_and_after_it_ran(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(served.home.parent)  # what is submitted elsewhere works in a worktree of where it is
     served.env["HEADWAY_REHEARSAL_SPEED"] = "0"
     served.start()
     say(served, "add", "the docs are written in British English")

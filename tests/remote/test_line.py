@@ -183,7 +183,7 @@ def test_the_commands_take_an_address_as_a_home(place: Place, served: Path) -> N
     def headway(*words: str) -> subprocess.CompletedProcess[str]:
         return forks().run(["--home", str(place), *words], timeout=PATIENCE, env=os.environ)
 
-    done = headway("submit", "--agent", "shell", "true")
+    done = headway("submit", "--agent", "shell", "--scratch", "true")
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() in headway("jobs", "--json").stdout
     refused = headway("backup", "x.tar")
