@@ -87,7 +87,8 @@ class Clerk:
     async def measure(self, live: Live, placed: Placed) -> DiffStat | None:
         """The diff, without secrets. That it cannot be taken is no verdict on the agent's work."""
         launcher = self._around.launcher
-        if live.run.tidied:  # by an engine that was killed before it could settle the attempt
+        # By an engine that was killed before it could settle the attempt. What still is there is looked at.
+        if live.run.tidied and placed.root is not None and not placed.root.exists():
             return DiffStat(files=0, added=0, removed=0)
         if placed.root is not None:
             await own_refs.take_back(placed.root, placed.branch, live.run, ended=True)

@@ -141,14 +141,11 @@ class Upstream:
             return None
         if _is_direct(self.host, self._port, named.get("no_proxy", "")):
             return None
-        try:
+        with contextlib.suppress(ValueError):
             at = urlsplit(said if "//" in said else f"http://{said}")
-            named_well = bool(at.hostname) and at.port != 0
-        except ValueError:
-            named_well = False
-        if not named_well:
-            raise UpstreamError(f"the environment's {'https' if self._tls else 'http'}_proxy is no address")
-        return at
+            if at.hostname and at.port != 0:
+                return at
+        raise UpstreamError(f"the environment's {'https' if self._tls else 'http'}_proxy is no address")
 
 
 def _is_direct(host: str, port: int, said: str) -> bool:

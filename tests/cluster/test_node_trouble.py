@@ -18,10 +18,12 @@ from engine.cluster.site import Site
 from engine.config import AgentSettings
 from engine.config.sandbox import SandboxSettings
 from engine.decision import Choice
+from engine.engine import Engine
 from engine.model import JobSpec, Permission, State
 from engine.runner import procfs
 from engine.runner.cgroup import Cgroups
 from engine.runner.run_dir import run_dir
+from engine.store.rows import AttemptRow, JobRow
 from tests.cluster.conftest import settings
 from tests.cluster.grid import Grid
 from tests.cluster.test_failures import began, engine_on, until, waiting
@@ -98,6 +100,15 @@ def die(grid: Grid, site: Site) -> None:
     asyncio.get_running_loop().call_later(0.1, grid.cut.discard, name)
 
 
+async def one_job(engine: Engine, bench: Bench, grid: Grid) -> tuple[JobRow, list[AttemptRow]]:
+    """A job that waits on a node until it is let go, and its attempts, once it has ended."""
+    (job,) = await submit(engine, waiting(bench, grid))
+    await launched(engine, job)
+    await until((grid.home / "began").exists)
+    (grid.home / "go").touch()
+    return await ended(engine, job)
+
+
 async def test_an_actor_that_dies_between_starting_and_saying_so_has_begun_it_once(
     bench: Bench, grid: Grid, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,11 +125,7 @@ async def test_an_actor_that_dies_between_starting_and_saying_so_has_begun_it_on
 
     monkeypatch.setattr(parcel, "archive", dies)
     async with engine_on(bench, grid, settings("60s")) as engine:
-        (job,) = await submit(engine, waiting(bench, grid))
-        await launched(engine, job)
-        await until((grid.home / "began").exists)
-        (grid.home / "go").touch()
-        row, tries = await ended(engine, job)
+        row, tries = await one_job(engine, bench, grid)
         over.set()
     assert (row.state, len(tries), began(grid), len(dead)) == (State.SUCCEEDED, 1, 1, 1), row.reason
 
@@ -148,11 +155,7 @@ async def test_an_attempt_that_is_asked_for_while_a_new_actor_looks_round_begins
     monkeypatch.setattr(Site, "answer", loses)
     monkeypatch.setattr(holding, "find", slow)
     async with engine_on(bench, grid, settings("60s")) as engine:
-        (job,) = await submit(engine, waiting(bench, grid))
-        await launched(engine, job)
-        await until((grid.home / "began").exists)
-        (grid.home / "go").touch()
-        row, tries = await ended(engine, job)
+        row, tries = await one_job(engine, bench, grid)
     assert (row.state, len(tries), began(grid), len(lost)) == (State.SUCCEEDED, 1, 1, 1), row.reason
 
 
