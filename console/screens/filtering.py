@@ -81,7 +81,8 @@ class Filtering(Operating):
         if self._typing is not None:
             self._typing.stop()
         text = event.text
-        if text not in self._offered:
+        taken = self._offered[self._offer] if self._offered and self._offer >= 0 else None
+        if text != taken:  # what was typed by hand goes on from there, also where it was offered
             self._offered, self._offer = offers(text, either(self._about, self.known())), -1
             self.ask.offer([one[text.rfind(" ") + 1 :] for one in self._offered])
         self._typing = self.set_timer(_TYPING, lambda: self.try_filter(text))

@@ -91,6 +91,15 @@ async def test_tab_completes_the_filter_and_goes_round_the_offers() -> None:
         assert first != second and first.startswith("model:") and second.startswith("model:")
 
 
+async def test_a_key_that_was_typed_to_its_end_has_its_values_offered() -> None:
+    async with console(scenes.busy()) as stage:
+        await stage.press("/")
+        await stage.type("model")
+        await stage.shows("tab model:")
+        await stage.type(":")
+        await stage.shows("model:opus-5  model:sonnet-5")
+
+
 async def test_a_list_is_sorted_from_a_menu_and_turned_around() -> None:
     async with console(scenes.busy()) as stage:
         await stage.press("s", "6")
