@@ -70,7 +70,7 @@ async def test_an_unchanged_worktree_is_kept_for_the_session_that_is_in_it(
     assert (session.state, session.attempt, session.id) == (SessionState.RESUMED, None, taken.session)
     assert taken.argv[-2:] == ["--resume", taken.session]
     after = await engine.detach(1, asking.marker)
-    assert (after.state, after.held_by) == (State.READY, None)
+    assert after.state in (State.READY, State.RUNNING) and after.held_by is None, "it may have begun again already"
     row, attempts = await ended(engine, 1)
     assert (row.state, attempts[1].resumes) == (State.SUCCEEDED, taken.session), "its one attempt was not used up"
 
